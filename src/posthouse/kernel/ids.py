@@ -1,0 +1,22 @@
+"""Names for things: a prefix that tells the kind, then a time-ordered or a random part."""
+
+import os
+import secrets
+import time
+from itertools import count
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter reads as a digit
+_PROCESS = os.urandom(5).hex()
+_sequence = count(int.from_bytes(os.urandom(2), "big"))
+
+
+def new_request_id() -> str:
+    """`req_` + milliseconds (12 hex) + this process (10 hex) + sequence (6 hex): unique, and sorts by time,
+    so that the usage records' primary key is appended to, never inserted into."""
+    return f"req_{time.time_ns() // 1_000_000:012x}{_PROCESS}{next(_sequence) & 0xFFFFFF:06x}"
+
+
+def new_id(kind: str) -> str:
+    """`kind_` + 80 random bits, e.g. `acc_7h3k…`; kinds are listed in docs/design.md's glossary."""
+    number = secrets.randbits(80)
+    return kind + "_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
