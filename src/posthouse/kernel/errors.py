@@ -58,7 +58,8 @@ class RelayCode(IntEnum):
 
 class ErrorRow(msgspec.Struct, frozen=True):
     """One row of data/errors.json. `messages` maps a situation ("default" is always there) to its text in
-    each language; texts have {fields}."""
+    each language; texts have {fields}. `retry`: whether sending the same call again can succeed;
+    `retry_never` names the situations in which it can't although the row's others are worth it."""
 
     relay_code: int
     http_status: int
@@ -69,6 +70,11 @@ class ErrorRow(msgspec.Struct, frozen=True):
     source: str
     messages: dict[str, dict[Language, str]]
     retry: bool = True
+    retry_never: tuple[str, ...] = ()
+
+
+# The longest Retry-After that the official clients wait for; for a longer one they retry within seconds.
+RETRY_AFTER_S_MAX = 60.0
 
 
 @cache
@@ -101,6 +107,13 @@ class Refusal(PosthouseError):
     @property
     def row(self) -> ErrorRow:
         return error_table()[self.code]
+
+    @property
+    def worth_retrying(self) -> bool:
+        """Whether a client's own automatic retry can succeed; if not, `x-should-retry: false` tells it so.
+        A quota that frees up in an hour can't be waited for; one that frees up in seconds can."""
+        soon = self.retry_after_s is None or self.retry_after_s <= RETRY_AFTER_S_MAX
+        return self.row.retry and soon and self.situation not in self.row.retry_never
 
     def message(self, language: Language) -> str:
         return self.row.messages[self.situation][language].format_map(self.fields)

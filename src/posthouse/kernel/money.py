@@ -11,7 +11,7 @@ NANOS_MAX = 2**63 - 1
 
 
 def parse_nanos(text: str) -> int:
-    """Nanos of a decimal amount such as "12.5"; raises ValueError when it is no number or finer than a nano."""
+    """Nanos of a decimal amount such as "12.5"; ValueError when it is no number or finer than a nano."""
     try:
         amount = Decimal(text)
     except InvalidOperation:

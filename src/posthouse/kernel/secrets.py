@@ -25,7 +25,7 @@ def _base62(number: int, length: int) -> str:
 
 
 def new_key(prefix: str) -> str:
-    """A new API key: prefix, 256 random bits in base 62, CRC-32 of all before it. Shown once, never stored."""
+    """A new API key: prefix, 256 random bits in base 62, CRC-32 of all before it. Never stored."""
     body = prefix + _base62(secrets.randbits(256), _RANDOM_CHARS)
     return body + _base62(zlib.crc32(body.encode()), _CHECK_CHARS)
 
