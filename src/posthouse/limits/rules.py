@@ -1,0 +1,291 @@
+"""How much a subject may use in a sliding window, as arithmetic on numbers that come in as arguments.
+
+A rule limits one subject (a key, an address, an account, a plan as a whole). Its `Counter` holds what that
+subject used in the last `window_ms` as slots in the order of time. Events that come within one
+`window_ms / SLOTS` share a slot, and a slot leaves the window when its *last* event does: nothing is ever
+freed early, so no window of that length anywhere holds more than the limit; an event is freed late by at
+most one slot's width.
+"""
+
+from collections import deque
+from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
+from typing import Literal
+
+from msgspec import Struct
+
+from posthouse.kernel.errors import RelayCode
+
+Subject = Literal["key", "address", "account", "plan"]
+
+# An hour is counted in steps of 14 s at the coarsest; a busy counter takes 30 kB instead of growing with
+# its traffic.
+SLOTS = 250
+
+CONCURRENCY_RETRY_MS = 1000  # nobody knows when a running call ends
+
+
+class Measure(StrEnum):
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    SPEND = "spend"
+    CONCURRENCY = "concurrency"
+
+
+class LimitRule(Struct, frozen=True, gc=False, kw_only=True):
+    """What one subject may use. `name` says whose counters these are: rules of the same name share them, so
+    it names plan, families and window. `family` is what the rule is about, "*" for all models together.
+    A limit that is None does not apply; the codes are what a call is refused with."""
+
+    name: str
+    subject: Subject
+    window_ms: int
+    family: str = "*"
+    requests: int | None = None
+    tokens: int | None = None
+    spend_nanos: int | None = None
+    concurrency: int | None = None
+    requests_code: RelayCode = RelayCode.RATE_LIMITED
+    tokens_code: RelayCode = RelayCode.RATE_LIMITED
+
+    def code(self, measure: Measure) -> RelayCode:
+        """The relay's error number for a call over this rule's limit of `measure`."""
+        if measure is Measure.REQUESTS:
+            return self.requests_code
+        return self.tokens_code if measure is Measure.TOKENS else RelayCode.RATE_LIMITED
+
+
+class Demand(Struct, frozen=True, gc=False, kw_only=True):
+    """What a call asks for. `address` is the keyed hash of the caller's network (`limited_network`);
+    `prompt_tokens` and `spend_nanos` are reserved until the true numbers are settled."""
+
+    key_id: str
+    address: bytes
+    account_id: str
+    plan: str
+    rules: tuple[LimitRule, ...]
+    prompt_tokens: int = 0
+    spend_nanos: int = 0
+
+    def value_of(self, subject: Subject) -> str | bytes:
+        if subject == "key":
+            return self.key_id
+        if subject == "address":
+            return self.address
+        return self.account_id if subject == "account" else self.plan
+
+
+class Quota(Struct, frozen=True, gc=False):
+    """What is left of one limit, after the call that asks. `reset_ms`: until the oldest use leaves the
+    window (or, for a refused call, until there is enough for it)."""
+
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """The call is over a limit and nothing was taken, from no rule. Where several rules refuse, the one that
+    takes longest to recover. `retry_after_s` is None when no waiting helps: the call alone asks for more
+    than the limit."""
+
+    rule: LimitRule
+    measure: Measure
+    used: int
+    limit: int
+    reset_ms: int
+    retry_after_s: int | None
+
+    @property
+    def code(self) -> RelayCode:
+        return self.rule.code(self.measure)
+
+    @property
+    def quota(self) -> Quota:
+        return Quota(self.limit, max(0, self.limit - self.used), self.reset_ms)
+
+
+class Slot(Struct, gc=False):
+    """Events that leave the window together, `window_ms` after `last_ms`; `counted` until they have."""
+
+    first_ms: int
+    last_ms: int
+    requests: int
+    tokens: int
+    spend_nanos: int
+    counted: bool = True
+
+
+class Counter:
+    """What one subject of one rule used in the window; the totals are the sums of `slots`."""
+
+    __slots__ = ("requests", "running", "slots", "spend_nanos", "tokens", "width_ms", "window_ms")
+
+    def __init__(self, window_ms: int) -> None:
+        self.window_ms = window_ms
+        self.width_ms = window_ms / SLOTS
+        self.slots: deque[Slot] = deque()
+        self.requests = 0
+        self.tokens = 0
+        self.spend_nanos = 0
+        self.running = 0
+
+    def expire(self, now_ms: int) -> None:
+        """Forget what left the window that ends now: (now - window, now]."""
+        slots, horizon = self.slots, now_ms - self.window_ms
+        while slots and slots[0].last_ms <= horizon:
+            slot = slots.popleft()
+            slot.counted = False
+            self.requests -= slot.requests
+            self.tokens -= slot.tokens
+            self.spend_nanos -= slot.spend_nanos
+
+    def add(self, now_ms: int, requests: int, tokens: int, spend_nanos: int) -> Slot:
+        """Count an event; the slot is what gives it back later. A clock that went back joins the newest
+        slot, which keeps its time: late rather than early."""
+        slots = self.slots
+        if slots and now_ms - slots[-1].first_ms < self.width_ms:
+            slot = slots[-1]
+            if now_ms > slot.last_ms:
+                slot.last_ms = now_ms
+            slot.requests += requests
+            slot.tokens += tokens
+            slot.spend_nanos += spend_nanos
+        else:
+            slot = Slot(now_ms, now_ms, requests, tokens, spend_nanos)
+            slots.append(slot)
+        self.requests += requests
+        self.tokens += tokens
+        self.spend_nanos += spend_nanos
+        return slot
+
+    def give_back(self, slot: Slot, requests: int, tokens: int, spend_nanos: int) -> None:
+        """Take an event's amounts out again, unless they have left the window already."""
+        if slot.counted:
+            slot.requests -= requests
+            slot.tokens -= tokens
+            slot.spend_nanos -= spend_nanos
+            self.requests -= requests
+            self.tokens -= tokens
+            self.spend_nanos -= spend_nanos
+
+    def reset_ms(self, now_ms: int) -> int:
+        """Until the oldest use leaves the window. There is one."""
+        return self.slots[0].last_ms + self.window_ms - now_ms
+
+    def is_idle(self, now_ms: int) -> bool:
+        """Nothing counts any more: forgetting the counter changes no answer."""
+        self.expire(now_ms)
+        return not self.slots and not self.running
+
+    def used(self, measure: Measure) -> int:
+        if measure is Measure.REQUESTS:
+            return self.requests
+        if measure is Measure.TOKENS:
+            return self.tokens
+        return self.spend_nanos if measure is Measure.SPEND else self.running
+
+    def wait_ms(self, measure: Measure, excess: int, now_ms: int) -> int:
+        """Until at least `excess` of what is used has left the window; the window's length when that is
+        more than is used."""
+        if measure is Measure.CONCURRENCY:
+            return CONCURRENCY_RETRY_MS
+        field = "spend_nanos" if measure is Measure.SPEND else measure.value
+        for slot in self.slots:
+            excess -= getattr(slot, field)
+            if excess <= 0:
+                return slot.last_ms + self.window_ms - now_ms
+        return self.window_ms
+
+
+_UNUSED = Counter(0)  # reads as nothing used; never added to
+
+
+def admits(rule: LimitRule, counter: Counter | None, demand: Demand) -> bool:
+    """Whether the rule lets the call pass. `counter` (None: never used) is expired up to now."""
+    if counter is None:
+        counter = _UNUSED
+    limit = rule.requests
+    if limit is not None and counter.requests >= limit:
+        return False
+    limit = rule.tokens
+    if limit is not None and counter.tokens + (demand.prompt_tokens or 1) > limit:
+        return False
+    limit = rule.spend_nanos
+    if limit is not None and counter.spend_nanos + (demand.spend_nanos or 1) > limit:
+        return False
+    limit = rule.concurrency
+    return limit is None or counter.running < limit
+
+
+def refusal(rule: LimitRule, counter: Counter | None, demand: Demand, now_ms: int) -> Refused:
+    """Why a rule does not admit the call: of its measures the slowest to recover."""
+    asks = (
+        (Measure.REQUESTS, rule.requests, 1),
+        (Measure.TOKENS, rule.tokens, demand.prompt_tokens or 1),
+        (Measure.SPEND, rule.spend_nanos, demand.spend_nanos or 1),
+        (Measure.CONCURRENCY, rule.concurrency, 1),
+    )
+    counter = counter or _UNUSED
+    found: list[Refused] = []
+    for measure, limit, amount in asks:
+        used = counter.used(measure)
+        if limit is not None and used + amount > limit:
+            reset_ms = counter.wait_ms(measure, used + amount - limit, now_ms)
+            found.append(
+                Refused(
+                    rule=rule,
+                    measure=measure,
+                    used=used,
+                    limit=limit,
+                    reset_ms=reset_ms,
+                    retry_after_s=-(-reset_ms // 1000) if amount <= limit else None,
+                )
+            )
+    return worst(found)
+
+
+def worst(refusals: list[Refused]) -> Refused:
+    """The refusal that lasts longest; before all, one that no waiting helps."""
+    return max(refusals, key=lambda one: (one.retry_after_s is None, one.reset_ms))
+
+
+def limited_network(address: str) -> str:
+    """What counts as one address: an IPv4 address, also when written as IPv6, or an IPv6 /64, since a /64 is
+    what one subscriber gets at least. Raises ValueError when it is no address."""
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return f"{IPv6Address(int(ip) >> 64 << 64)}/64"
+    return str(ip)
+
+
+def format_reset(reset_ms: int) -> str:
+    """As OpenAI's headers write durations: 250 -> "250ms", 1000 -> "1s", 360_000 -> "6m0s"."""
+    if reset_ms < 1000:
+        return f"{max(0, reset_ms)}ms"
+    minutes, rest_ms = divmod(reset_ms, 60_000)
+    seconds = f"{rest_ms // 1000}" if rest_ms % 1000 == 0 else f"{rest_ms / 1000:.3f}".rstrip("0")
+    if not minutes:
+        return f"{seconds}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
+
+
+def quota_headers(requests: Quota | None, tokens: Quota | None) -> tuple[tuple[bytes, bytes], ...]:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of the quotas that exist."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if requests is not None:
+        headers = (
+            (b"x-ratelimit-limit-requests", b"%d" % requests.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % requests.remaining),
+            (b"x-ratelimit-reset-requests", format_reset(requests.reset_ms).encode()),
+        )
+    if tokens is not None:
+        headers += (
+            (b"x-ratelimit-limit-tokens", b"%d" % tokens.limit),
+            (b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining),
+            (b"x-ratelimit-reset-tokens", format_reset(tokens.reset_ms).encode()),
+        )
+    return headers
