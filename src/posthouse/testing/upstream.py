@@ -1,0 +1,244 @@
+"""A provider on loopback that answers as told: a real HTTP server that speaks OpenAI's API, right by default
+and wrong on purpose where a `Script` says so. What it received it keeps.
+
+    with ScriptedUpstream() as upstream:
+        upstream.enqueue(Script(status=429), Script(text="Hello again", pause_s=0.02))
+        ...                                      # call upstream.base_url, directly or through a relay
+        assert upstream.received[0].json["model"] == "gpt-4o-mini"
+
+Which script answers a request: the queue's next; else one that the request brings along as JSON, in the
+body's field `script` or the header `x-script` (for tests in another process: a relay hands on what it does
+not know); else that of its model; else `upstream.default`.
+"""
+
+import asyncio
+import ssl
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from posthouse.testing import openai_shapes as shapes
+from posthouse.testing.http1 import Connection, Head, Server
+from posthouse.testing.script import Script, answer_pieces, event, transmission
+
+__all__ = ["Received", "Script", "ScriptedUpstream", "answer_pieces", "event"]
+
+READY_TIMEOUT_S = 10.0  # a loop starts in milliseconds; past this the machine is in trouble
+
+
+class Received:
+    """One request as it came, and how answering it went. The events are set by the server's thread."""
+
+    def __init__(self, head: Head, connection: int) -> None:
+        self.head = head
+        self.body = b""
+        self.connection = connection  # 1 for the first connection made, so that reuse can be seen
+        self.script = Script()
+        self.sent_bytes = 0  # taken by the socket or waiting right before it
+        self.stalled = threading.Event()
+        self.finished = threading.Event()  # answered as the script says
+        self.gone = threading.Event()  # the client left before that
+
+    def header(self, name: str) -> str | None:
+        return self.head.header(name)
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class ScriptedUpstream:
+    """The server, in a thread with a loop of its own: use it as a context manager, from plain or async tests.
+    `credential`: any other bearer is answered with 401."""
+
+    def __init__(
+        self,
+        *,
+        default: Script | None = None,
+        models: tuple[str, ...] = ("gpt-4o-mini", "text-embedding-3-small"),
+        credential: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.default = default or Script()
+        self.received: list[Received] = []
+        self._models = models
+        self._credential = credential
+        self._ssl_context = ssl_context
+        self._queue: deque[Script] = deque()
+        self._of_model: dict[str, Script] = {}
+        self._arrival = threading.Condition()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="upstream", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._ready.wait(READY_TIMEOUT_S):
+            raise TimeoutError("the scripted upstream did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(READY_TIMEOUT_S)
+
+    @property
+    def origin(self) -> str:
+        """e.g. http://127.0.0.1:40001"""
+        return f"{'https' if self._ssl_context else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given: the origin and /v1."""
+        return self.origin + "/v1"
+
+    @property
+    def connections_open(self) -> int:
+        return len(self._server.connections)
+
+    @property
+    def connections_made(self) -> int:
+        return self._server.connections_made
+
+    def enqueue(self, *scripts: Script) -> None:
+        """The next requests, whichever they are, are answered by these, one each."""
+        self._queue.extend(scripts)
+
+    def for_model(self, model: str, script: Script) -> None:
+        """Requests of that model are answered so, until `reset`."""
+        self._of_model[model] = script
+
+    def resume(self) -> None:
+        """Let every stalled answer go on: those that wait now and those that come to their stall later."""
+        self._loop.call_soon_threadsafe(self._resumed.set)
+
+    def reset(self) -> None:
+        """Forget what was received, queued, told per model and resumed. Open connections stay."""
+        self.received = []
+        self._queue.clear()
+        self._of_model.clear()
+        self._loop.call_soon_threadsafe(self._resumed.clear)
+
+    def wait_received(self, count: int = 1, timeout_s: float = 10.0) -> list[Received]:
+        """All requests received, once there are `count` of them; AssertionError when they don't come."""
+        with self._arrival:
+            arrived = self._arrival.wait_for(lambda: len(self.received) >= count, timeout_s)
+        assert arrived, f"{len(self.received)} of {count} requests arrived"
+        return self.received
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._server = Server(self._answer)
+        self.port = await self._server.start("127.0.0.1", 0, self._ssl_context)
+        self._ready.set()
+        await self._stopped.wait()
+        await self._server.close()
+
+    async def _answer(self, connection: Connection, head: Head) -> None:
+        received = Received(head, connection.number)
+        script = self._queue.popleft() if self._queue else None
+        if script is None or not script.early:
+            received.body = await connection.read_body(head)
+        script = script or self._script_of(received)
+        received.script = script
+        with self._arrival:
+            self.received.append(received)
+            self._arrival.notify_all()
+        try:
+            await self._perform(connection, received, self._pieces(script, received))
+        except ConnectionError:
+            received.gone.set()
+            raise
+        received.finished.set()
+
+    def _script_of(self, received: Received) -> Script:
+        try:
+            request = msgspec.json.decode(received.body, type=_Telling)
+        except msgspec.DecodeError:
+            request = _Telling()
+        told = (received.header("x-script") or "").encode() or bytes(request.script)
+        if not told:
+            return self._of_model.get(str(request.model), self.default)
+        try:
+            return msgspec.json.decode(told, type=Script)
+        except msgspec.DecodeError as error:
+            return Script(status=500, body=shapes.error_body(f"no such script: {error}", "test_error"))
+
+    def _pieces(self, script: Script, received: Received) -> list[bytes]:
+        path = received.head.path
+        if self._credential and received.header("authorization") != f"Bearer {self._credential}":
+            script = Script(status=401)
+        elif script.status == 200 and script.body is None and "/models" in path:
+            script = msgspec.structs.replace(script, **self._models_answer(path.partition("/models")[2]))
+        elif script.status == 200 and not path.endswith(("/completions", "/embeddings")):
+            script = msgspec.structs.replace(script, status=404)
+        return answer_pieces(script, path, received.body)
+
+    def _models_answer(self, name: str) -> dict[str, Any]:
+        """The listing, or the one model that `/name` names."""
+        if not name:
+            rows = [shapes.model_row(model) for model in self._models]
+            return {"body": shapes.encode({"object": "list", "data": rows})}
+        if name[1:] in self._models:
+            return {"body": shapes.encode(shapes.model_row(name[1:]))}
+        return {"status": 404}
+
+    async def _perform(self, connection: Connection, received: Received, pieces: list[bytes]) -> None:
+        """Send the pieces at the script's pace, up to its cut."""
+        script = received.script
+        sending = transmission(script, pieces)
+        await self._pause(script.delay_s, connection)
+        for number, piece in enumerate(sending.pieces):
+            if number > 1:
+                await self._pause(script.pause_s, connection)
+            if received.sent_bytes == sending.stall:
+                await self._stall(connection, received)
+            await self._write(connection, received, piece)
+        if received.sent_bytes == sending.stall:
+            await self._stall(connection, received)
+        await connection.drain()
+        if sending.is_cut:
+            connection.close(reset=script.cut == "rst")
+        elif script.close != "never" or script.framing == "close" or script.early:
+            connection.close()
+
+    async def _write(self, connection: Connection, received: Received, piece: bytes) -> None:
+        size = received.script.write_bytes or max(1, len(piece))
+        for start in range(0, len(piece), size):
+            part = piece[start : start + size]
+            await connection.write(part)
+            received.sent_bytes += len(part)
+            if size < len(piece):
+                await asyncio.sleep(0)
+
+    async def _stall(self, connection: Connection, received: Received) -> None:
+        received.stalled.set()
+        resumed = asyncio.ensure_future(self._resumed.wait())
+        await self._until_gone(connection, resumed)
+
+    async def _pause(self, seconds: float, connection: Connection) -> None:
+        if seconds:
+            await self._until_gone(connection, asyncio.ensure_future(asyncio.sleep(seconds)))
+
+    async def _until_gone(self, connection: Connection, waited: asyncio.Future[Any]) -> None:
+        """Wait for it, but no longer than the client stays: ConnectionResetError then."""
+        gone = asyncio.ensure_future(connection.gone.wait())
+        try:
+            await asyncio.wait((waited, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waited.cancel()
+            gone.cancel()
+        if connection.gone.is_set():
+            raise ConnectionResetError("the client left while the answer waited")
+
+
+class _Telling(msgspec.Struct):
+    """The fields of a request that choose its script."""
+
+    model: Any = ""
+    script: msgspec.Raw = msgspec.Raw(b"")
