@@ -30,7 +30,10 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     cost_multiplier: str = "1"
 
     def offers(self, model: str) -> bool:
-        return self.enabled and any(fnmatchcase(model, pattern) for pattern in self.models)
+        """Whether a call for this model may go here."""
+        return self.enabled and (
+            model in self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+        )
 
     def upstream_model(self, model: str) -> str:
         """What this upstream calls the model: an exact entry of `model_map`, else its first fitting pattern,
@@ -42,7 +45,7 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
             head, star, tail = pattern.partition("*")
             if (
                 star
-                and len(model) >= len(head) + len(tail)
+                and len(model) > len(head) + len(tail)
                 and model.startswith(head)
                 and model.endswith(tail)
             ):
