@@ -31,7 +31,7 @@ _COMMON_HEADERS = (
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to answer one request. Times are seconds. Positions: `..._at` counts bytes of the whole answer
-    with its head, from the end where below zero; `..._after` counts pieces of its body (an SSE event is one)."""
+    with its head, from the end where below zero; `..._after` counts pieces of its body (one for an event)."""
 
     # what is answered
     status: int = 200
