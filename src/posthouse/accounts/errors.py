@@ -1,0 +1,30 @@
+"""What a person asked of accounts and keys that can't be done.
+
+AccountsError
+├── UnknownAccount   no account of that id or email
+├── UnknownKey       no key of that id
+├── EmailTaken       another account has that email
+└── InvalidField     a value that no account or key can have
+"""
+
+from posthouse.kernel.errors import PosthouseError
+
+
+class AccountsError(PosthouseError):
+    """Base of these."""
+
+
+class UnknownAccount(AccountsError):
+    """No account of that id or email."""
+
+
+class UnknownKey(AccountsError):
+    """No key of that id."""
+
+
+class EmailTaken(AccountsError):
+    """Another account has that email."""
+
+
+class InvalidField(AccountsError):
+    """A value that no account or key can have."""

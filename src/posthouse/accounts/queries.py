@@ -1,0 +1,132 @@
+"""Reads accounts and keys; changes nothing."""
+
+import ipaddress
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, or_, select
+
+from posthouse.accounts.errors import UnknownAccount, UnknownKey
+from posthouse.accounts.rules import Account, Key, KeyEntry
+from posthouse.store.engine import Store
+from posthouse.store.schema import accounts, configuration, keys
+
+PAGE_MAX = 1000
+_DEFAULT_PREFIX = "sk-"
+_DEFAULT_PLAN = "free"
+_ENTRY = select(keys, accounts.c.plan, accounts.c.status.label("account_status")).join(
+    accounts, accounts.c.id == keys.c.account_id
+)
+
+
+def find_account(connection: Connection, who: str) -> Account:
+    """The account of that id or email. Raises UnknownAccount."""
+    query = select(accounts).where(or_(accounts.c.id == who, accounts.c.email == who.strip().lower()))
+    row = connection.execute(query).first()
+    if row is None:
+        raise UnknownAccount(f"there is no account {who!r}")
+    return Account(**row._mapping)
+
+
+def get_account(store: Store, who: str) -> Account:
+    """The account of that id or email. Raises UnknownAccount."""
+    with store.read() as connection:
+        return find_account(connection, who)
+
+
+def list_accounts(store: Store, *, after: str = "", limit: int = PAGE_MAX) -> list[Account]:
+    """A page of accounts by email, those after the email `after`."""
+    query = (
+        select(accounts)
+        .where(accounts.c.email > after)
+        .order_by(accounts.c.email)
+        .limit(min(limit, PAGE_MAX))
+    )
+    with store.read() as connection:
+        return [Account(**row._mapping) for row in connection.execute(query)]
+
+
+def find_key(connection: Connection, key_id: str) -> Key:
+    """The key of that id. Raises UnknownKey."""
+    row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
+    if row is None:
+        raise UnknownKey(f"there is no key {key_id!r}")
+    return _key(row)
+
+
+def get_key(store: Store, key_id: str) -> Key:
+    """The key of that id. Raises UnknownKey."""
+    with store.read() as connection:
+        return find_key(connection, key_id)
+
+
+def list_keys(store: Store, who: str) -> list[Key]:
+    """All keys of an account, oldest first, revoked ones included. Raises UnknownAccount."""
+    with store.read() as connection:
+        account = find_account(connection, who)
+        query = select(keys).where(keys.c.account_id == account.id).order_by(keys.c.created_ms, keys.c.id)
+        return [_key(row) for row in connection.execute(query)]
+
+
+def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:
+    """What the relay needs to know of the key with that hash."""
+    with store.read() as connection:
+        row = connection.execute(_ENTRY.where(keys.c.hash == key_hash)).first()
+    return None if row is None else _entry(row)
+
+
+def operator_field(connection: Connection, field: str, default: str) -> str:
+    """One text field of the operator's configuration; the default where it is not configured."""
+    text = connection.execute(
+        select(configuration.c.definition).where(configuration.c.kind == "operator")
+    ).scalar()
+    value = msgspec.json.decode(text).get(field) if text else None
+    return value if isinstance(value, str) and value else default
+
+
+def key_prefix(connection: Connection) -> str:
+    """What new keys start with."""
+    return operator_field(connection, "key_prefix", _DEFAULT_PREFIX)
+
+
+def default_plan(connection: Connection) -> str:
+    """The plan of a new account that names none."""
+    return operator_field(connection, "default_plan", _DEFAULT_PLAN)
+
+
+def _items(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(
+        id=row.id,
+        account_id=row.account_id,
+        hint=row.hint,
+        name=row.name,
+        status=row.status,
+        created_ms=row.created_ms,
+        expires_ms=row.expires_ms,
+        budget_nanos=row.budget_nanos,
+        spent_nanos=row.spent_nanos,
+        models=_items(row.models),
+        endpoints=_items(row.endpoints),
+        addresses=_items(row.addresses),
+    )
+
+
+def _entry(row: Row[Any]) -> KeyEntry:
+    models, endpoints, addresses = _items(row.models), _items(row.endpoints), _items(row.addresses)
+    return KeyEntry(
+        key_id=row.id,
+        account_id=row.account_id,
+        name=row.name,
+        plan=row.plan,
+        key_status=row.status,
+        account_status=row.account_status,
+        expires_ms=row.expires_ms,
+        budget_nanos=row.budget_nanos,
+        models=None if models is None else frozenset(models),
+        endpoints=None if endpoints is None else frozenset(endpoints),
+        networks=None if addresses is None else tuple(map(ipaddress.ip_network, addresses)),
+    )

@@ -1,0 +1,129 @@
+"""What accounts and keys are, and which values they may have. Pure."""
+
+import ipaddress
+import re
+from typing import Literal
+
+import msgspec
+
+from posthouse.accounts.errors import InvalidField
+
+AccountStatus = Literal["active", "frozen"]
+KeyStatus = Literal["active", "frozen", "revoked"]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+EMAIL_CHARS_MAX = 254  # RFC 5321's longest path
+NAME_CHARS_MAX = 100
+SCOPE_ITEMS_MAX = 200  # models, endpoints or networks of one key: a list that a person can read
+HINT_TAIL_CHARS = 4
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}")
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A member."""
+
+    id: str
+    email: str
+    plan: str
+    status: AccountStatus
+    created_ms: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as its owner sees it after the one time that it was shown. None: not restricted."""
+
+    id: str
+    account_id: str
+    hint: str
+    name: str
+    status: KeyStatus
+    created_ms: int
+    expires_ms: int | None
+    budget_nanos: int | None
+    spent_nanos: int
+    models: tuple[str, ...] | None
+    endpoints: tuple[str, ...] | None
+    addresses: tuple[str, ...] | None
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """What making a key returns: the only time that the whole key is seen."""
+
+    id: str
+    key: str
+
+
+class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the relay knows of a key while it serves; never changed, but replaced as a whole. None:
+    not restricted."""
+
+    key_id: str
+    account_id: str
+    name: str
+    plan: str
+    key_status: KeyStatus
+    account_status: AccountStatus
+    expires_ms: int | None
+    budget_nanos: int | None
+    models: frozenset[str] | None
+    endpoints: frozenset[str] | None
+    networks: tuple[Network, ...] | None
+
+
+def parse_email(text: str) -> str:
+    """The email in the form that is stored and compared: trimmed, lower case. Raises InvalidField."""
+    email = text.strip().lower()
+    if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email):
+        raise InvalidField(f"{text!r} is not an email address")
+    return email
+
+
+def parse_name(text: str) -> str:
+    """A key's name, trimmed. Raises InvalidField."""
+    name = text.strip()
+    if len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise InvalidField(f"a name has at most {NAME_CHARS_MAX} printable characters")
+    return name
+
+
+def parse_prefix(text: str) -> str:
+    """A key prefix. Raises InvalidField."""
+    if not _PREFIX.fullmatch(text):
+        raise InvalidField(f"{text!r} is no key prefix: at most 20 letters, digits, - or _")
+    return text
+
+
+def parse_scope(items: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Models or endpoints that a key is restricted to, sorted, each once. Raises InvalidField."""
+    if items is None:
+        return None
+    scope = tuple(sorted({item.strip() for item in items} - {""}))
+    if not scope or len(scope) > SCOPE_ITEMS_MAX:
+        raise InvalidField(
+            f"a restriction names 1 to {SCOPE_ITEMS_MAX} items; leave it out to restrict nothing"
+        )
+    return scope
+
+
+def parse_networks(items: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Addresses or networks in canonical form, such as 10.0.0.0/8. Raises InvalidField."""
+    scope = parse_scope(items)
+    if scope is None:
+        return None
+    try:
+        return tuple(str(ipaddress.ip_network(item, strict=False)) for item in scope)
+    except ValueError as error:
+        raise InvalidField(f"not an address or network: {error}") from None
+
+
+def parse_budget(nanos: int | None) -> int | None:
+    """A key's budget. Raises InvalidField."""
+    if nanos is not None and not 0 <= nanos < 2**63:
+        raise InvalidField("a budget is not negative and below 2^63 nanos")
+    return nanos
+
+
+def hint_of(key: str, prefix: str) -> str:
+    """Enough of a key to recognise it by, far too little to guess it: "sk-…9xQ2"."""
+    return f"{prefix}…{key[-HINT_TAIL_CHARS:]}"

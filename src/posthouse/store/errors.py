@@ -1,0 +1,25 @@
+"""What can go wrong with the store itself.
+
+StoreError
+├── StoreDown     the store can't be reached, or did not take a write in time
+├── StoreInUse    another server process already works on this SQLite file
+└── StoreTooNew   the store was made by a newer Posthouse
+"""
+
+from posthouse.kernel.errors import PosthouseError
+
+
+class StoreError(PosthouseError):
+    """Base of the store's faults."""
+
+
+class StoreDown(StoreError):
+    """The store can't be reached, or did not take a write in time. What was asked is not on disk."""
+
+
+class StoreInUse(StoreError):
+    """Another server process already works on this SQLite file."""
+
+
+class StoreTooNew(StoreError):
+    """The store's schema is from a newer Posthouse than this one."""
