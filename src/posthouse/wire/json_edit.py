@@ -1,0 +1,290 @@
+"""Look at a request's JSON without rebuilding it, and change single top-level members in place.
+
+What the relay decides by (model, stream, output limits, …: the governed fields) must mean to the upstream
+what it meant to us. Parsers differ: of a repeated key some take the first value, most the last, and Go's
+ignores the case of keys. So a repeated governed field is reduced to its last value (`normalise`), and a key
+that equals a governed one but for its case is refused. All other bytes stay as the caller wrote them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from posthouse.kernel.errors import PosthouseError
+
+# Far above what any API has parameters: a body of millions of members would cost seconds and gigabytes.
+MEMBERS_MAX = 1000
+
+# Up to here all members fit in memory whatever they are, and one look at them all is faster than one at each.
+_SMALL_BODY_BYTES = 64 * 1024
+
+# More prompts in one call are counted by their commas, never too few, instead of one by one.
+_PROMPTS_COUNTED_MAX = 10_000
+
+# `"n":1,`: a repeated member is at least so long, so a body with fewer unexplained bytes repeats none.
+_REPETITION_BYTES_MIN = 6
+
+
+class BrokenBody(PosthouseError):
+    """The body can't be governed. `situation` is one of invalid_json, not_an_object, wrong_type,
+    ambiguous_field, too_many_fields, too_deep; `param` names the field at fault, "" for the whole body."""
+
+    def __init__(self, situation: str, param: str = "") -> None:
+        super().__init__(situation)
+        self.situation = situation
+        self.param = param
+
+
+class _StreamOptions(Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _Governed(Struct, gc=False):
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    service_tier: str | None = None
+    prompt: Raw | UnsetType = UNSET
+    prediction: Raw | UnsetType = UNSET
+    web_search_options: Raw | UnsetType = UNSET
+    user: Raw | UnsetType = UNSET
+    safety_identifier: Raw | UnsetType = UNSET
+
+
+GOVERNED = frozenset(_Governed.__struct_fields__)
+
+# Keys whose case needs no look: what OpenAI's chat, completions and embeddings calls take.
+_KNOWN = GOVERNED | {
+    *("audio", "dimensions", "echo", "encoding_format", "frequency_penalty", "function_call", "functions"),
+    *("input", "logit_bias", "logprobs", "messages", "metadata", "modalities", "parallel_tool_calls"),
+    *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format", "seed", "stop", "store"),
+    *("suffix", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "verbosity"),
+}
+
+
+class Peek(Struct, frozen=True, gc=False):
+    """What the relay decides by. `n` and `best_of` are at least 1; a negative token limit (some servers' "no
+    limit") reads as none. `prompts` is how many prompts a completions call has: each gets `n` answers.
+    `duplicated`: forward `normalise(body)`, not the body."""
+
+    model: str | None
+    stream: bool
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    max_output_tokens: int | None
+    n: int
+    best_of: int
+    service_tier: str | None
+    has_stream_options: bool
+    stream_options_include_usage: bool
+    prompts: int
+    has_prediction: bool
+    has_web_search: bool
+    duplicated: bool
+
+
+_decode_governed = msgspec.json.Decoder(_Governed).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_any = msgspec.json.Decoder(Raw).decode
+
+
+def peek(body: bytes) -> Peek:
+    """Read the governed fields; the last of a repeated one counts. Raises BrokenBody."""
+    try:
+        got = _decode_governed(body)
+        duplicated = _repeats_governed(body)
+    except RecursionError:
+        raise BrokenBody("too_deep") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        mended = _mend_surrogates(body)
+        if mended == body:
+            _refuse(error)
+        return peek(mended)
+    options = got.stream_options
+    return Peek(
+        got.model,
+        got.stream is True,
+        _limit(got.max_tokens),
+        _limit(got.max_completion_tokens),
+        _limit(got.max_output_tokens),
+        got.n if got.n is not None and got.n > 1 else 1,
+        got.best_of if got.best_of is not None and got.best_of > 1 else 1,
+        got.service_tier,
+        options is not None,
+        options is not None and options.include_usage is True,
+        1 if got.prompt is UNSET else _prompts(bytes(got.prompt)),
+        got.prediction is not UNSET and bytes(got.prediction) != b"null",
+        got.web_search_options is not UNSET and bytes(got.web_search_options) != b"null",
+        duplicated,
+    )
+
+
+def normalise(body: bytes) -> bytes:
+    """The body with each governed field once: of a repeated one all but the last are cut out. Takes only what
+    `peek` accepted."""
+    members = list(_scan(body))
+    last = {member.key: index for index, member in enumerate(members)}
+    return _replace(
+        body,
+        [
+            (member.start, members[index + 1].start, b"")
+            for index, member in enumerate(members)
+            if member.key in GOVERNED and last[member.key] != index
+        ],
+    )
+
+
+def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
+    """The body with top-level members set to raw JSON values: in place where the key stands (each time), else
+    first in the object. Every other byte stays. Takes only what `peek` accepted."""
+    pieces: list[tuple[int, int, bytes]] = []
+    absent = set_
+    if any(_may_have(body, key) for key in set_):
+        places = [member for member in _scan(body) if member.key in set_]
+        pieces = [(member.value_start, member.end, set_[member.key]) for member in places]
+        present = {member.key for member in places}
+        absent = {key: value for key, value in set_.items() if key not in present}
+    if absent:
+        new = b",".join(msgspec.json.encode(key) + b":" + value for key, value in absent.items())
+        start = body.index(b"{") + 1
+        pieces.insert(0, (start, start, new if _CLOSING.match(body, start) else new + b","))
+    return _replace(body, pieces)
+
+
+_CLOSING = re.compile(rb"\s*+}")
+
+
+def _may_have(body: bytes, key: str) -> bool:
+    """Whether this ASCII key can stand in the body, as itself or by escapes of its letters."""
+    return b'"' + key.encode() + b'"' in body or (b"\\" in body and b"\\u00" in body)
+
+
+def _replace(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
+    """The body with each [start, end) replaced; the pieces come in order and don't overlap."""
+    parts: list[bytes] = []
+    position = 0
+    for start, end, new in pieces:
+        parts += (body[position:start], new)
+        position = end
+    parts.append(body[position:])
+    return b"".join(parts)
+
+
+class _Member(NamedTuple):
+    """One top-level member: its key as decoded, where it starts, where its value stands."""
+
+    key: str
+    start: int
+    value_start: int
+    end: int
+
+
+# Possessive throughout: linear time, and no memory for ways back.
+_KEY = re.compile(rb'[\s,]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:\s*+', re.DOTALL)
+
+
+def _scan(body: bytes) -> Iterator[_Member]:
+    """The top-level members of valid JSON that is an object, in order. Raises BrokenBody when too many."""
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
+        body = _mend_surrogates(body)
+    position = body.index(b"{") + 1
+    view = memoryview(body)
+    for _ in range(MEMBERS_MAX):
+        key = _KEY.match(body, position)
+        if key is None:
+            return
+        position = _value_end(body, view, key.end())
+        yield _Member(_decode_text(key[1]), key.start(1), key.end(), position)
+    raise BrokenBody("too_many_fields")
+
+
+_SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s,}]++', re.DOTALL)
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+
+
+def _value_end(body: bytes, view: memoryview, start: int) -> int:
+    """Where the value that starts here ends. Of a nested one msgspec is asked to read on, and says where it
+    stopped: that skips megabytes in milliseconds, where a loop of ours would hold everyone up for seconds."""
+    scalar = None if body[start] in b"{[" else _SCALAR.match(body, start)
+    if scalar is not None:
+        return scalar.end()
+    try:
+        _decode_any(view[start:])
+    except msgspec.DecodeError as error:
+        trailing = _TRAILING.search(str(error))
+        assert trailing is not None, "peek accepts only valid JSON"
+        return start + len(body[start : start + int(trailing[1]) - 1].rstrip())
+    except RecursionError:
+        raise BrokenBody("too_deep") from None
+    raise AssertionError("a member is followed by at least its object's closing brace")
+
+
+def _repeats_governed(body: bytes) -> bool:
+    """Whether a governed key stands twice. Raises BrokenBody for one in another case."""
+    if len(body) <= _SMALL_BODY_BYTES:
+        members = _decode_members(body)
+        explained = len("".join(members)) + sum(map(len, members.values())) + 4 * len(members) + 1
+        if len(body) - explained < _REPETITION_BYTES_MIN:
+            if not members.keys() <= _KNOWN:
+                _refuse_ambiguous(members)
+            return False
+    keys = [member.key for member in _scan(body)]
+    _refuse_ambiguous(keys)
+    governed = [key for key in keys if key in GOVERNED]
+    return len(governed) != len(set(governed))
+
+
+def _refuse_ambiguous(keys: Iterable[str]) -> None:
+    """Raise BrokenBody for a key that equals a governed one but for its case; casefold also knows the long s
+    and the Kelvin sign, which Go's parser takes for s and k."""
+    for key in keys:
+        if key not in GOVERNED and key.casefold() in GOVERNED:
+            raise BrokenBody("ambiguous_field", key.casefold())
+
+
+_WRONG_FIELD = re.compile(r"at `\$\.([a-z_]+)")
+
+
+def _refuse(error: Exception) -> NoReturn:
+    if not isinstance(error, msgspec.ValidationError):
+        raise BrokenBody("invalid_json") from None
+    field = _WRONG_FIELD.search(str(error))
+    if field is None:
+        raise BrokenBody("not_an_object") from None
+    raise BrokenBody("wrong_type", field[1]) from None
+
+
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def _mend_surrogates(body: bytes) -> bytes:
+    """The text with escapes of lone surrogates replaced by U+FFFD's, nothing moved. msgspec refuses them,
+    many upstreams don't; what is forwarded stays the caller's own."""
+    return _LONE_SURROGATE.sub(rb"\\ufffd", body)
+
+
+def _limit(tokens: int | None) -> int | None:
+    return None if tokens is None or tokens < 0 else tokens
+
+
+def _prompts(raw: bytes) -> int:
+    """How many prompts: a text or an array of token numbers is one, an array of such is that many."""
+    if not raw.startswith(b"["):
+        return 1
+    bound = raw.count(b",") + 1
+    if bound > _PROMPTS_COUNTED_MAX:
+        return bound
+    return max(1, sum(bytes(item)[:1] in (b'"', b"[") for item in _decode_list(raw)))
