@@ -1,0 +1,294 @@
+"""What an operator sells, as definitions: the shape of the TOML file and of the store's configuration rows.
+
+A definition is checked twice: on its own when it is made (a ValueError's message begins with the field at
+fault), and all together by `check`: does every name that is used exist. Amounts and ratios are text or whole
+numbers, so that no float is near money.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Meta, Struct
+
+from posthouse.kernel.money import parse_nanos, parse_ratio
+from posthouse.limits.rules import Subject
+from posthouse.routing.channels import ChannelSpec
+
+FamilyKind = Literal["standard", "premium", "image", "image_legacy", "other"]
+PlanKind = Literal["free", "paid"]
+Kind = Literal["operator", "family", "model", "plan", "channel"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+
+# Price components counted one by one; all others are counted in tokens.
+EACH = frozenset({"image", "web_search", "second", "character", "query", "maps_query", "video_second"})
+
+ENDPOINTS = (
+    "models",
+    "chat/completions",
+    "completions",
+    "embeddings",
+    "responses",
+    "images/generations",
+    "images/edits",
+    "images/variations",
+    "audio/transcriptions",
+    "audio/translations",
+    "audio/speech",
+    "moderations",
+    "messages",
+    "rerank",
+)
+
+_WINDOW = re.compile(r"(\d+)\s*(s|second|m|minute|h|hour|d|day)s?")
+_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+WINDOW_MS_MAX = 31 * 86_400_000  # counters are rebuilt from the usage records of one window at start
+
+
+class _Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields left out of a definition stay out of its stored form, so that a new default reaches all."""
+
+
+class OperatorDef(_Definition, frozen=True):
+    """`exchange_rate`: of the operator's currency for one US dollar of a list price. `topup_plan`: where any
+    top-up moves an account; empty: it stays."""
+
+    name: str = "Posthouse"
+    currency: str = "USD"
+    exchange_rate: Amount = "1"
+    key_prefix: str = "sk-"
+    default_plan: str = ""
+    topup_plan: str = ""
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        _check("exchange_rate", _positive_ratio, self.exchange_rate)
+        _check("timezone", _time_zone, self.timezone)
+        if re.fullmatch(r"[A-Za-z0-9_-]{0,20}", self.key_prefix) is None:
+            raise ValueError("key_prefix: at most 20 letters, digits, - and _")
+
+
+class FamilyDef(_Definition, frozen=True):
+    """Models that share quotas. The kind decides which error number a full quota answers with."""
+
+    kind: FamilyKind = "other"
+
+
+class PriceDef(_Definition, frozen=True):
+    """Prices by component, in the operator's currency, per million tokens (`per = "1k"`: per thousand) or,
+    for the components in EACH, a piece. `prompt_tokens_over` and `service_tier` say when they apply; `size`
+    and `quality` of which image."""
+
+    per: Literal["1M", "1k"] = "1M"
+    prompt_tokens_over: Count = 0
+    service_tier: str = "default"
+    size: str | tuple[str, ...] = ()
+    quality: str = ""
+    input: Amount = ""
+    output: Amount = ""
+    cached_input: Amount = ""
+    cache_write: Amount = ""
+    cache_write_1h: Amount = ""
+    reasoning_output: Amount = ""
+    audio_input: Amount = ""
+    audio_output: Amount = ""
+    audio_cached_input: Amount = ""
+    audio_cache_write: Amount = ""
+    image_input: Amount = ""
+    image_output: Amount = ""
+    image_cached_input: Amount = ""
+    image: Amount = ""
+    web_search: Amount = ""
+    second: Amount = ""
+    character: Amount = ""
+    query: Amount = ""
+    maps_query: Amount = ""
+    video_second: Amount = ""
+
+    def __post_init__(self) -> None:
+        for component, text in self.components.items():
+            _check(component, _price, text)
+        if not self.components:
+            raise ValueError("a price names at least one component, such as input")
+
+    @property
+    def components(self) -> dict[str, str]:
+        """The components that have a price here, as text."""
+        fields = self.__struct_fields__
+        amounts = {name: str(getattr(self, name)) for name in fields[fields.index("input") :]}
+        return {name: text for name, text in amounts.items() if text}
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        return (self.size,) if isinstance(self.size, str) else self.size
+
+
+class ModelDef(_Definition, frozen=True):
+    """One model, or with `*` in its name all models of a list that it fits. Priced by `list`
+    ("openai/gpt-4o", "openai/*": the row of the same name) or by `price`; by neither: not for sale."""
+
+    family: str = ""
+    kind: str = ""
+    list: str = ""
+    price: PriceDef | tuple[PriceDef, ...] = ()
+    max_input_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    encoding: str = ""
+    image_tokens_max: Count | None = None
+    aliases: tuple[str, ...] = ()
+    owned_by: str = ""
+
+    @property
+    def prices(self) -> tuple[PriceDef, ...]:
+        return (self.price,) if isinstance(self.price, PriceDef) else self.price
+
+
+class LimitDef(_Definition, frozen=True):
+    """How much may be used in any `window` by each subject in `per`. `family`: one, or several counted
+    together; left out: all models together. `spend` is in the operator's currency."""
+
+    family: str | tuple[str, ...] = ()
+    per: Subject | tuple[Subject, ...] = ("key", "address")
+    window: str = "1 hour"
+    requests: Count | None = None
+    tokens: Count | None = None
+    spend: Amount | None = None
+    concurrency: Count | None = None
+
+    def __post_init__(self) -> None:
+        _check("window", parse_window_ms, self.window)
+        if self.spend is not None:
+            _check("spend", _price, self.spend)
+        if (self.requests, self.tokens, self.spend, self.concurrency) == (None,) * 4:
+            raise ValueError("a limit needs requests, tokens, spend or concurrency")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (self.family,) if isinstance(self.family, str) else self.family
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return self.per if isinstance(self.per, tuple) else (self.per,)
+
+
+class PlanDef(_Definition, frozen=True):
+    """`models`: names, patterns ("gpt-4*"), "family:NAME"; a leading "!" takes out again. A plan of kind
+    free charges nothing; `multiplier` is of list prices, `multipliers` the same for some models, the first
+    that fits. `request_tokens_max` bounds prompt and answer together, `input_tokens_max` the prompt."""
+
+    kind: PlanKind
+    models: tuple[str, ...] = ("*",)
+    endpoints: tuple[str, ...] = ("*",)
+    streaming: bool = True
+    request_tokens_max: Count | None = None
+    input_tokens_max: Count | None = None
+    multiplier: Amount = "1"
+    multipliers: dict[str, Amount] = {}
+    limits: tuple[LimitDef, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("multiplier", parse_ratio, self.multiplier)
+        for model, ratio in self.multipliers.items():
+            _check(f"multipliers.{model}", parse_ratio, ratio)
+        for endpoint in self.endpoints:
+            if endpoint != "*" and endpoint not in ENDPOINTS:
+                hint = did_you_mean(endpoint, ENDPOINTS)
+                raise ValueError(f"endpoints: {endpoint!r} is no endpoint of the relay{hint}")
+
+
+Definition = OperatorDef | FamilyDef | ModelDef | PlanDef | ChannelSpec
+
+TYPES: dict[Kind, type[Definition]] = {
+    "operator": OperatorDef,
+    "family": FamilyDef,
+    "model": ModelDef,
+    "plan": PlanDef,
+    "channel": ChannelSpec,
+}
+
+
+# The file's table of each kind; the operator's is one definition, the others hold definitions by name.
+TABLES: dict[Kind, str] = {
+    "operator": "operator",
+    "family": "families",
+    "model": "models",
+    "plan": "plans",
+    "channel": "channels",
+}
+FAMILY_PREFIX = "family:"  # in a plan's patterns: all models of a family
+OPERATOR = "operator"  # the name of the one operator definition
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """All definitions by name."""
+
+    operator: OperatorDef
+    families: dict[str, FamilyDef] = {}
+    models: dict[str, ModelDef] = {}
+    plans: dict[str, PlanDef] = {}
+    channels: dict[str, ChannelSpec] = {}
+
+    @staticmethod
+    def of(definitions: Mapping[tuple[Kind, str], Definition]) -> "Configuration":
+        named: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+        for (kind, name), definition in definitions.items():
+            named[kind][name] = definition
+        return Configuration(
+            operator=next(iter(named["operator"].values()), OperatorDef()),
+            families=named["family"],
+            models=named["model"],
+            plans=named["plan"],
+            channels=named["channel"],
+        )
+
+
+def parse_window_ms(text: str) -> int:
+    """Milliseconds of "1 hour", "30 s", "5 minutes", "1d"; raises ValueError."""
+    match = _WINDOW.fullmatch(text.strip().lower())
+    if match is None:
+        raise ValueError(f"{text!r} is not a window such as '1 hour', '30 s' or '1 day'")
+    window_ms = int(match[1]) * _UNIT_MS[match[2][0]]
+    if not 1000 <= window_ms <= WINDOW_MS_MAX:
+        raise ValueError(f"{text!r} is not between a second and 31 days")
+    return window_ms
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'models'?" for the nearest known word, or nothing."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def is_pattern(text: str) -> bool:
+    return "*" in text or "?" in text
+
+
+def _check(field: str, read: Callable[[str], object], value: Amount) -> None:
+    """Put the field's name before what `read` says against its value."""
+    try:
+        read(str(value))
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None
+
+
+def _positive_ratio(text: str) -> None:
+    if not parse_ratio(text):
+        raise ValueError("must be more than zero")
+
+
+def _price(text: str) -> None:
+    if parse_nanos(text) < 0:
+        raise ValueError("must not be negative")
+
+
+def _time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{name!r} is no time zone such as 'Asia/Shanghai'") from None
