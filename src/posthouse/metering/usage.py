@@ -1,0 +1,196 @@
+"""What the upstream says a call used, as disjoint quantities of price components.
+
+Providers spell it differently:
+- OpenAI: prompt_tokens and completion_tokens (Responses: input_tokens, output_tokens) are totals, the details
+  name parts of them.
+- DeepSeek: prompt_cache_hit_tokens is a part of prompt_tokens.
+- Anthropic: input_tokens leaves out what was read from or written to the cache, which stands beside it.
+- xAI, Gemini: reasoning is not part of completion_tokens; only total_tokens counts it.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+# No call of any model comes near it; a number above is a mistake that must not become a charge.
+TOKENS_MAX = 2**31
+
+_Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
+
+
+class Usage(Struct, frozen=True, gc=False):
+    """`quantities` has no zeros; its inputs sum to `prompt_tokens`, its outputs to `completion_tokens`.
+    `service_tier` is the tier that the upstream says it served, "" when it says none."""
+
+    quantities: dict[str, int]
+    prompt_tokens: int
+    completion_tokens: int
+    service_tier: str = ""
+    estimated: bool = False
+
+
+class _CachedDetails(Struct, gc=False):
+    audio_tokens: _Tokens | None = None
+    image_tokens: _Tokens | None = None
+
+
+class _PromptDetails(Struct, gc=False):
+    cached_tokens: _Tokens | None = None
+    cached_tokens_details: _CachedDetails | None = None
+    cache_write_tokens: _Tokens | None = None
+    cache_creation_tokens: _Tokens | None = None
+    audio_tokens: _Tokens | None = None
+    image_tokens: _Tokens | None = None
+
+
+class _CompletionDetails(Struct, gc=False):
+    reasoning_tokens: _Tokens | None = None
+    audio_tokens: _Tokens | None = None
+    image_tokens: _Tokens | None = None
+
+
+class _CacheCreation(Struct, gc=False):
+    ephemeral_5m_input_tokens: _Tokens | None = None
+    ephemeral_1h_input_tokens: _Tokens | None = None
+
+
+class _ServerTools(Struct, gc=False):
+    web_search_requests: _Tokens | None = None
+
+
+class _Usage(Struct, gc=False):
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
+    total_tokens: _Tokens | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    input_tokens: _Tokens | None = None
+    output_tokens: _Tokens | None = None
+    input_tokens_details: _PromptDetails | None = None
+    output_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: _Tokens | None = None
+    cache_read_input_tokens: _Tokens | None = None
+    cache_creation_input_tokens: _Tokens | None = None
+    cache_creation: _CacheCreation | None = None
+    server_tool_use: _ServerTools | None = None
+
+
+class _Answer(Struct, gc=False):
+    usage: _Usage | None = None
+    service_tier: str | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_usage = msgspec.json.Decoder(_Usage).decode
+
+
+def usage_of_answer(body: bytes) -> Usage | None:
+    """The usage that a JSON answer reports; None when there is none or it is malformed or absurd."""
+    try:
+        answer = _decode_answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if answer.usage is None:
+        return None
+    return _disjoint(answer.usage, answer.service_tier or "")
+
+
+def usage_of_object(raw: bytes | Raw, service_tier: str = "") -> Usage | None:
+    """The same of a usage object alone, as a stream's event carries it."""
+    try:
+        return _disjoint(_decode_usage(raw), service_tier)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
+    prompt, details = usage.prompt_tokens, usage.prompt_tokens_details
+    completion, completion_details = usage.completion_tokens, usage.completion_tokens_details
+    if prompt is None:
+        if usage.input_tokens is None:
+            return None
+        prompt, details = usage.input_tokens, usage.input_tokens_details
+        completion, completion_details = usage.output_tokens, usage.output_tokens_details
+        if details is None:
+            prompt += (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+    beyond = 0
+    if usage.total_tokens and usage.total_tokens > prompt + (completion or 0):
+        beyond = usage.total_tokens - prompt - (completion or 0)
+    if completion is None:
+        completion, beyond = beyond, 0
+    completion += beyond
+    quantities: dict[str, int] = {}
+    left = _take(quantities, _input_parts(details, usage), prompt)
+    if left:
+        quantities["input"] = left
+    left = _take(quantities, _output_parts(completion_details, beyond), completion)
+    if left:
+        quantities["output"] = left
+    if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests:
+        quantities["web_search"] = usage.server_tool_use.web_search_requests
+    return Usage(quantities, prompt, completion, service_tier)
+
+
+def _take(quantities: dict[str, int], parts: Iterable[tuple[str, int]], total: int) -> int:
+    """Note the parts, each at most what is left of the total, and return what is left for the plain rest."""
+    for component, tokens in parts:
+        if tokens and total:
+            quantities[component] = taken = min(tokens, total)
+            total -= taken
+    return total
+
+
+def _input_parts(details: _PromptDetails | None, usage: _Usage) -> Iterable[tuple[str, int]]:
+    """The special parts of the prompt, dearest first: where a sloppy report's parts overlap, the cheaper one
+    is what shrinks."""
+    cached = usage.cache_read_input_tokens or usage.prompt_cache_hit_tokens or 0
+    written = usage.cache_creation_input_tokens or 0
+    if details is not None:
+        cached = details.cached_tokens or cached
+        written = details.cache_write_tokens or details.cache_creation_tokens or written
+        if details.audio_tokens or details.image_tokens:
+            return _mixed_parts(usage, details, cached, written)
+    if written:
+        return (*_written_parts(usage, written), ("cached_input", cached))
+    return (("cached_input", cached),) if cached else ()
+
+
+def _mixed_parts(
+    usage: _Usage, details: _PromptDetails, cached: int, written: int
+) -> Iterable[tuple[str, int]]:
+    audio, image = details.audio_tokens or 0, details.image_tokens or 0
+    audio_cached = image_cached = 0
+    if details.cached_tokens_details is not None:
+        audio_cached = min(audio, details.cached_tokens_details.audio_tokens or 0)
+        image_cached = min(image, details.cached_tokens_details.image_tokens or 0)
+    return (
+        ("audio_input", audio - audio_cached),
+        ("image_input", image - image_cached),
+        *_written_parts(usage, written),
+        ("audio_cached_input", audio_cached),
+        ("image_cached_input", image_cached),
+        ("cached_input", max(0, cached - audio_cached - image_cached)),
+    )
+
+
+def _written_parts(usage: _Usage, written: int) -> Iterable[tuple[str, int]]:
+    for_1h = 0
+    if usage.cache_creation is not None:
+        for_1h = min(written, usage.cache_creation.ephemeral_1h_input_tokens or 0)
+    return (("cache_write_1h", for_1h), ("cache_write", written - for_1h))
+
+
+def _output_parts(details: _CompletionDetails | None, beyond: int) -> Iterable[tuple[str, int]]:
+    """`beyond` are the tokens that only the total counts: reasoning."""
+    if details is None:
+        return (("reasoning_output", beyond),) if beyond else ()
+    reasoning = details.reasoning_tokens or 0
+    if not (reasoning or beyond or details.audio_tokens or details.image_tokens):
+        return ()
+    return (
+        ("audio_output", details.audio_tokens or 0),
+        ("image_output", details.image_tokens or 0),
+        ("reasoning_output", max(reasoning, beyond)),
+    )
