@@ -1,0 +1,216 @@
+"""Meters an OpenAI-shaped stream as it passes: looks at each event, rebuilds none."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from posthouse.metering.usage import Usage, usage_of_object
+from posthouse.wire.sse import data_of
+
+# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
+# (take_text) and counts it off the event loop, so that memory per stream stays constant.
+TEXT_CHARS_MAX = 64 * 1024
+
+_USAGE_NULL = b',"usage":null'
+
+
+class _Function(Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+
+
+class _Choice(Struct, gc=False):
+    index: int = 0
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    usage: Raw | UnsetType = UNSET  # Moonshot's place for it
+
+
+class _Groq(Struct, gc=False):
+    usage: Raw | UnsetType = UNSET
+
+
+class _Chunk(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+    service_tier: str | None = None
+    x_groq: _Groq | None = None
+
+
+class _Envelope(Struct, gc=False):
+    """What is read of an event whose choices have another shape than OpenAI's."""
+
+    choices: Any = None
+    usage: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+class StreamMeter:
+    """Fed whole events in order; says what to forward and remembers what they meant.
+
+    `hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
+    carries it nor its null in the others. `saw_done`: the stream's [DONE] came; `saw_finish`: a choice's
+    finish_reason; `error_seen`: an error event; `unparsed`: events that are no JSON object.
+    """
+
+    __slots__ = (
+        "_hide_usage",
+        "_service_tier",
+        "_texts",
+        "_usage",
+        "error_seen",
+        "model",
+        "saw_done",
+        "saw_finish",
+        "text_chars",
+        "unparsed",
+    )
+
+    def __init__(self, model: str = "", *, hide_usage: bool = False) -> None:
+        self.model = model
+        self.saw_done = False
+        self.saw_finish = False
+        self.error_seen = False
+        self.unparsed = 0
+        self.text_chars = 0
+        self._hide_usage = hide_usage
+        self._service_tier = ""
+        self._usage: Raw | None = None
+        self._texts: dict[int, list[str]] = {}
+
+    def feed(self, events: list[bytes]) -> bytes:
+        """Take these events in; returns the bytes to forward, empty when all are withheld."""
+        if len(events) == 1:
+            return self._feed_one(events[0])
+        return b"".join([self._feed_one(event) for event in events])
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage reported; a later report replaces an earlier one, they are never added. None when
+        there was none or it is malformed."""
+        return None if self._usage is None else usage_of_object(self._usage, self._service_tier)
+
+    @property
+    def text_is_long(self) -> bool:
+        return self.text_chars > TEXT_CHARS_MAX
+
+    def take_text(self) -> list[str]:
+        """The text delivered since the last call, one piece per choice, and forget it."""
+        texts = ["".join(pieces) for pieces in self._texts.values()]
+        self._texts = {}
+        self.text_chars = 0
+        return texts
+
+    def _feed_one(self, event: bytes) -> bytes:
+        data = data_of(event)
+        if data is None:
+            return event
+        try:
+            chunk = _decode_chunk(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._feed_strange(event, data)
+        choices = chunk.choices
+        if choices:
+            for choice in choices:
+                self._note_choice(choice)
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
+        if chunk.error is not UNSET:
+            self.error_seen = self.error_seen or not _is_null(chunk.error)
+        usage = chunk.usage
+        if usage is UNSET:
+            if chunk.x_groq is not None:
+                self._note_usage(chunk.x_groq.usage)
+            return event
+        if _is_null(usage):
+            return _without_null_usage(event) if self._hide_usage else event
+        self._usage = usage
+        return b"" if self._hide_usage and choices == [] else event
+
+    def _note_choice(self, choice: _Choice) -> None:
+        if choice.finish_reason is not None:
+            self.saw_finish = True
+        self._note_usage(choice.usage)
+        delta = choice.delta
+        if delta is None:
+            self._note_text(choice.index, choice.text)
+            return
+        self._note_text(choice.index, delta.content)
+        self._note_text(choice.index, delta.reasoning_content or delta.reasoning)
+        self._note_text(choice.index, delta.refusal)
+        if delta.function_call is not None:
+            self._note_function(choice.index, delta.function_call)
+        for call in delta.tool_calls or ():
+            if call.function is not None:
+                self._note_function(choice.index, call.function)
+
+    def _note_function(self, index: int, function: _Function) -> None:
+        self._note_text(index, function.name)
+        self._note_text(index, function.arguments)
+
+    def _note_text(self, index: int, text: str | None) -> None:
+        if text:
+            self.text_chars += len(text)
+            self._texts.setdefault(index, []).append(text)
+
+    def _note_usage(self, usage: Raw | UnsetType) -> None:
+        if usage is not UNSET and not _is_null(usage):
+            self._usage = usage
+
+    def _feed_strange(self, event: bytes, data: bytes) -> bytes:
+        """[DONE], no JSON object, or one of another shape, whose usage, error and texts count all the same."""
+        if data == b"[DONE]":
+            self.saw_done = True
+            return event
+        try:
+            envelope = _decode_envelope(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.unparsed += 1
+            return event
+        self._note_usage(envelope.usage)
+        if envelope.error is not UNSET:
+            self.error_seen = self.error_seen or not _is_null(envelope.error)
+        for text in _texts_in(envelope.choices):
+            self._note_text(0, text)
+        return event
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """All texts in a JSON value, wherever they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(item)
+
+
+def _is_null(raw: Raw) -> bool:
+    return bytes(raw) == b"null"
+
+
+def _without_null_usage(event: bytes) -> bytes:
+    return event.replace(_USAGE_NULL, b"") if event.count(_USAGE_NULL) == 1 else event
