@@ -31,6 +31,9 @@ def always(number: float) -> Callable[[], float]:
         (("gpt-4*", "o1"), "gpt-4o-mini", True),
         (("gpt-4*", "o1"), "o1", True),
         (("GPT-4O",), "gpt-4o", False),
+        (("*", "!*-ca"), "gpt-4o", True),
+        (("*", "!*-ca"), "gpt-4o-ca", False),
+        (("!*-ca",), "gpt-4o", False),
         ((), "gpt-4o", False),
     ],
 )

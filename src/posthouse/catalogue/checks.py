@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from posthouse.catalogue.errors import Path, Problem
+from posthouse.catalogue.prices import own_lines
 from posthouse.catalogue.rules import (
     FAMILY_PREFIX,
     Configuration,
@@ -15,6 +16,7 @@ from posthouse.catalogue.rules import (
     is_pattern,
     parse_window_ms,
 )
+from posthouse.metering.prices import Tariff
 
 
 def fits(pattern: str, model: str, family: str) -> bool:
@@ -64,6 +66,7 @@ def _models(configuration: Configuration, list_names: Collection[str]) -> Iterat
                 yield Problem((*path, "aliases", i), f"{alias!r} names another model too")
         yield from _pattern_model(path, model) if is_pattern(name) else ()
         yield from _list_price(path, name, model, list_names)
+        yield from _own_price(path, model)
 
 
 def _pattern_model(path: Path, model: ModelDef) -> Iterator[Problem]:
@@ -86,6 +89,14 @@ def _list_price(path: Path, name: str, model: ModelDef, list_names: Collection[s
         yield from _known(provider, providers, "list of provider", (*path, "list"))
     else:
         yield from _known(f"{provider}/{name}", list_names, "list price", (*path, "list"))
+
+
+def _own_price(path: Path, model: ModelDef) -> Iterator[Problem]:
+    if model.prices:
+        try:
+            Tariff.of(own_lines(model.prices))
+        except ValueError as error:
+            yield Problem((*path, "price"), str(error))
 
 
 def _plan(name: str, plan: PlanDef, configuration: Configuration) -> Iterator[Problem]:
