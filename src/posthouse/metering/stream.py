@@ -179,7 +179,7 @@ class StreamMeter:
             self._usage = usage
 
     def _feed_strange(self, event: bytes, data: bytes) -> bytes:
-        """[DONE], no JSON object, or one of another shape, whose usage, error and texts count all the same."""
+        """[DONE], no JSON object, or one of another shape: its usage, error and texts count all the same."""
         if data == b"[DONE]":
             self.saw_done = True
             return event

@@ -1,0 +1,39 @@
+"""How many tokens a prompt has at most, told from its bytes alone."""
+
+import re
+
+# The dearest image of any model that is billed by it: gpt-4o-mini's, 2,833 + 8 tiles × 5,667.
+IMAGE_TOKENS_MAX = 48_169
+
+# A file, a video or an earlier recording is named, not held, by the body: up to the longest context there is.
+REFERENCE_TOKENS_MAX = 2_000_000
+
+# A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
+TEMPLATE_TOKENS_MAX = 512
+
+_IMAGE = re.compile(rb'"image_url"\s*+:')
+_REFERENCE = re.compile(rb'"(?:file|file_id|file_url|video_url|audio)"\s*+:')
+_ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
+
+
+def prompt_tokens_bound(
+    body: bytes, *, image_tokens_max: int = IMAGE_TOKENS_MAX, context_tokens_max: int | None = None
+) -> int:
+    """No upstream counts more prompt tokens in this JSON body than this.
+
+    A token of byte-level BPE covers at least one byte, and JSON spells no text shorter than UTF-8 does; a
+    number in a token array takes two bytes; sound comes in more bytes than tokens. Only images and what is
+    merely named can cost more. `context_tokens_max` is the model's window, where known.
+    """
+    bound = len(body) + TEMPLATE_TOKENS_MAX
+    if b'_url"' in body or b'"file' in body or b'"audio"' in body or (b"\\" in body and b"\\u00" in body):
+        images, references = _count_media(body)
+        bound += images * image_tokens_max + references * REFERENCE_TOKENS_MAX
+    return bound if context_tokens_max is None else min(bound, context_tokens_max)
+
+
+def _count_media(body: bytes) -> tuple[int, int]:
+    """How many keys name an image, and how many anything else from elsewhere, by whatever escapes."""
+    if b"\\u00" in body:
+        body = _ESCAPED_ASCII.sub(lambda match: bytes.fromhex(match[1].decode()), body)
+    return len(_IMAGE.findall(body)), len(_REFERENCE.findall(body))
