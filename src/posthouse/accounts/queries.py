@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Row, or_, select
 
 from posthouse.accounts.errors import UnknownAccount, UnknownKey
 from posthouse.accounts.rules import Account, Key, KeyEntry
+from posthouse.store.configuration import operator_field
 from posthouse.store.engine import Store
-from posthouse.store.schema import accounts, configuration, keys
+from posthouse.store.schema import accounts, keys
 
 PAGE_MAX = 1000
 _DEFAULT_PREFIX = "sk-"
@@ -73,15 +74,6 @@ def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:
     with store.read() as connection:
         row = connection.execute(_ENTRY.where(keys.c.hash == key_hash)).first()
     return None if row is None else _entry(row)
-
-
-def operator_field(connection: Connection, field: str, default: str) -> str:
-    """One text field of the operator's configuration; the default where it is not configured."""
-    text = connection.execute(
-        select(configuration.c.definition).where(configuration.c.kind == "operator")
-    ).scalar()
-    value = msgspec.json.decode(text).get(field) if text else None
-    return value if isinstance(value, str) and value else default
 
 
 def key_prefix(connection: Connection) -> str:

@@ -1,0 +1,308 @@
+"""The ledger as a serving process uses it: wallets and holds in memory, settlements to disk.
+
+Everything here is called on the event loop. What moves money between a member and the outside is
+transfers.py, for any process.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.ids import new_id
+from posthouse.kernel.outcome import Outcome
+from posthouse.ledger import allowances, claims
+from posthouse.ledger.claims import Claim
+from posthouse.ledger.rules import due
+from posthouse.ledger.settlement import Charged, Snapshot
+from posthouse.ledger.wallet import Hold, KeyBudget, Wallet
+from posthouse.ledger.writer import Writer
+from posthouse.store import changes
+from posthouse.store.changes import ChangeKind, announce
+from posthouse.store.engine import Store
+from posthouse.store.errors import StoreDown
+
+BEAT_S = 10.0  # how often a process says that it lives, and gives back what it has not used
+IDLE_S = 30.0  # a wallet that nobody used for so long goes back to the store
+BUDGETS_MAX = 10_000  # budgets in memory before those without open holds are forgotten
+BATCH = 500  # wallets given back, or budgets read, in one transaction
+RECALLS_MAX = 3  # rounds of asking other processes for what they do not use, for one call
+RECALL_WAIT_S = 0.4  # a notice takes at most a poll of the feed to reach them; also the pause between rounds
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """One per process. `start` before use; hand `on_change` to the ChangeFeed."""
+
+    def __init__(self, store: Store) -> None:
+        self.process_id = new_id("prc")
+        self._store = store
+        self._writer = Writer(store, self.process_id)
+        self._writer.on_lost = self._forget
+        self._wallets: dict[str, Wallet] = {}
+        self._steps: dict[str, asyncio.Task[None]] = {}  # account -> the change of its allowance under way
+        self._recalled_s: dict[str, float] = {}
+        self._budgets: dict[str, KeyBudget] = {}
+        self._alone = store.is_sqlite
+        self._beating: asyncio.Task[None] | None = None
+        self.on_error: Callable[[Exception], None] = lambda error: None
+        self.budget = self._budgets.get  # budget(key_id) -> KeyBudget | None, at the cost of one look-up
+
+    async def start(self) -> None:
+        """Take the store, end the allowances of processes that died, and begin to write. Raises StoreInUse,
+        StoreDown."""
+        self._store.lock_exclusively()
+        self._writer.start()
+        if self._store.is_sqlite:
+            await self.run(allowances.end_all_processes)
+        await self._beat()
+        self._beating = asyncio.create_task(self._beat_on())
+
+    async def stop(self) -> None:
+        """Write all that is queued, give every allowance back, and end."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, *self._steps.values(), return_exceptions=True)
+        ended = self.run(lambda connection: allowances.end_process(connection, self.process_id))
+        await self._writer.stop()
+        await asyncio.gather(ended, return_exceptions=True)  # if the store is away, expiry ends them
+
+    def run(self, job: Callable[[Connection], T]) -> "asyncio.Future[T]":
+        """Run a function in a write transaction, after all that is queued. It may be called twice when the
+        store breaks off. The future has its result, or StoreDown."""
+        return self._writer.run(job)
+
+    # Wallets and budgets
+
+    def wallet(self, account_id: str) -> Wallet | None:
+        """The account's wallet, if this process has it. Hold from it without awaiting in between."""
+        wallet = self._wallets.get(account_id)
+        if wallet is not None:
+            wallet.used_s = monotonic_s()
+        return wallet
+
+    async def load_wallet(self, account_id: str, needed_nanos: int = 0) -> Wallet:
+        """The wallet that `wallet` did not have, or that had less than is needed: with all that this process
+        can get, which may still be too little. Raises StoreDown."""
+        wallet = self.wallet(account_id) or await self._take(account_id)
+        if wallet.available_nanos < needed_nanos and not (self._alone and wallet.whole):
+            await self._recall(account_id, needed_nanos)
+        return self.wallet(account_id) or await self._take(account_id)
+
+    async def load_budget(self, key_id: str) -> KeyBudget:
+        """The budget that `budget` did not have; only keys that have one need it. Raises StoreDown."""
+        rows = await self.run(partial(allowances.key_budgets, key_ids=[key_id]))
+        _, limit, spent = rows[0] if rows else (key_id, 0, 0)
+        if len(self._budgets) >= BUDGETS_MAX:
+            for idle in [key for key, budget in self._budgets.items() if not budget.held_nanos]:
+                del self._budgets[idle]
+        return self._budgets.setdefault(key_id, KeyBudget(limit, spent))
+
+    # Ending a call
+
+    def settle(
+        self,
+        hold: Hold | None,
+        outcome: Outcome,
+        *,
+        snapshot: Snapshot | None = None,
+        claim: Claim | None = None,
+    ) -> "asyncio.Future[Outcome]":
+        """Resolve the hold with the outcome's charge, and queue its usage record. The future has the outcome
+        as it is on disk: the charge is lowered, and the rest its shortfall, where the balance does not cover
+        it. It raises StoreDown when nothing was written; then the caller must not get a complete answer.
+        Without a hold only what costs nothing is settled."""
+        due_nanos = outcome.charge_nanos
+        if claim is not None:
+            due_nanos = due(due_nanos, charged_nanos=claim.charged_nanos, completed=claim.completed)
+        assert hold is not None or due_nanos == 0, "what costs something is held first"
+        charge_nanos = 0 if hold is None else hold.spend(due_nanos)
+        if charge_nanos != outcome.charge_nanos:
+            shortfall = outcome.shortfall_nanos + due_nanos - charge_nanos
+            outcome = msgspec.structs.replace(outcome, charge_nanos=charge_nanos, shortfall_nanos=shortfall)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._writer.put(Charged(outcome, snapshot, claim), Settling(self, hold, charge_nanos, future).done)
+        return future
+
+    async def claim(self, account_id: str, key_hash: bytes, body_hash: bytes, request_id: str) -> Claim:
+        """Use an Idempotency-Key for a call; end it with `settle(…, claim=…)` or `release`. Raises
+        ClaimRunning, ClaimOfOtherBody, StoreDown."""
+        wanted = Claim(account_id, key_hash, body_hash, request_id)
+        return await self.run(lambda connection: claims.claim(connection, self.process_id, wanted, now_ms()))
+
+    def release(self, claim: Claim) -> "asyncio.Future[None]":
+        """End a claim whose call left no usage record. Nobody need wait for it."""
+        return self.run(lambda connection: claims.release(connection, claim))
+
+    # What changes beside the calls
+
+    async def on_change(self, kind: ChangeKind, subject: str) -> None:
+        """Take a notice from the change feed. Raises StoreDown."""
+        if kind == "balance" and subject in self._wallets:
+            await self._take(subject, again=True)
+        elif kind == "key" and subject in self._budgets:
+            await self._refresh_budgets([subject])
+        elif kind == "recall":
+            account_id, _, asker = subject.partition(" ")
+            if asker != self.process_id and account_id in self._wallets:
+                await self._step(account_id, self._lower(account_id))
+
+    async def _take(self, account_id: str, needed_nanos: int = 0, *, again: bool = False) -> Wallet:
+        """Make the wallet; if there is one already, only `again` asks the store for more."""
+        while True:
+            wallet = self._wallets.get(account_id)
+            if wallet is not None and not again:
+                return wallet
+            again = False
+            await self._step(account_id, self._take_step(account_id, needed_nanos))
+
+    async def _take_step(self, account_id: str, needed_nanos: int) -> None:
+        granted, spent = await self.run(
+            lambda connection: allowances.take(
+                connection,
+                self.process_id,
+                account_id,
+                alone=self._alone,
+                wanted_nanos=needed_nanos,
+                now_ms=now_ms(),
+            )
+        )
+        wallet = self._wallets.get(account_id)
+        if wallet is None:
+            self._wallets[account_id] = Wallet(account_id, granted, spent, monotonic_s())
+        else:
+            wallet.granted_nanos = granted
+            wallet.whole = True
+
+    async def _lower(self, account_id: str) -> None:
+        """Give back what no call holds; it is out of the wallet before it is back in the store."""
+        wallet = self._wallets.get(account_id)
+        if wallet is None:
+            return
+        wallet.granted_nanos -= wallet.available_nanos
+        wallet.whole = False
+        granted = wallet.granted_nanos
+        job = partial(
+            allowances.lower, process_id=self.process_id, account_id=account_id, granted_nanos=granted
+        )
+        await self.run(job)
+
+    async def _step(self, account_id: str, step: Coroutine[Any, Any, None]) -> None:
+        """Change an account's allowance, one change after the other, to the end even when the caller is
+        cancelled: store and wallet must not part."""
+        while (before := self._steps.get(account_id)) is not None:
+            try:
+                await asyncio.wait([before])
+            except asyncio.CancelledError:
+                step.close()
+                raise
+        task = self._steps[account_id] = asyncio.create_task(step)
+        task.add_done_callback(lambda _: self._steps.pop(account_id))
+        await asyncio.shield(task)
+
+    async def _recall(self, account_id: str, needed_nanos: int) -> None:
+        """Get what is free, then what other processes do not use."""
+        subject = f"{account_id} {self.process_id}"
+        for _ in range(RECALLS_MAX):
+            wallet = await self._take(account_id, needed_nanos, again=True)
+            recalled_s = self._recalled_s.get(account_id, 0.0)
+            asked = monotonic_s() - recalled_s < RECALL_WAIT_S
+            if wallet.available_nanos >= needed_nanos or self._alone or asked:
+                return
+            self._recalled_s[account_id] = monotonic_s()
+            await self.run(lambda connection: announce(connection, "recall", subject, now_ms()))
+            await asyncio.sleep(RECALL_WAIT_S)
+
+    def _forget(self, account_ids: Iterable[str]) -> None:
+        """Close wallets that may differ from their allowances; the next call makes new ones from the
+        store."""
+        for account_id in account_ids:
+            wallet = self._wallets.pop(account_id, None)
+            if wallet is not None:
+                wallet.closed = True
+
+    async def _beat_on(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self._beat()
+                await self._give_back_idle()
+                await self._refresh_budgets(list(self._budgets))
+            except StoreDown as error:  # calls are refused meanwhile; the next beat finds out what is left
+                self.on_error(error)
+
+    async def _beat(self) -> None:
+        beat = await self.run(lambda connection: allowances.beat(connection, self.process_id, now_ms()))
+        self._alone = beat.alone
+        if beat.reborn:
+            self._forget(list(self._wallets))
+        await self.run(lambda connection: _prune(connection, now_ms()))
+
+    async def _give_back_idle(self) -> None:
+        before_s = monotonic_s() - IDLE_S
+        self._recalled_s = {name: at_s for name, at_s in self._recalled_s.items() if at_s > before_s}
+        idle = [
+            wallet.account_id
+            for wallet in self._wallets.values()
+            if not wallet.unsettled and wallet.used_s < before_s and wallet.account_id not in self._steps
+        ]
+        self._forget(idle)
+        for part in _batches(idle):
+            await self.run(partial(allowances.give_back, process_id=self.process_id, account_ids=part))
+
+    async def _refresh_budgets(self, key_ids: list[str]) -> None:
+        """Read limits, and what other processes have spent."""
+        for part in _batches(key_ids):
+            # What is settled by now is in the store when the job's turn comes.
+            loaded = [(key_id, self._budgets[key_id]) for key_id in part if key_id in self._budgets]
+            settled = {key_id: budget.settled_nanos for key_id, budget in loaded}
+            rows = await self.run(partial(allowances.key_budgets, key_ids=part))
+            for key_id, limit_nanos, spent_nanos in rows:
+                budget = self._budgets.get(key_id)
+                if budget is not None and key_id in settled:
+                    budget.limit_nanos = limit_nanos
+                    budget.base_nanos = spent_nanos - settled[key_id]
+
+
+class Settling:
+    """A settlement on its way to disk, and who waits for it."""
+
+    __slots__ = ("_charge_nanos", "_future", "_hold", "_ledger")
+
+    def __init__(
+        self, ledger: Ledger, hold: Hold | None, charge_nanos: int, future: "asyncio.Future[Outcome]"
+    ) -> None:
+        self._ledger = ledger
+        self._hold = hold
+        self._charge_nanos = charge_nanos
+        self._future = future
+
+    def done(self, written: Outcome | None, error: Exception | None) -> None:
+        """On the loop, when it is known whether it is on disk."""
+        if self._hold is not None:
+            self._hold.settled(self._charge_nanos, 0 if written is None else written.charge_nanos)
+            if written is None or written.charge_nanos != self._charge_nanos:
+                self._ledger._forget([self._hold.wallet.account_id])
+        if error is not None:
+            self._ledger.on_error(error)
+        if self._future.done():  # the caller has left
+            return
+        if written is not None:
+            self._future.set_result(written)
+        elif error is not None:
+            self._future.set_exception(error)
+            self._future.exception()  # reported above, also where nobody awaits it
+
+
+def _batches(ids: list[str]) -> list[list[str]]:
+    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+
+
+def _prune(connection: Connection, at_ms: int) -> None:
+    changes.prune(connection, at_ms)
+    claims.prune(connection, at_ms)

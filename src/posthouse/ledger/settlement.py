@@ -1,0 +1,195 @@
+"""Writes settlements: a usage record each, and what the charges change, in one transaction.
+
+Two ways. `GroupSql.write` takes a whole group in as few statements as can be, on the driver's own connection:
+every sqlite3 call lets go of the interpreter lock and must win it back from a busy event loop. `settle_one`
+takes a single one step by step, where the group did not go through, and settles even what its allowance no
+longer covers, without ever taking more than is there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Dialect, insert, select, update
+
+from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.ledger import claims
+from posthouse.ledger.allowances import free_nanos, own_allowance
+from posthouse.ledger.claims import Claim
+from posthouse.store.schema import allowances, keys, ledger_accounts, price_snapshots, usage_records
+from posthouse.store.upsert import insert_if_absent
+
+GROUP_ROWS_MAX = 64  # rows per statement: past that a longer one saves nothing, and each length is cached
+_ENDINGS = {ending: str(ending.value) for ending in Ending}
+_encode = msgspec.json.Encoder().encode
+
+
+class Snapshot(NamedTuple):
+    """The price that a charge was made with: its id and its lines as JSON."""
+
+    price_id: str
+    lines: str
+
+
+class Charged(NamedTuple):
+    """One settlement to write; the outcome has its final charge."""
+
+    outcome: Outcome
+    snapshot: Snapshot | None = None
+    claim: Claim | None = None
+
+
+class AllowanceLost(Exception):
+    """Some account of the group has no allowance of this process any more, or less than the group spends."""
+
+
+def usage_row(outcome: Outcome) -> list[Any]:
+    """The outcome as a row of usage_records, in the order of its columns."""
+    row = list(msgspec.structs.astuple(outcome))
+    row[1] = _ENDINGS[outcome.ending]
+    row[10] = 1 if outcome.stream else 0
+    row[13] = _encode(outcome.attempts).decode()
+    row[14] = _encode(outcome.quantities).decode()
+    row[18] = 1 if outcome.estimated else 0
+    return row
+
+
+_INSERT_USAGE = "INSERT INTO usage_records ({columns}) VALUES {rows}"
+_UPDATE_BALANCES = """
+    UPDATE ledger_accounts SET balance_nanos = balance_nanos - charged.column2
+    FROM (VALUES {rows}) AS charged WHERE id = charged.column1"""
+_UPDATE_ALLOWANCES = """
+    UPDATE allowances SET spent_nanos = spent_nanos + charged.column2
+    FROM (VALUES {rows}) AS charged WHERE account_id = charged.column1 AND process_id = {mark}"""
+_UPDATE_KEYS = """
+    UPDATE keys SET spent_nanos = spent_nanos + charged.column2
+    FROM (VALUES {rows}) AS charged WHERE id = charged.column1"""
+_INSERT_PRICE = "INSERT INTO price_snapshots (id, lines) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"
+_LOCK_BALANCES = "SELECT 1 FROM ledger_accounts WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+
+
+class GroupSql:
+    """The statements of a group, for one database dialect."""
+
+    def __init__(self, dialect: Dialect, process_id: str) -> None:
+        self._process_id = process_id
+        self._postgresql = dialect.name == "postgresql"
+        mark = "%s" if self._postgresql else "?"
+        pair = "(%s::text, %s::bigint)" if self._postgresql else "(?, ?)"
+        columns = [column.name for column in usage_records.columns]
+        insert_usage = _INSERT_USAGE.replace("{columns}", ", ".join(columns))
+        self._insert_usage = _by_length(insert_usage, f"({', '.join([mark] * len(columns))})", mark)
+        self._update_balances = _by_length(_UPDATE_BALANCES, pair, mark)
+        self._update_allowances = _by_length(_UPDATE_ALLOWANCES, pair, mark)
+        self._update_keys = _by_length(_UPDATE_KEYS, pair, mark)
+        self._insert_price = _INSERT_PRICE.replace("{mark}", mark)
+        self._known_prices: set[str] = set()
+
+    def write(self, connection: Any, group: Sequence[Charged]) -> None:
+        """Write and commit the group on a DBAPI connection that is in no transaction. Raises AllowanceLost or
+        the driver's exception; then roll back."""
+        if not self._postgresql:
+            connection.execute("BEGIN IMMEDIATE")
+        by_account, by_key = _sums(group)
+        if self._postgresql and by_account:
+            # In one order in every process, so that two groups can't wait for each other.
+            connection.execute(_LOCK_BALANCES, [sorted(by_account)])
+        for start in range(0, len(group), GROUP_ROWS_MAX):
+            part = group[start : start + GROUP_ROWS_MAX]
+            values: list[Any] = []
+            for charged in part:
+                values += usage_row(charged.outcome)
+            connection.execute(self._insert_usage(len(part)), values)
+        self._add(connection, self._update_balances, by_account)
+        if self._add(connection, self._update_allowances, by_account, self._process_id) != len(by_account):
+            raise AllowanceLost
+        self._add(connection, self._update_keys, by_key)
+        new_prices = self._write_prices(connection, group)
+        connection.execute("COMMIT")
+        self._known_prices.update(new_prices)
+
+    def _add(self, connection: Any, sql: Callable[[int], str], sums: dict[str, int], *last: str) -> int:
+        """Apply the sums; the number of rows that there were."""
+        items = list(sums.items())
+        rows = 0
+        for start in range(0, len(items), GROUP_ROWS_MAX):
+            part = items[start : start + GROUP_ROWS_MAX]
+            values = [value for item in part for value in item]
+            rows += connection.execute(sql(len(part)), [*values, *last]).rowcount
+        return rows
+
+    def _write_prices(self, connection: Any, group: Sequence[Charged]) -> set[str]:
+        """Write the snapshots that this process has not written yet; returns their ids."""
+        snapshots = {charged.snapshot for charged in group if charged.snapshot is not None}
+        new = [snapshot for snapshot in snapshots if snapshot.price_id not in self._known_prices]
+        for snapshot in new:
+            connection.execute(self._insert_price, snapshot)
+        return {snapshot.price_id for snapshot in new}
+
+
+def settle_one(connection: Connection, process_id: str, charged: Charged) -> Outcome:
+    """Write one settlement within the caller's transaction; nothing where it is already written. The charge
+    is lowered to what this process's allowance and the free balance cover, the rest is shortfall. Returns the
+    outcome as written."""
+    outcome = charged.outcome
+    if is_written(connection, outcome.request_id):
+        return outcome
+    free = max(0, free_nanos(connection, outcome.account_id))
+    own = own_allowance(connection, process_id, outcome.account_id)
+    left = 0 if own is None else own.granted_nanos - own.spent_nanos
+    outcome = lower_charge(outcome, left + free)
+    charge = outcome.charge_nanos
+    connection.execute(insert(usage_records).values(usage_row(outcome)))
+    _add_one(connection, ledger_accounts.c.balance_nanos, -charge, id=outcome.account_id)
+    mine = {"account_id": outcome.account_id, "process_id": process_id}
+    _add_one(connection, allowances.c.spent_nanos, min(charge, left), **mine)
+    _add_one(connection, keys.c.spent_nanos, charge, id=outcome.key_id)
+    if charged.snapshot is not None:
+        insert_if_absent(
+            connection, price_snapshots, dict(zip(("id", "lines"), charged.snapshot, strict=True))
+        )
+    if charged.claim is not None:
+        claims.settle(connection, charged.claim, outcome)
+    return outcome
+
+
+def lower_charge(outcome: Outcome, payable_nanos: int) -> Outcome:
+    """The outcome with no more charged than can be paid; the rest is added to its shortfall."""
+    if outcome.charge_nanos <= payable_nanos:
+        return outcome
+    missing = outcome.charge_nanos - payable_nanos
+    return msgspec.structs.replace(
+        outcome, charge_nanos=payable_nanos, shortfall_nanos=outcome.shortfall_nanos + missing
+    )
+
+
+def is_written(connection: Connection, request_id: str) -> bool:
+    """Whether the usage record is there."""
+    query = select(usage_records.c.request_id).where(usage_records.c.request_id == request_id)
+    return connection.execute(query).first() is not None
+
+
+def _add_one(connection: Connection, column: Any, nanos: int, **which: str) -> None:
+    if nanos:
+        connection.execute(update(column.table).filter_by(**which).values({column.name: column + nanos}))
+
+
+def _sums(group: Sequence[Charged]) -> tuple[dict[str, int], dict[str, int]]:
+    """What the group charges each account and each key."""
+    by_account: dict[str, int] = {}
+    by_key: dict[str, int] = {}
+    for charged in group:
+        outcome = charged.outcome
+        charge = outcome.charge_nanos
+        if charge:
+            by_account[outcome.account_id] = by_account.get(outcome.account_id, 0) + charge
+            by_key[outcome.key_id] = by_key.get(outcome.key_id, 0) + charge
+    return by_account, by_key
+
+
+def _by_length(template: str, row: str, mark: str) -> Callable[[int], str]:
+    """The statement for so many rows, up to GROUP_ROWS_MAX: the same text each time, so that it stays
+    prepared."""
+    template = template.replace("{mark}", mark)
+    lengths = range(GROUP_ROWS_MAX + 1)
+    return [template.replace("{rows}", ", ".join([row] * length)) for length in lengths].__getitem__

@@ -1,0 +1,182 @@
+"""The one thread per process that writes money. Settlements that are waiting go to disk as one group; whoever
+waits is told when the group is durable. Jobs (functions in a transaction) keep their place in the queue."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from itertools import groupby
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from posthouse.kernel.clock import monotonic_s
+from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.outcome import Outcome
+from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, settle_one
+from posthouse.store.engine import Store
+from posthouse.store.errors import StoreDown
+
+PATIENCE_S = 10.0  # how long a write is tried while the store is busy or away, before those who wait are told
+BACK_OFF_S = 0.05  # between two tries; doubled each time
+BACK_OFF_S_MAX = 1.0
+
+Done = Callable[[Any, Exception | None], None]
+Job = Callable[[Connection], Any]
+T = TypeVar("T")
+
+
+class Write:
+    """Something to write, and whom to tell, on the loop: `done(result, None)` or `done(None, error)`. Either
+    a settlement or a job."""
+
+    __slots__ = ("charged", "done", "error", "job", "result")
+
+    def __init__(self, done: Done, *, charged: Charged | None = None, job: Job | None = None) -> None:
+        self.done = done
+        self.charged = charged
+        self.job = job
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Start it on the event loop; `put` and `run` are called there too."""
+
+    def __init__(self, store: Store, process_id: str) -> None:
+        self._store = store
+        self._process_id = process_id
+        self._sql = GroupSql(store.engine.dialect, process_id)
+        self._queue: SimpleQueue[Write | None] = SimpleQueue()
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.on_lost: Callable[[set[str]], None] = lambda account_ids: None  # told of allowances that ended
+        dbapi: Any = store.engine.dialect.loaded_dbapi
+        self._transient: tuple[type[Exception], ...] = (
+            dbapi.OperationalError,
+            dbapi.InterfaceError,
+            StoreDown,
+        )
+
+    def start(self) -> None:
+        """Begin to write, for the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Write all that is queued, then end."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def put(self, charged: Charged, done: Callable[[Outcome | None, Exception | None], None]) -> None:
+        """Queue a settlement; `done` gets the outcome as written, or StoreDown when it is not on disk."""
+        self._queue.put(Write(done, charged=charged))
+
+    def run(self, job: Job) -> "asyncio.Future[Any]":
+        """Queue a function to run in a transaction of its own. It may be called again when the store breaks
+        off. The future has its result, its exception, or StoreDown."""
+        assert self._loop is not None, "the writer is started first"
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put(Write(_into(future), job=job))
+        return future
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            writes = [self._queue.get()]
+            writes += [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+            stopping = None in writes
+            waiting = [write for write in writes if write is not None]
+            for grouped, group in groupby(waiting, _is_grouped):
+                self._write(list(group), grouped)
+        self._drop()
+
+    def _write(self, group: list[Write], grouped: bool) -> None:
+        """Write them together where that goes, else one by one, and tell who waits."""
+        give_up_s = monotonic_s() + PATIENCE_S
+        if not grouped or not self._written_together(group, give_up_s):
+            for write in group:
+                write.error = self._patiently(self._write_one, write, give_up_s)
+        self._on_loop(_tell_all, group)
+
+    def _written_together(self, group: list[Write], give_up_s: float) -> bool:
+        charged = [write.charged for write in group if write.charged is not None]
+        error = self._patiently(self._write_group, charged, give_up_s)
+        if isinstance(error, AllowanceLost):
+            self._on_loop(self.on_lost, {one.outcome.account_id for one in charged})
+        if error is None:
+            for write, one in zip(group, charged, strict=True):
+                write.result = one.outcome
+        return error is None
+
+    def _patiently(self, step: Callable[[T], None], argument: T, give_up_s: float) -> Exception | None:
+        """Try until it is done, refused, or patience ends; returns why it is not done."""
+        back_off_s = BACK_OFF_S
+        while True:
+            try:
+                step(argument)
+                return None
+            except Exception as error:  # whatever it is, those who wait must be told
+                self._drop()
+                if isinstance(error, AllowanceLost | PosthouseError) and not isinstance(error, StoreDown):
+                    return error
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                if not isinstance(cause, self._transient) or monotonic_s() >= give_up_s:
+                    return StoreDown(f"not written: {type(cause).__name__}: {cause}")
+            time.sleep(back_off_s)
+            back_off_s = min(2 * back_off_s, BACK_OFF_S_MAX)
+
+    def _write_group(self, group: list[Charged]) -> None:
+        self._sql.write(self._connect().connection.driver_connection, group)
+
+    def _write_one(self, write: Write) -> None:
+        connection = self._connect()
+        with connection.begin():
+            if write.charged is not None:
+                write.result = settle_one(connection, self._process_id, write.charged)
+            elif write.job is not None:
+                write.result = write.job(connection)
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._store.engine.connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        """Close the connection, whatever state it is in; the next write opens a fresh one."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.invalidate()
+            connection.close()
+
+    def _on_loop(self, function: Callable[[Any], None], argument: Any) -> None:
+        assert self._loop is not None, "the writer is started first"
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:  # the loop is closed: nobody waits any more, and what was written stays written
+            return
+
+
+def _is_grouped(write: Write) -> bool:
+    """Settlements go to disk together; a job, or a settlement that ends a claim, by itself."""
+    return write.charged is not None and write.charged.claim is None
+
+
+def _tell_all(group: list[Write]) -> None:
+    for write in group:
+        write.done(write.result, write.error)
+
+
+def _into(future: "asyncio.Future[Any]") -> Done:
+    def done(result: Any, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    return done
