@@ -1,0 +1,40 @@
+"""The command line: one file per noun, each a thin shell over the services that the REST API calls too."""
+
+from typing import Annotated
+
+import typer
+
+from posthouse import __version__
+from posthouse.cli import apply, channel, key, model
+
+app = typer.Typer(
+    name="posthouse",
+    help="A self-hosted relay for AI model APIs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+apply.add_to(app)
+app.add_typer(key.app, name="key")
+app.add_typer(channel.app, name="channel")
+app.add_typer(model.app, name="model")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"posthouse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A self-hosted relay for AI model APIs."""
+
+
+def main() -> None:
+    """The `posthouse` command."""
+    app()

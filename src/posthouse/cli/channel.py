@@ -1,0 +1,159 @@
+"""`posthouse channel …`: the ways to upstreams."""
+
+import asyncio
+import os
+import sys
+from getpass import getpass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from posthouse.catalogue import queries, service
+from posthouse.cli import output, values
+from posthouse.cli.apply import show_changes
+from posthouse.cli.desk import CommandError, Desk, command
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.secrets import SecretText
+from posthouse.routing.channels import ChannelSpec
+from posthouse.upstream.probe import Probe, probe
+
+app = typer.Typer(help="Add, show, test and remove channels to upstreams.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the difference, change nothing.")]
+
+
+@command(app)
+def add(
+    desk: Desk,
+    name: Name,
+    *,
+    base_url: Annotated[str, typer.Option(metavar="URL", help="Up to and with /v1.")],
+    credential_env: Annotated[
+        str | None, typer.Option(metavar="VARIABLE", help="Environment variable that holds the credential.")
+    ] = None,
+    credential_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File that holds the credential; - is standard input.")
+    ] = None,
+    no_credential: Annotated[bool, typer.Option("--no-credential", help="The upstream needs none.")] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="What it offers, e.g. gpt-4o or gpt-*; else all.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="MODEL=UPSTREAM", help="What the upstream calls a model."),
+    ] = None,
+    priority: Annotated[int | None, typer.Option(help="Lower is tried first.")] = None,
+    weight: Annotated[int | None, typer.Option(help="Its share among channels of one priority.")] = None,
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="HTTP proxy to the upstream.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a channel of this name.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Add a channel. Its credential is asked for, or read from a variable or file, and kept encrypted."""
+    if not replace and name in queries.load_configuration(desk.store).channels:
+        raise CommandError(f"there is already a channel {name!r}", "--replace replaces it")
+    credential = None if no_credential else _credential(credential_env, credential_file)
+    fields: dict[str, Any] = {
+        "base_url": base_url,
+        "models": values.items(model),
+        "model_map": dict(map(_pair, map_ or ())),
+        "priority": priority,
+        "weight": weight,
+        "proxy": proxy,
+    }
+    given = {field: value for field, value in fields.items() if value not in (None, {})}
+    changes = service.put(
+        desk.store, desk.box, "channel", name, given, now_ms=now_ms(), credential=credential, dry_run=dry_run
+    )
+    show_changes(desk, changes, dry_run=dry_run)
+
+
+@command(app, "list")
+def list_(desk: Desk) -> None:
+    """Show the channels in the order in which they are tried."""
+    channels = queries.load_configuration(desk.store).channels.values()
+    sealed = queries.load_credentials(desk.store, desk.box)
+    listed = [_listed(spec, spec.name in sealed) for spec in sorted(channels, key=lambda one: one.priority)]
+    columns = ("name", "base URL", "models", ">priority", ">weight", "enabled", "credential")
+    rows = (
+        (
+            one["name"],
+            one["base_url"],
+            ", ".join(one["models"]),
+            one["priority"],
+            one["weight"],
+            "yes" if one["enabled"] else "no",
+            "yes" if one["credential"] else "no",
+        )
+        for one in listed
+    )
+    none = "no channels; add one: posthouse channel add NAME --base-url URL"
+    desk.answer(listed, lambda: output.print_table(columns, rows, empty=none))
+
+
+@command(app)
+def test(desk: Desk, name: Name) -> None:
+    """Ask a channel's upstream for its models: does it answer, and does it take the credential?"""
+    spec = _find(desk, name)
+    found = asyncio.run(probe(spec, queries.load_credentials(desk.store, desk.box).get(name)))
+    desk.answer(found, lambda: output.print_line(f"{'✓' if found.works else '✗'} {_said(found)}"))
+    if not found.works:
+        raise typer.Exit(1)
+
+
+@command(app)
+def remove(desk: Desk, name: Name, *, dry_run: DryRun = False) -> None:
+    """Remove a channel and its credential."""
+    changes = service.remove(desk.store, desk.box, "channel", name, now_ms=now_ms(), dry_run=dry_run)
+    show_changes(desk, changes, dry_run=dry_run)
+
+
+def _find(desk: Desk, name: str) -> ChannelSpec:
+    channels = queries.load_configuration(desk.store).channels
+    if name not in channels:
+        raise CommandError(f"there is no channel {name!r}", "`posthouse channel list` shows all channels")
+    return channels[name]
+
+
+def _listed(spec: ChannelSpec, has_credential: bool) -> dict[str, Any]:
+    """A channel without what may hold a secret: its proxy's URL and its extra headers."""
+    fields = ("name", "base_url", "models", "model_map", "priority", "weight", "enabled")
+    return {field: getattr(spec, field) for field in fields} | {"credential": has_credential}
+
+
+def _said(found: Probe) -> str:
+    if found.fault:
+        return (
+            f"{found.channel}: {found.fault} after {found.duration_ms} ms; check base URL, network and proxy"
+        )
+    if found.status in (401, 403):
+        return f"{found.channel}: the upstream answers {found.status}: set the channel's credential again"
+    if not found.works:
+        return f"{found.channel}: the upstream answers {found.status} in {found.duration_ms} ms"
+    listed = "no list of models" if found.models is None else f"{found.models} models"
+    return f"{found.channel}: {found.status} in {found.duration_ms} ms, {listed}"
+
+
+def _credential(variable: str | None, file: Path | None) -> SecretText:
+    """The credential from where it was said to be; never from the command line, which others can see."""
+    if variable is not None:
+        text = os.environ.get(variable, "")
+        source = f"the environment variable {variable}"
+    elif file is not None:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        source = "standard input" if str(file) == "-" else str(file)
+    elif sys.stdin.isatty():
+        text, source = getpass("Credential: "), "what was typed"
+    else:
+        raise CommandError("no credential", "give --credential-env, --credential-file or --no-credential")
+    if not text.strip():
+        raise CommandError(f"no credential: {source} is empty")
+    return SecretText(text.strip())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    model, equals, upstream = text.partition("=")
+    if not (model and equals and upstream):
+        raise typer.BadParameter(f"{text!r} is not MODEL=UPSTREAM")
+    return model, upstream

@@ -1,0 +1,145 @@
+"""`posthouse key …`: API keys."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from posthouse.accounts import queries, service
+from posthouse.accounts.rules import Key
+from posthouse.cli import output, values
+from posthouse.cli.desk import Desk, command, money
+
+app = typer.Typer(help="Make, show, limit, freeze and revoke API keys.", no_args_is_help=True)
+
+Account = Annotated[str, typer.Option("--account", metavar="EMAIL", help="The account's email or id.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `posthouse key list` shows it.")]
+Expires = Annotated[
+    str | None, typer.Option(metavar="TIME", help="30d, 12h, 2027-01-31, or never.", show_default=False)
+]
+Budget = Annotated[
+    str | None, typer.Option(metavar="AMOUNT", help="What the key may spend in all its life, or none.")
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="Only this model; may be repeated; or any."),
+]
+Endpoints = Annotated[
+    list[str] | None,
+    typer.Option("--endpoint", metavar="NAME", help="Only this endpoint, e.g. chat/completions; or any."),
+]
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option("--address", metavar="NETWORK", help="Only from here, e.g. 10.0.0.0/8; or any."),
+]
+
+
+@command(app)
+def create(
+    desk: Desk,
+    *,
+    account: Account,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Expires = None,
+    budget: Budget = None,
+    model: Models = None,
+    endpoint: Endpoints = None,
+    address: Addresses = None,
+) -> None:
+    """Make a key and show it, this one time: only its hash is stored."""
+    made = service.create_key(
+        desk.store,
+        account,
+        name=name,
+        expires_ms=values.moment_ms(expires),
+        budget_nanos=values.amount_or_none(budget),
+        models=values.items(model),
+        endpoints=values.items(endpoint),
+        addresses=values.items(address),
+    )
+
+    def show() -> None:
+        output.print_line(made.key)
+        output.print_note(f"{made.id}: keep the key now, it is never shown again.")
+
+    desk.answer(made, show)
+
+
+@command(app, "list")
+def list_(desk: Desk, *, account: Account) -> None:
+    """Show an account's keys, revoked ones included."""
+    keys = queries.list_keys(desk.store, account)
+    columns = ("id", "key", "name", "status", "created", "expires", ">spent", ">budget", "only for")
+    rows = ((*_cells(key), money(key.spent_nanos), money(key.budget_nanos), _scope(key)) for key in keys)
+    none = f"{account} has no keys; make one: posthouse key create --account {account}"
+    desk.answer(keys, lambda: output.print_table(columns, rows, empty=none))
+
+
+@command(app)
+def freeze(desk: Desk, key_id: KeyId) -> None:
+    """Refuse the key's calls until it is unfrozen."""
+    _show(desk, service.freeze_key(desk.store, key_id))
+
+
+@command(app)
+def unfreeze(desk: Desk, key_id: KeyId) -> None:
+    """Serve the key's calls again."""
+    _show(desk, service.unfreeze_key(desk.store, key_id))
+
+
+@command(app)
+def revoke(desk: Desk, key_id: KeyId) -> None:
+    """End the key for good."""
+    _show(desk, service.revoke_key(desk.store, key_id))
+
+
+@command(app)
+def update(
+    desk: Desk,
+    key_id: KeyId,
+    *,
+    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    expires: Expires = None,
+    budget: Budget = None,
+    model: Models = None,
+    endpoint: Endpoints = None,
+    address: Addresses = None,
+) -> None:
+    """Change what is given: name, expiry, budget or what the key may be used for."""
+    key = queries.get_key(desk.store, key_id)
+    if name is not None:
+        key = service.rename_key(desk.store, key_id, name)
+    if expires is not None:
+        key = service.expire_key(desk.store, key_id, values.moment_ms(expires))
+    if budget is not None:
+        key = service.set_key_budget(desk.store, key_id, values.amount_or_none(budget))
+    if model or endpoint or address:
+        key = service.set_key_scope(
+            desk.store,
+            key_id,
+            models=values.items(model) if model else key.models,
+            endpoints=values.items(endpoint) if endpoint else key.endpoints,
+            addresses=values.items(address) if address else key.addresses,
+        )
+    _show(desk, key)
+
+
+def _show(desk: Desk, key: Key) -> None:
+    fields = {
+        **msgspec.structs.asdict(key),
+        "created": output.when(key.created_ms),
+        "expires": output.when(key.expires_ms) or "never",
+        "spent": money(key.spent_nanos),
+        "budget": money(key.budget_nanos) or "none",
+        "only for": _scope(key) or "anything",
+    }
+    shown = ("id", "hint", "name", "status", "created", "expires", "spent", "budget", "only for")
+    desk.answer(key, lambda: output.print_fields((field, fields[field]) for field in shown))
+
+
+def _cells(key: Key) -> tuple[str, ...]:
+    return (key.id, key.hint, key.name, key.status, output.when(key.created_ms), output.when(key.expires_ms))
+
+
+def _scope(key: Key) -> str:
+    return ", ".join((*(key.models or ()), *(key.endpoints or ()), *(key.addresses or ())))

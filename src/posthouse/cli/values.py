@@ -1,0 +1,56 @@
+"""What people type on the command line, as values."""
+
+import re
+from datetime import UTC, datetime
+
+import typer
+
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.money import parse_nanos
+
+NONE = ("none", "never", "any")
+_SPAN = re.compile(r"(\d{1,6})\s*([smhdw])")
+_SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+
+
+def amount(text: str) -> int:
+    """Nanos of "12.50"."""
+    try:
+        return parse_nanos(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write it like 12.50") from None
+
+
+def amount_or_none(text: str | None) -> int | None:
+    """The same; None for nothing and for "none"."""
+    return None if text is None or text.lower() in NONE else amount(text)
+
+
+def moment_ms(text: str | None) -> int | None:
+    """A time to come or gone by: "30d" from now, "2027-01-31", "2027-01-31T12:00+08:00" (without an offset:
+    UTC); None for nothing and for "never"."""
+    if text is None or text.lower() in NONE:
+        return None
+    if span := _SPAN.fullmatch(text.strip().lower()):
+        return now_ms() + int(span[1]) * _SPAN_MS[span[2]]
+    return past_ms(text)
+
+
+def past_ms(text: str) -> int:
+    """The milliseconds since 1970 of a date or time; without an offset: UTC."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time; write it like 2027-01-31 or 2027-01-31T12:00+08:00"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def items(given: list[str] | None) -> tuple[str, ...] | None:
+    """What an option that may be repeated named, also with commas: None where it was not given or lifts the
+    restriction ("any")."""
+    names = tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+    return None if not names or names == ("any",) else names
