@@ -76,6 +76,11 @@ class MemoryLimiter:
         self._counters_max = counters_max
         self._tables: dict[tuple[str, Subject], Table] = {}
 
+    @property
+    def counters(self) -> int:
+        """How many counters there are, of all rules."""
+        return sum(map(len, self._tables.values()))
+
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
         found: list[tuple[LimitRule, Table, Counter | None]] = []
         refusals: list[Refused] = []

@@ -1,0 +1,161 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthouse.limits.rules import SLOTS, Refused
+from posthouse.limits.service import Granted, Limiter, MemoryLimiter
+from posthouse.testing.check_limiter import (
+    CHECKS,
+    HOUR_MS,
+    NOW_MS,
+    ExactWindows,
+    demand,
+    granted,
+    refused,
+    rule,
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.strip("_"))
+def test_the_memory_limiter_does_what_every_limiter_must(check: Callable[[Limiter], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await check(MemoryLimiter())
+
+    asyncio.run(run())
+
+
+def now(awaitable: Any) -> Any:
+    """The memory limiter never waits: its coroutines end at the first step."""
+    try:
+        awaitable.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("the limiter waited")
+
+
+WINDOW_MS = 10_000
+RULES = (
+    rule("w", "key", WINDOW_MS, requests=4, tokens=60, concurrency=3),
+    rule("w", "address", WINDOW_MS, requests=5, tokens=80),
+    rule("short", "key", WINDOW_MS // 4, requests=3),
+)
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["admit", "admit", "admit", "settle", "refund", "release"]),
+        st.sampled_from([0, 1, 7, 39, 41, 500, 2499, 2500, 2501, 9_960, 10_000]),
+        st.sampled_from(["k1", "k2"]),
+        st.sampled_from([b"a1", b"a2"]),
+        st.integers(0, 45),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_the_limiter_agrees_with_counting_every_event_by_itself(
+    steps: list[tuple[str, int, str, bytes, int]],
+) -> None:
+    limiter, exact = MemoryLimiter(), ExactWindows()
+    open_calls = []
+    now_ms = NOW_MS
+    for action, later_ms, key, address, tokens in steps:
+        now_ms += later_ms
+        if action == "admit":
+            call = demand(*RULES, key=key, address=address, tokens=tokens)
+            answer = now(limiter.admit(call, now_ms))
+            if isinstance(answer, Granted):
+                assert exact.fits(call, now_ms)
+                open_calls.append((answer, exact.add(call, now_ms, 1, tokens)))
+            else:
+                assert not exact.fits(call, now_ms, late=True)
+        elif open_calls:
+            grant, event = open_calls.pop(0)
+            event.is_running = False
+            if action == "settle":
+                now(limiter.settle(grant, tokens=tokens, spend_nanos=0, now_ms=now_ms))
+                if tokens > event.tokens:
+                    exact.add(grant.demand, now_ms, 0, tokens - event.tokens)
+                else:
+                    event.tokens = tokens
+            else:
+                now(limiter.release(grant, now_ms, refund_request=action == "refund"))
+                event.tokens = 0
+                event.requests -= action == "refund"
+
+
+@given(st.lists(st.integers(0, 3000), min_size=10, max_size=150), st.integers(1, 6))
+def test_no_window_anywhere_holds_more_than_the_limit(gaps: list[int], limit: int) -> None:
+    limiter = MemoryLimiter()
+    call = demand(rule(window_ms=WINDOW_MS, requests=limit))
+    let_through, now_ms = [], NOW_MS
+    for gap in gaps:
+        now_ms += gap
+        answer = now(limiter.admit(call, now_ms))
+        if isinstance(answer, Granted):
+            let_through.append(now_ms)
+        else:
+            # Whoever waits as long as told gets in.
+            assert isinstance(now(limiter.admit(call, now_ms + answer.reset_ms - 1)), Refused)
+            assert answer.retry_after_s is not None
+            assert answer.retry_after_s * 1000 >= answer.reset_ms
+    for start, later in zip(let_through, let_through[limit:], strict=False):
+        assert later - start >= WINDOW_MS
+
+
+def test_a_busy_counter_takes_bounded_memory() -> None:
+    async def run() -> None:
+        limiter = MemoryLimiter()
+        call = demand(rule(requests=10**9))
+        for i in range(20_000):
+            last = await granted(limiter, call, NOW_MS + i * 1000)
+        [(counter, _)] = last.taken
+        assert len(counter.slots) <= SLOTS + 1
+        assert counter.requests == sum(slot.requests for slot in counter.slots)
+
+    asyncio.run(run())
+
+
+def test_counters_that_are_idle_go_when_new_ones_come() -> None:
+    async def run() -> None:
+        limiter = MemoryLimiter()
+        one = rule(requests=5)
+        for i in range(100):
+            call = await granted(limiter, demand(one, key=f"old{i}"), NOW_MS)
+            await limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS)
+        running = await granted(limiter, demand(one, key="running"), NOW_MS)
+        for i in range(60):
+            await granted(limiter, demand(one, key=f"new{i}"), NOW_MS + HOUR_MS)
+        assert limiter.counters == 61  # the hundred are gone; a running call keeps its counter
+        await limiter.settle(running, tokens=1, spend_nanos=0, now_ms=NOW_MS + HOUR_MS)
+
+    asyncio.run(run())
+
+
+def test_refused_calls_make_no_counters() -> None:
+    async def run() -> None:
+        limiter = MemoryLimiter()
+        rules = (rule("address", "address", requests=10), rule("key", "key", requests=1))
+        await granted(limiter, demand(*rules, address=b"0"))
+        for i in range(50):
+            await refused(limiter, demand(*rules, address=b"%d" % i))
+        assert limiter.counters == 2
+
+    asyncio.run(run())
+
+
+def test_over_the_bound_the_longest_unused_counter_goes() -> None:
+    async def run() -> None:
+        limiter = MemoryLimiter(counters_max=2)
+        one = rule(requests=1)
+        for key in ("a", "b", "c"):
+            await granted(limiter, demand(one, key=key))
+        await refused(limiter, demand(one, key="c"))
+        await refused(limiter, demand(one, key="b"))
+        await granted(limiter, demand(one, key="a"))
+
+    asyncio.run(run())
