@@ -3,12 +3,13 @@ running server hears of it within a second."""
 
 import time
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
 from posthouse.ledger.allowances import free_nanos, lock_balance
-from posthouse.ledger.errors import InsufficientFunds, InvalidTransfer, TransferConflict, UnknownMember
+from posthouse.ledger.errors import InsufficientFunds, InvalidTransfer, TransferConflict
+from posthouse.ledger.queries import find_member
 from posthouse.ledger.rules import (
     BALANCE_NANOS_MAX,
     COUNTERPARTS,
@@ -42,7 +43,7 @@ def credit(
     for that. The same idempotency key again changes nothing and returns the first transfer. Raises
     UnknownMember, InvalidTransfer, TransferConflict."""
     with store.begin() as connection:
-        account_id, plan = _member(connection, who)
+        account_id, plan = find_member(connection, who)
         wanted = _transfer(_counterpart(kind), account_id, amount_nanos, kind, reason, idempotency_key, actor)
         earlier = _earlier(connection, wanted)
         if earlier is not None:
@@ -74,7 +75,7 @@ def debit(
     give_up_s = monotonic_s() + RECALL_S
     while True:
         with store.begin() as connection:
-            account_id, _ = _member(connection, who)
+            account_id = find_member(connection, who).id
             wanted = _transfer(
                 account_id, _counterpart(kind), amount_nanos, kind, reason, idempotency_key, actor
             )
@@ -90,17 +91,6 @@ def debit(
         if balance < amount_nanos or monotonic_s() >= give_up_s:
             raise InsufficientFunds("the balance, less what running calls hold, does not cover this")
         time.sleep(_RECALL_POLL_S)
-
-
-def _member(connection: Connection, who: str) -> tuple[str, str]:
-    """Id and plan of the account with that id or email."""
-    query = select(accounts.c.id, accounts.c.plan)
-    row = connection.execute(
-        query.where(or_(accounts.c.id == who, accounts.c.email == who.strip().lower()))
-    ).first()
-    if row is None:
-        raise UnknownMember(f"there is no account {who!r}")
-    return row.id, row.plan
 
 
 def _counterpart(kind: TransferKind) -> str:

@@ -1,0 +1,185 @@
+"""Reads usage records; changes nothing. A usage record is read back as the Outcome that it was written
+from."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, func, select
+
+from posthouse.kernel.money import format_nanos
+from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.ledger.queries import find_member
+from posthouse.store.engine import Store
+from posthouse.store.schema import usage_records
+
+PAGE_MAX = 1000  # rows in memory at once; a longer list is read page by page
+DAY_MS = 86_400_000
+
+CSV_COLUMNS = (
+    "request_id",
+    "started_ms",
+    "account_id",
+    "key_id",
+    "plan",
+    "family",
+    "model",
+    "endpoint",
+    "stream",
+    "ending",
+    "http_status",
+    "channel",
+    "prompt_tokens",
+    "completion_tokens",
+    "quantities",
+    "service_tier",
+    "estimated",
+    "charge",  # in the operator's currency, exact
+    "shortfall",
+    "cost",
+    "price_id",
+    "duration_ms",
+    "ttft_ms",
+)
+
+
+class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records: all that match every field that is set. `account` is an id or email; times are when a
+    call started, `since_ms` included and `until_ms` not."""
+
+    account: str = ""
+    key_id: str = ""
+    model: str = ""
+    ending: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
+
+
+class UsagePage(msgspec.Struct, frozen=True):
+    """Records, newest first, and what to pass as `before` for those that follow; "" at the end."""
+
+    records: tuple[Outcome, ...]
+    next: str
+
+
+class CountedCall(NamedTuple):
+    """What the limits need to know of a call that was served before the restart."""
+
+    started_ms: int
+    key_id: str
+    address_hash: bytes
+    account_id: str
+    plan: str
+    family: str
+    model: str
+    tokens: int
+    charge_nanos: int
+    ending: str
+
+
+class DaySpend(NamedTuple):
+    """What one model's calls were charged on one day; `day` counts from 1970-01-01 in the asked time zone."""
+
+    day: int
+    model: str
+    charge_nanos: int
+
+
+def list_usage(store: Store, wanted: UsageFilter, *, before: str = "", limit: int = 100) -> UsagePage:
+    """A page of records, newest first. Raises UnknownMember."""
+    limit = max(1, min(limit, PAGE_MAX))
+    query = select(usage_records).order_by(usage_records.c.request_id.desc()).limit(limit + 1)
+    if before:
+        query = query.where(usage_records.c.request_id < before)
+    with store.read() as connection:
+        rows = connection.execute(query.where(*_conditions(connection, wanted))).all()
+    records = tuple(outcome_of(row) for row in rows[:limit])
+    return UsagePage(records, records[-1].request_id if len(rows) > limit else "")
+
+
+def export_usage(store: Store, wanted: UsageFilter) -> Iterator[list[str]]:
+    """Rows for a CSV file, the header first, oldest record first; read page by page. Raises UnknownMember."""
+    yield list(CSV_COLUMNS)
+    after = ""
+    while True:
+        query = select(usage_records).where(usage_records.c.request_id > after)
+        with store.read() as connection:
+            query = query.where(*_conditions(connection, wanted))
+            rows = connection.execute(query.order_by(usage_records.c.request_id).limit(PAGE_MAX)).all()
+        for row in rows:
+            yield _csv_row(row)
+        if len(rows) < PAGE_MAX:
+            return
+        after = rows[-1].request_id
+
+
+def calls_since(store: Store, since_ms: int) -> Iterator[CountedCall]:
+    """All calls that started at that time or later, oldest first: what rebuilds the limits' counters."""
+    columns = usage_records.c
+    tokens = (columns.prompt_tokens + columns.completion_tokens).label("tokens")
+    named = [tokens if name == "tokens" else columns[name] for name in CountedCall._fields]
+    query = select(*named).where(columns.started_ms >= since_ms).order_by(columns.started_ms)
+    with store.read() as connection:
+        for row in connection.execution_options(yield_per=PAGE_MAX).execute(query):
+            yield CountedCall(*row)._replace(address_hash=bytes(row.address_hash))
+
+
+def spend_by_day(
+    store: Store, account_id: str, *, since_ms: int, until_ms: int, offset_ms: int = 0
+) -> list[DaySpend]:
+    """What each model was charged on each day of a time zone that is `offset_ms` ahead of UTC."""
+    columns = usage_records.c
+    day = ((columns.started_ms + offset_ms) // DAY_MS).label("day")
+    query = (
+        select(day, columns.model, func.sum(columns.charge_nanos))
+        .where(
+            columns.account_id == account_id, columns.started_ms >= since_ms, columns.started_ms < until_ms
+        )
+        .group_by(day, columns.model)
+        .order_by(day, columns.model)
+    )
+    with store.read() as connection:
+        return [DaySpend(int(row[0]), row[1], int(row[2])) for row in connection.execute(query)]
+
+
+def outcome_of(row: Row[Any]) -> Outcome:
+    """The outcome that a row of usage_records was written from."""
+    values = dict(row._mapping)
+    values["ending"] = Ending(row.ending)
+    values["stream"] = bool(row.stream)
+    values["estimated"] = bool(row.estimated)
+    values["address_hash"] = bytes(row.address_hash)
+    values["attempts"] = msgspec.json.decode(row.attempts, type=tuple[AttemptRecord, ...])
+    values["quantities"] = msgspec.json.decode(row.quantities, type=dict[str, int])
+    return Outcome(**values)
+
+
+def usage_fields(outcome: Outcome) -> dict[str, Any]:
+    """The record as a JSON object: what `usage list --json` and the REST API show."""
+    fields = msgspec.to_builtins(outcome)
+    fields["address_hash"] = outcome.address_hash.hex()
+    return dict(fields)
+
+
+def _conditions(connection: Connection, wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    """What rows must meet. Raises UnknownMember."""
+    columns = usage_records.c
+    conditions = [
+        columns[name] == getattr(wanted, name)
+        for name in ("key_id", "model", "ending")
+        if getattr(wanted, name)
+    ]
+    if wanted.account:
+        conditions.append(columns.account_id == find_member(connection, wanted.account).id)
+    if wanted.since_ms:
+        conditions.append(columns.started_ms >= wanted.since_ms)
+    if wanted.until_ms:
+        conditions.append(columns.started_ms < wanted.until_ms)
+    return conditions
+
+
+def _csv_row(row: Row[Any]) -> list[str]:
+    values = dict(row._mapping)
+    for column in ("charge", "shortfall", "cost"):
+        values[column] = format_nanos(values[f"{column}_nanos"])
+    return [str(values[column]) for column in CSV_COLUMNS]
