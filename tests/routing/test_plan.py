@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.routing.channels import ChannelSpec
-from posthouse.routing.plan import ATTEMPTS_MAX, plan_attempts
+from posthouse.routing.plan import ATTEMPTS_MAX, offering, plan_attempts
 
 
 def channel(name: str, **fields: object) -> ChannelSpec:
@@ -44,7 +44,8 @@ def test_a_channel_offers_the_models_that_its_patterns_name(
 
 
 def test_a_channel_that_is_switched_off_offers_nothing() -> None:
-    assert plan_attempts([channel("off", enabled=False)], "gpt-4o", always(0)) == ()
+    assert offering([channel("off", enabled=False)], "gpt-4o") == ()
+    assert plan_attempts((), always(0)) == ()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_lower_priorities_go_first_whatever_the_weights() -> None:
         channel("other", models=("claude-*",)),
         channel("second"),
     ]
-    assert names(plan_attempts(channels, "gpt-4o", always(0.5))) == ["first", "second", "last"]
+    assert names(plan_attempts(offering(channels, "gpt-4o"), always(0.5))) == ["first", "second", "last"]
 
 
 @pytest.mark.parametrize(
@@ -79,26 +80,26 @@ def test_lower_priorities_go_first_whatever_the_weights() -> None:
 )
 def test_the_weight_decides_who_is_drawn_first(number: float, order: list[str]) -> None:
     channels = [channel("a", weight=1), channel("b", weight=3)]
-    assert names(plan_attempts(channels, "gpt-4o", always(number))) == order
+    assert names(plan_attempts(offering(channels, "gpt-4o"), always(number))) == order
 
 
 def test_calls_are_shared_in_proportion_to_the_weights() -> None:
     channels = [channel("a", weight=1), channel("b", weight=3), channel("spare", weight=0)]
     random = Random(7).random
-    first = Counter(plan_attempts(channels, "gpt-4o", random)[0].name for _ in range(4000))
+    first = Counter(plan_attempts(offering(channels, "gpt-4o"), random)[0].name for _ in range(4000))
     assert first["spare"] == 0
     assert 2.7 < first["b"] / first["a"] < 3.3
 
 
 def test_channels_of_weight_zero_alone_are_still_tried() -> None:
     channels = [channel("a", weight=0), channel("b", weight=0)]
-    assert sorted(names(plan_attempts(channels, "gpt-4o", always(0.9)))) == ["a", "b"]
+    assert sorted(names(plan_attempts(offering(channels, "gpt-4o"), always(0.9)))) == ["a", "b"]
 
 
 def test_unusable_channels_are_left_out_unless_none_would_remain() -> None:
     channels = [channel("a"), channel("b", priority=1)]
-    usable = plan_attempts(channels, "gpt-4o", always(0), is_usable=lambda one: one.name == "b")
-    nothing = plan_attempts(channels, "gpt-4o", always(0), is_usable=lambda one: False)
+    usable = plan_attempts(offering(channels, "gpt-4o"), always(0), is_usable=lambda one: one.name == "b")
+    nothing = plan_attempts(offering(channels, "gpt-4o"), always(0), is_usable=lambda one: False)
     assert names(usable) == ["b"]
     assert names(nothing) == ["a", "b"]
 
@@ -111,7 +112,7 @@ def test_every_plan_is_by_priority_and_names_no_channel_twice(
     shapes: list[tuple[int, int]], random: Random
 ) -> None:
     channels = [channel(str(i), priority=p, weight=w) for i, (p, w) in enumerate(shapes)]
-    plan = plan_attempts(channels, "gpt-4o", random.random)
+    plan = plan_attempts(offering(channels, "gpt-4o"), random.random)
     priorities = [one.priority for one in plan]
     assert len({one.name for one in plan}) == len(plan) == min(len(channels), ATTEMPTS_MAX)
     assert priorities == sorted(one.priority for one in channels)[:ATTEMPTS_MAX]

@@ -1,6 +1,6 @@
 """In which order a call tries the channels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -12,27 +12,30 @@ ATTEMPTS_MAX = 8
 _priority = attrgetter("priority")
 
 
+def offering(channels: Iterable[ChannelSpec], model: str) -> tuple[ChannelSpec, ...]:
+    """The channels that offer a model, by priority: the same for all its calls until the configuration
+    changes, so worth keeping."""
+    return tuple(sorted((one for one in channels if one.offers(model)), key=_priority))
+
+
 def plan_attempts(
     channels: Sequence[ChannelSpec],
-    model: str,
     randomness: Callable[[], float],
     *,
     is_usable: Callable[[ChannelSpec], bool] | None = None,
 ) -> tuple[ChannelSpec, ...]:
-    """The channels that offer the model in the order to try them, none twice, at most ATTEMPTS_MAX; empty
-    when none does.
+    """The order in which one call tries the channels (`offering` its model), none twice, at most ATTEMPTS_MAX.
 
     Lower priority numbers first; within one priority each next is drawn in proportion to its weight.
     `randomness()` gives numbers in [0, 1). `is_usable` leaves channels out (their health); where it would
     leave none, all are tried: a doubtful channel is better than a certain refusal.
     """
-    offering = [one for one in channels if one.offers(model)]
     if is_usable is not None:
-        offering = [one for one in offering if is_usable(one)] or offering
-    if len(offering) < 2:
-        return tuple(offering)
+        channels = [one for one in channels if is_usable(one)] or channels
+    if len(channels) < 2:
+        return tuple(channels)
     order: list[ChannelSpec] = []
-    for _, tier in groupby(sorted(offering, key=_priority), key=_priority):
+    for _, tier in groupby(channels, key=_priority):
         order += _draw(list(tier), randomness)
     return tuple(order[:ATTEMPTS_MAX])
 

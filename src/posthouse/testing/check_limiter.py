@@ -58,6 +58,14 @@ async def _a_window_slides(limiter: Limiter) -> None:
     await refused(limiter, call, NOW_MS + HOUR_MS + 1)
 
 
+async def _calls_close_together_are_not_freed_with_the_first(limiter: Limiter) -> None:
+    call = demand(rule(requests=2))
+    await granted(limiter, call, NOW_MS)
+    await granted(limiter, call, NOW_MS + 10)
+    answers = [await limiter.admit(call, NOW_MS + HOUR_MS) for _ in range(2)]
+    assert isinstance(answers[1], Refused)
+
+
 async def _all_keys_of_an_address_and_all_addresses_of_a_key_count_together(limiter: Limiter) -> None:
     rules = (rule(requests=2), rule(subject="address", requests=2))
     await granted(limiter, demand(*rules, key="k1", address=b"a1"))
@@ -198,6 +206,7 @@ async def _a_clock_that_goes_back_frees_nothing(limiter: Limiter) -> None:
 
 CHECKS: tuple[Callable[[Limiter], Awaitable[None]], ...] = (
     _a_window_slides,
+    _calls_close_together_are_not_freed_with_the_first,
     _all_keys_of_an_address_and_all_addresses_of_a_key_count_together,
     _a_refused_call_takes_nothing,
     _the_answers_tokens_count_when_they_are_known,
