@@ -11,6 +11,7 @@ REFERENCE_TOKENS_MAX = 2_000_000
 # A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
 TEMPLATE_TOKENS_MAX = 512
 
+_MEDIA = re.compile(rb'"(?:image_url|file|file_id|file_url|video_url|audio)"')
 _IMAGE = re.compile(rb'"image_url"\s*+:')
 _REFERENCE = re.compile(rb'"(?:file|file_id|file_url|video_url|audio)"\s*+:')
 _ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
@@ -26,7 +27,7 @@ def prompt_tokens_bound(
     merely named can cost more. `context_tokens_max` is the model's window, where known.
     """
     bound = len(body) + TEMPLATE_TOKENS_MAX
-    if b'_url"' in body or b'"file' in body or b'"audio"' in body or (b"\\" in body and b"\\u00" in body):
+    if _MEDIA.search(body) or (b"\\" in body and b"\\u00" in body):
         images, references = _count_media(body)
         bound += images * image_tokens_max + references * REFERENCE_TOKENS_MAX
     return bound if context_tokens_max is None else min(bound, context_tokens_max)

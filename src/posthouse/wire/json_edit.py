@@ -146,7 +146,8 @@ def normalise(body: bytes) -> bytes:
 
 def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     """The body with top-level members set to raw JSON values: in place where the key stands (each time), else
-    first in the object. Every other byte stays. Takes only what `peek` accepted."""
+    first in the object. Every other byte stays. Takes only valid JSON that is an object; raises BrokenBody
+    for one that `peek` refuses as too deep or too long."""
     pieces: list[tuple[int, int, bytes]] = []
     absent = set_
     if any(_may_have(body, key) for key in set_):
@@ -218,15 +219,16 @@ def _value_end(body: bytes, view: memoryview, start: int) -> int:
     scalar = None if body[start] in b"{[" else _SCALAR.match(body, start)
     if scalar is not None:
         return scalar.end()
+    message = ""
     try:
         _decode_any(view[start:])
     except msgspec.DecodeError as error:
-        trailing = _TRAILING.search(str(error))
-        assert trailing is not None, "peek accepts only valid JSON"
-        return start + len(body[start : start + int(trailing[1]) - 1].rstrip())
+        message = str(error)
     except RecursionError:
         raise BrokenBody("too_deep") from None
-    raise AssertionError("a member is followed by at least its object's closing brace")
+    trailing = _TRAILING.search(message)
+    assert trailing is not None, "valid JSON has at least its closing brace after a member"
+    return start + len(body[start : start + int(trailing[1]) - 1].rstrip())
 
 
 def _repeats_governed(body: bytes) -> bool:
