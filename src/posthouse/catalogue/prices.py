@@ -13,12 +13,12 @@ def own_lines(prices: tuple[PriceDef, ...]) -> tuple[PriceLine, ...]:
 
 
 def _lines(one: PriceDef) -> Iterator[PriceLine]:
-    details = [":".join(filter(None, ("", size, one.quality))) for size in one.sizes or ("",)]
     for component, amount in one.components.items():
         nanos = parse_nanos(amount)
         if component not in EACH:
             nanos *= 1000 if one.per == "1k" else 1
             yield PriceLine(component, "1M tokens", nanos, one.prompt_tokens_over, one.service_tier)
             continue
-        for detail in details if component == "image" else ("",):
-            yield PriceLine(component + detail, "each", nanos, one.prompt_tokens_over, one.service_tier)
+        for size in one.sizes or ("",):  # as the official list names them: image:1024x1024:hd
+            name = ":".join(filter(None, (component, size, one.quality)))
+            yield PriceLine(name, "each", nanos, one.prompt_tokens_over, one.service_tier)

@@ -10,11 +10,12 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`models`: names as members ask for them, `*` and `?` as in file names, "!" before what is left out. `model_map`: member's name to
-    upstream's name; one `*` on each side carries what it stood for ("*-ca" = "*"). Lower `priority` is tried
-    first, `weight` shares the calls among channels of one priority. Deadlines: connecting; the answer's head;
-    between two pieces of the answer; the whole call. `proxy`: an HTTP proxy's URL. `cost_multiplier`: what
-    the upstream takes, as a ratio of its list price. Raises ValueError for a URL that can't be one."""
+    """`models`: names as members ask for them, `*` and `?` as in file names, "!" before what is left out.
+    `model_map`: member's name to upstream's name; one `*` on each side carries what it stood for
+    ("*-ca" = "*"). Lower `priority` is tried first, `weight` shares the calls among channels of one priority.
+    Deadlines: connecting; the answer's head; between two pieces of the answer; the whole call. `proxy`: an
+    HTTP proxy's URL. `cost_multiplier`: what the upstream takes, as a ratio of its list price. Raises
+    ValueError for a URL that can't be one."""
 
     name: str
     base_url: str

@@ -24,7 +24,7 @@ def plan_attempts(
     *,
     is_usable: Callable[[ChannelSpec], bool] | None = None,
 ) -> tuple[ChannelSpec, ...]:
-    """The order in which one call tries the channels (`offering` its model), none twice, at most ATTEMPTS_MAX.
+    """The order in which one call tries the channels that offer its model; none twice, at most ATTEMPTS_MAX.
 
     Lower priority numbers first; within one priority each next is drawn in proportion to its weight.
     `randomness()` gives numbers in [0, 1). `is_usable` leaves channels out (their health); where it would
