@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from posthouse import __version__
-from posthouse.cli import apply, channel, key, model
+from posthouse.cli import account, apply, channel, credit, key, ledger, model, usage
 
 app = typer.Typer(
     name="posthouse",
@@ -15,9 +15,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 apply.add_to(app)
+app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
+credit.add_to(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(model.app, name="model")
+app.add_typer(usage.app, name="usage")
+app.add_typer(ledger.app, name="ledger")
 
 
 def _print_version(asked: bool) -> None:

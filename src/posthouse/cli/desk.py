@@ -11,8 +11,10 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import msgspec
 import typer
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from posthouse.accounts.errors import EmailTaken, UnknownAccount, UnknownKey
+from posthouse.catalogue.queries import load_configuration
 from posthouse.cli import output
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.money import format_nanos
@@ -92,15 +94,24 @@ class Desk:
 
     @cached_property
     def store(self) -> Store:
-        """Opened, and migrated, when first asked for. Raises StoreError, OSError."""
+        """Opened, and migrated, when first asked for. Raises StoreError, CommandError, OSError."""
         self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return open_store(self.settings.database_url)
+        try:
+            return open_store(self.settings.database_url)
+        except (DatabaseError, ArgumentError, ValueError) as error:  # not a database, or not the URL of one
+            reason = error.orig if isinstance(error, DatabaseError) else error
+            raise CommandError(f"can't open the database: {reason}", NEXT_STEPS[StoreDown]) from None
 
     @cached_property
     def box(self) -> SecretBox:
         """Opens and seals the channels' credentials. Raises ValueError, OSError."""
         self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return SecretBox(load_master_key(self.settings.data, self.settings.master_key or None))
+
+    @property
+    def currency(self) -> str:
+        """The operator's, in which all amounts are. Raises StoreError."""
+        return load_configuration(self.store).operator.currency
 
     def close(self) -> None:
         if "store" in self.__dict__:

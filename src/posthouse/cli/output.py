@@ -17,6 +17,15 @@ def print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_json_list(values: Iterable[object]) -> None:
+    """A JSON array on stdout, a line for each value, as they come: however many there are."""
+    separator = "["
+    for value in values:
+        print(f"{separator}\n  {msgspec.json.encode(value).decode()}", end="")
+        separator = ","
+    print("[]" if separator == "[" else "\n]")
+
+
 def print_line(text: str = "") -> None:
     _console().print(Text(text), soft_wrap=True)
 

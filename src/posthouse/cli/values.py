@@ -27,22 +27,26 @@ def amount_or_none(text: str | None) -> int | None:
 
 
 def moment_ms(text: str | None) -> int | None:
-    """A time to come or gone by: "30d" from now, "2027-01-31", "2027-01-31T12:00+08:00" (without an offset:
-    UTC); None for nothing and for "never"."""
+    """A time to come: "30d" from now, "2027-01-31", "2027-01-31T12:00+08:00" (without an offset: UTC); None
+    for nothing and for "never"."""
     if text is None or text.lower() in NONE:
         return None
+    return _moment_ms(text, 1)
+
+
+def past_ms(text: str | None) -> int | None:
+    """A time gone by: "24h" ago, or a date as above; None for nothing."""
+    return None if text is None else _moment_ms(text, -1)
+
+
+def _moment_ms(text: str, direction: int) -> int:
     if span := _SPAN.fullmatch(text.strip().lower()):
-        return now_ms() + int(span[1]) * _SPAN_MS[span[2]]
-    return past_ms(text)
-
-
-def past_ms(text: str) -> int:
-    """The milliseconds since 1970 of a date or time; without an offset: UTC."""
+        return now_ms() + direction * int(span[1]) * _SPAN_MS[span[2]]
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write it like 2027-01-31 or 2027-01-31T12:00+08:00"
+            f"{text!r} is no time; write it like 30d, 12h, 2027-01-31 or 2027-01-31T12:00+08:00"
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
