@@ -105,6 +105,14 @@ class Refused(Struct, frozen=True, kw_only=True):
         return Quota(self.limit, max(0, self.limit - self.used), self.reset_ms)
 
 
+class Standing(Struct, frozen=True):
+    """Where a caller stands with one measure of one rule."""
+
+    rule: LimitRule
+    measure: Measure
+    quota: Quota
+
+
 class Slot(Struct, gc=False):
     """Events that leave the window together, `window_ms` after `last_ms`; `counted` until they have."""
 
@@ -243,6 +251,23 @@ def refusal(rule: LimitRule, counter: Counter | None, demand: Demand, now_ms: in
                 )
             )
     return worst(found)
+
+
+def standings(rule: LimitRule, counter: Counter | None, now_ms: int) -> list[Standing]:
+    """What is left of each measure that the rule limits. `counter` is expired up to now."""
+    limits = {
+        Measure.REQUESTS: rule.requests,
+        Measure.TOKENS: rule.tokens,
+        Measure.SPEND: rule.spend_nanos,
+        Measure.CONCURRENCY: rule.concurrency,
+    }
+    counter = counter or _UNUSED
+    reset_ms = counter.reset_ms(now_ms) if counter.slots else 0
+    return [
+        Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
+        for measure, limit in limits.items()
+        if limit is not None
+    ]
 
 
 def worst(refusals: list[Refused]) -> Refused:

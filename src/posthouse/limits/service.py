@@ -13,10 +13,12 @@ from posthouse.limits.rules import (
     Quota,
     Refused,
     Slot,
+    Standing,
     Subject,
     admits,
     quota_headers,
     refusal,
+    standings,
     worst,
 )
 
@@ -64,6 +66,9 @@ class Limiter(Protocol):
 
     async def release(self, granted: Granted, now_ms: int, *, refund_request: bool) -> None:
         """The call ended without use: what was reserved goes back, the request too if `refund_request`."""
+
+    async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
+        """What is left of each of the demand's rules; takes nothing."""
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
         """Count what earlier calls used, as if the limiter had seen them. Before the first `admit`."""
@@ -113,6 +118,15 @@ class MemoryLimiter:
         for counter, slot in granted.taken:
             counter.running -= 1
             counter.give_back(slot, int(refund_request), demand.prompt_tokens, demand.spend_nanos)
+
+    async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
+        found: list[Standing] = []
+        for rule in demand.rules:
+            counter = self._table(rule).get(demand.value_of(rule.subject))
+            if counter is not None:
+                counter.expire(now_ms)
+            found += standings(rule, counter, now_ms)
+        return found
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
         for call in sorted(past, key=lambda call: call.started_ms):

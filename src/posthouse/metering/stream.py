@@ -80,6 +80,7 @@ class StreamMeter:
         "_texts",
         "_usage",
         "error_seen",
+        "last",
         "model",
         "saw_done",
         "saw_finish",
@@ -90,6 +91,7 @@ class StreamMeter:
     def __init__(self, model: str = "", *, hide_usage: bool = False) -> None:
         self.model = model
         self.saw_done = False
+        self.last = b""
         self.saw_finish = False
         self.error_seen = False
         self.unparsed = 0
@@ -182,7 +184,8 @@ class StreamMeter:
         """[DONE], no JSON object, or one of another shape: its usage, error and texts count all the same."""
         if data == b"[DONE]":
             self.saw_done = True
-            return event
+            self.last = event
+            return b""
         try:
             envelope = _decode_envelope(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -194,6 +197,14 @@ class StreamMeter:
         for text in _texts_in(envelope.choices):
             self._note_text(0, text)
         return event
+
+
+def texts_of_answer(body: bytes) -> list[str]:
+    """All texts in a JSON answer's choices: what to count when it reports no usage."""
+    try:
+        return list(_texts_in(_decode_envelope(body).choices))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
 
 
 def _texts_in(value: object) -> Iterator[str]:

@@ -1,0 +1,151 @@
+"""Builds every object of a serving process once, and takes them down in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from msgspec import Struct
+from structlog import get_logger
+
+from posthouse.accounts.directory import Directory
+from posthouse.catalogue.compiled import Catalogue
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.kernel.settings import Settings
+from posthouse.kernel.outcome import Ending
+from posthouse.ledger.service import Ledger
+from posthouse.ledger.usage import calls_since
+from posthouse.limits.rules import Demand
+from posthouse.limits.service import MemoryLimiter, Past
+from posthouse.metering.tokens import TokenCounter
+from posthouse.observe.log import describe
+from posthouse.observe.observer import Observer
+from posthouse.relay.estimate import Estimator
+from posthouse.relay.forward import Forwarder
+from posthouse.relay.market import Market
+from posthouse.relay.own import OwnCalls
+from posthouse.relay.pipeline import Relay
+from posthouse.server.addresses import Addresses
+from posthouse.server.asgi import AsgiApp
+from posthouse.server.lane import Lane, is_relay_path
+from posthouse.store.changes import ChangeFeed
+from posthouse.store.engine import Store, open_store
+from posthouse.upstream.client import UpstreamClient
+
+FLUSH_S = 0.2  # how long log lines wait for each other
+
+log = get_logger()
+
+
+class App(Struct, eq=False):
+    """A running relay, before anything listens."""
+
+    settings: Settings
+    store: Store
+    relay: Relay
+    lane: Lane
+    asgi: AsgiApp
+    market: Market
+    ledger: Ledger
+    observer: Observer
+    is_stopping: bool = False
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[App]:
+    """Everything built and started, on the running loop. Raises StoreDown, StoreInUse, StoreTooNew,
+    UnreadableSecret, ValueError; each says what to do."""
+    loop = asyncio.get_running_loop()
+    settings.data.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        master_key = load_master_key(settings.data, settings.master_key or None)
+        store = await asyncio.to_thread(open_store, settings.database_url)
+        stack.callback(store.close)
+        ledger = Ledger(store)
+        ledger.on_error = _logged("ledger_fault")
+        await ledger.start()
+        stack.push_async_callback(ledger.stop)
+
+        feed = ChangeFeed(store)
+        feed.on_error = _logged("change_fault")
+        await feed.start()  # before anything that it keeps fresh is loaded
+        stack.push_async_callback(feed.stop)
+
+        client = UpstreamClient(loop)
+        stack.callback(client.close)
+        forwarder = Forwarder(client, settings.answer_bytes_max)
+        directory = Directory(store)
+        market = Market(store, SecretBox(master_key), forwarder.forget)
+        for listener in (directory.on_change, ledger.on_change, market.on_change):
+            feed.listen(listener)
+
+        limiter = MemoryLimiter()
+        await asyncio.to_thread(_restore, limiter, store, market.catalogue)
+        observer = Observer()
+        flushing = asyncio.create_task(_flush_on(observer))
+        stack.callback(observer.flush)
+        stack.callback(flushing.cancel)
+
+        own_calls = OwnCalls(store, market, limiter, ledger, lambda: not app.is_stopping)
+        relay = Relay(
+            directory=directory,
+            market=market,
+            limiter=limiter,
+            ledger=ledger,
+            forwarder=forwarder,
+            estimator=Estimator(TokenCounter()),
+            own_calls=own_calls,
+            observer=observer,
+            body_bytes_max=settings.body_bytes_max,
+        )
+        addresses = Addresses(hashlib.sha256(b"addresses" + master_key).digest(), settings.trusted_proxies)
+        lane = Lane(relay, settings, addresses)
+        asgi = AsgiApp(relay, settings, addresses, is_relay_path)
+        app = App(settings, store, relay, lane, asgi, market, ledger, observer)
+        observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
+        observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
+        observer.gauge(
+            "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
+        )
+        yield app
+
+
+def _logged(event: str) -> Callable[[Exception], None]:
+    return lambda error: log.error(event, **describe(error))
+
+
+async def _flush_on(observer: Observer) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_S)
+        observer.flush()
+
+
+def _restore(limiter: MemoryLimiter, store: Store, catalogue: Catalogue) -> None:
+    """Count again what was used in windows that are still open."""
+    windows = [
+        rule.window_ms
+        for plan in catalogue.plans()
+        for model in plan.models
+        for rule in catalogue.rules(plan.name, model)
+    ]
+    if windows:
+        at_ms = now_ms()
+        limiter.restore(_past(store, catalogue, at_ms - max(windows)), at_ms)
+
+
+def _past(store: Store, catalogue: Catalogue, since_ms: int) -> Iterator[Past]:
+    for call in calls_since(store, since_ms):
+        if call.ending != Ending.FAILED:
+            demand = Demand(
+                key_id=call.key_id,
+                address=call.address_hash,
+                account_id=call.account_id,
+                plan=call.plan,
+                rules=catalogue.rules(call.plan, call.model),
+            )
+            yield Past(
+                demand=demand, started_ms=call.started_ms, tokens=call.tokens, spend_nanos=call.charge_nanos
+            )

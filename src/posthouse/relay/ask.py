@@ -1,0 +1,159 @@
+"""What the caller asks for: one metered request's headers and body, read and checked. Pure."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+import msgspec
+from msgspec import Struct
+
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.relay.endpoints import CHAT, Endpoint
+from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek
+
+# Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
+_REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
+
+
+class Ask(Struct, frozen=True, gc=False):
+    """`body` is what goes upstream as long as nothing must change in it."""
+
+    endpoint: Endpoint
+    body: bytes
+    peek: Peek
+    model: str
+
+    @property
+    def output_tokens_asked(self) -> int | None:
+        """The caller's own limit on one answer, None when there is none; of two the larger."""
+        asked, older = self.peek.max_completion_tokens, self.peek.max_tokens
+        return older if asked is None else asked if older is None else max(asked, older)
+
+    @property
+    def choices(self) -> int:
+        """How many answers are generated, whether or not all are returned."""
+        return max(self.peek.n, self.peek.best_of) * self.peek.prompts
+
+    @property
+    def hides_usage(self) -> bool:
+        """The upstream is asked for usage that the caller did not ask for."""
+        return self.peek.stream and not self.peek.stream_options_include_usage
+
+
+def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model: str, body_max: int) -> Ask:
+    """The request as the relay understands it; `model` is what the path names. Raises Refusal."""
+    _check_content_type(headers.get(b"content-type", b""))
+    if b"content-encoding" in headers:
+        body = _decoded(headers[b"content-encoding"].decode("latin-1").lower(), body, body_max)
+    if not body or body.isspace():
+        raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
+    try:
+        looked = peek(body)
+    except BrokenBody as broken:
+        raise _refusal_of(broken) from None
+    if looked.duplicated:
+        body = normalise(body)
+    if model:
+        body = edit(body, {"model": msgspec.json.encode(model)})
+    else:
+        model = looked.model or ""
+    if not model:
+        raise Refusal(RelayCode.MISSING_MODEL, param="model")
+    return Ask(endpoint, body, looked, model)
+
+
+def upstream_body(ask: Ask, upstream_model: str, output_cap: int | None) -> bytes:
+    """The caller's bytes, changed only in what must change: the model's name on this channel, the request for
+    usage in a stream, the output that the balance affords."""
+    changes: dict[str, bytes] = {}
+    if upstream_model != ask.model:
+        changes["model"] = msgspec.json.encode(upstream_model)
+    if ask.hides_usage:
+        changes["stream_options"] = _with_usage(ask)
+    if output_cap is not None:
+        changes.update(dict.fromkeys(_cap_fields(ask), b"%d" % output_cap))
+    return edit(ask.body, changes) if changes else ask.body
+
+
+def _check_content_type(value: bytes) -> None:
+    if value and value.partition(b";")[0].strip().lower() != b"application/json":
+        text = value[:100].decode("latin-1")
+        raise Refusal(RelayCode.EMPTY_REQUEST, "wrong_content_type", content_type=text)
+
+
+def _decoded(encoding: str, body: bytes, body_max: int) -> bytes:
+    """The body unpacked, never to more than the bound: a small one can unpack to gigabytes."""
+    if encoding in ("identity", ""):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise Refusal(RelayCode.EMPTY_REQUEST, "unsupported_encoding", encoding=encoding[:40])
+    unpacker = zlib.decompressobj(31)
+    try:
+        unpacked = unpacker.decompress(body, body_max + 1)
+    except zlib.error:
+        raise Refusal(RelayCode.EMPTY_REQUEST, "broken_gzip") from None
+    if len(unpacked) > body_max:
+        raise Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=body_max // (1024 * 1024))
+    if not unpacker.eof:
+        raise Refusal(RelayCode.EMPTY_REQUEST, "broken_gzip")
+    return unpacked
+
+
+def _refusal_of(broken: BrokenBody) -> Refusal:
+    match broken.situation:
+        case "wrong_type":
+            return Refusal(
+                RelayCode.EMPTY_REQUEST,
+                "wrong_type",
+                param=broken.param,
+                field=broken.param,
+                expected=_EXPECTED.get(broken.param, "another type"),
+            )
+        case "ambiguous_field":
+            return Refusal(
+                RelayCode.EMPTY_REQUEST,
+                "ambiguous_field",
+                param=broken.param,
+                field=broken.param,
+                meant=broken.param,
+            )
+        case "not_an_object":
+            return Refusal(RelayCode.EMPTY_REQUEST, "not_an_object")
+        case _:
+            return Refusal(RelayCode.EMPTY_REQUEST, "broken_json", where="it does not parse")
+
+
+_EXPECTED = {
+    "model": "a string",
+    "stream": "true or false",
+    "stream_options": "an object",
+    "service_tier": "a string",
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of"), "a whole number"
+    ),
+}
+
+
+def _with_usage(ask: Ask) -> bytes:
+    if not ask.peek.has_stream_options:
+        return b'{"include_usage":true}'
+    members = msgspec.json.decode(ask.body, type=_StreamOptions).stream_options
+    return msgspec.json.encode({**members, "include_usage": True})
+
+
+class _StreamOptions(Struct):
+    stream_options: dict[str, msgspec.Raw]
+
+
+def _cap_fields(ask: Ask) -> list[str]:
+    """Which fields limit the output: the caller's own, else the one that the model understands."""
+    given = []
+    if ask.peek.max_completion_tokens is not None:
+        given.append("max_completion_tokens")
+    if ask.peek.max_tokens is not None:
+        given.append("max_tokens")
+    if given:
+        return given
+    reasons = ask.endpoint is CHAT and _REASONING.match(ask.model)
+    return ["max_completion_tokens" if reasons else "max_tokens"]

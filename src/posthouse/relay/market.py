@@ -1,0 +1,127 @@
+"""What is for sale right now, to whom and through which channels: the compiled catalogue with its credentials,
+replaced as a whole when the configuration changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from posthouse.accounts.rules import KeyEntry
+from posthouse.catalogue.compiled import Catalogue, ModelSpec
+from posthouse.catalogue.queries import load_catalogue, load_credentials
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.secrets import SecretBox, SecretText
+from posthouse.ledger.settlement import Snapshot
+from posthouse.metering.prices import Tariff
+from posthouse.relay.ask import Ask
+from posthouse.relay.call import Terms
+from posthouse.relay.endpoints import Endpoint
+from posthouse.routing.plan import offering
+from posthouse.store.changes import ChangeKind
+from posthouse.store.engine import Store
+
+
+class Market:
+    """Used on the event loop; hand `on_change` to the ChangeFeed. `on_replaced` hears of each new catalogue.
+    Making one raises StoreDown, UnreadableSecret."""
+
+    def __init__(self, store: Store, box: SecretBox, on_replaced: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._box = box
+        self.on_replaced = on_replaced
+        self._replace(*self._read())
+
+    def _read(self) -> tuple[Catalogue, dict[str, SecretText]]:
+        return load_catalogue(self._store), load_credentials(self._store, self._box)
+
+    def _replace(self, catalogue: Catalogue, credentials: dict[str, SecretText]) -> None:
+        self.catalogue = catalogue
+        self._credentials = credentials
+        self._terms: dict[tuple[str, str], Terms] = {}
+        self.on_replaced()
+
+    async def on_change(self, kind: ChangeKind, subject: str) -> None:
+        """Take a notice from the change feed. Raises StoreDown, UnreadableSecret; the old catalogue then stays."""
+        if kind == "configuration":
+            self._replace(*await asyncio.to_thread(self._read))
+
+    @property
+    def currency(self) -> str:
+        return self.catalogue.operator.currency
+
+    def cost(self, channel: str, model: str) -> Tariff | None:
+        """What the channel's upstream takes for the model; None where nobody knows."""
+        spec = next((one for one in self.catalogue.channels if one.name == channel), None)
+        return None if spec is None else self.catalogue.cost(spec, model)
+
+    def terms(self, key: KeyEntry, ask: Ask) -> Terms:
+        """The terms of a call. Raises Refusal when the model is not to be had, or not by this key."""
+        terms = self._terms.get((key.plan, ask.model)) or self._make_terms(key.plan, ask.model)
+        plan, name = terms.plan, terms.model.name
+        endpoint = ask.endpoint.name
+        if endpoint not in plan.endpoints:
+            plans = [one.name for one in self.catalogue.plans() if endpoint in one.endpoints]
+            raise Refusal(
+                RelayCode.MODEL_NOT_ALLOWED,
+                "endpoint",
+                plan=plan.name,
+                endpoint=endpoint,
+                plans=", ".join(plans) or "-",
+            )
+        self.check_scope(key, name, ask.endpoint)
+        if ask.peek.stream and not plan.streaming:
+            raise Refusal(RelayCode.STREAMING_NOT_ALLOWED, param="stream", plan=plan.name)
+        return terms
+
+    def check_scope(self, key: KeyEntry, model: str, endpoint: Endpoint) -> None:
+        """Raises Refusal when the key's own allow-lists leave this out."""
+        if key.models is not None and model not in key.models:
+            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "model", param="model", model=model)
+        if key.endpoints is not None and endpoint.name not in key.endpoints:
+            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "endpoint", endpoint=endpoint.name)
+
+    def models_for(self, key: KeyEntry) -> list[ModelSpec]:
+        """What this key can call."""
+        models = self.catalogue.models_for(key.plan)
+        return [model for model in models if key.models is None or model.name in key.models]
+
+    def _make_terms(self, plan_name: str, asked: str) -> Terms:
+        """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""
+        catalogue = self.catalogue
+        model, plan = catalogue.model(asked), catalogue.plan(plan_name)
+        if model is None:
+            raise Refusal(RelayCode.MODEL_NOT_FOUND, param="model", model=asked[:100])
+        if plan is None or model.name not in plan.models:
+            raise _not_in_plan(catalogue, plan_name, model)
+        tariff = catalogue.tariff(plan.name, model.name)
+        if tariff is None:
+            raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=model.name)
+        channels = offering(catalogue.channels, model.name)
+        if not channels:
+            raise Refusal(RelayCode.MODEL_NOT_FOUND, "no_channel", param="model", model=model.name)
+        rules = catalogue.rules(plan.name, model.name)
+        terms = Terms(
+            plan=plan,
+            model=model,
+            tariff=tariff,
+            snapshot=Snapshot(tariff.id, tariff.lines_json.decode()),
+            rules=rules,
+            counts_tokens=any(rule.tokens is not None for rule in rules),
+            channels=channels,
+            credentials=self._credentials,
+        )
+        self._terms[plan_name, asked] = terms
+        return terms
+
+
+def _not_in_plan(catalogue: Catalogue, plan_name: str, model: ModelSpec) -> Refusal:
+    plans = catalogue.plans_with(model.name)
+    situation = "default" if plans else "no_plan"
+    return Refusal(
+        RelayCode.MODEL_NOT_ALLOWED,
+        situation,
+        param="model",
+        plan=plan_name,
+        model=model.name,
+        plans=", ".join(plans),
+    )

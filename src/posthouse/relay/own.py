@@ -1,0 +1,243 @@
+"""The calls that the relay answers itself: models, the key's own page, the balance in the shape that chat
+clients read, and whether the process is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from posthouse.accounts.rules import KeyEntry
+from posthouse.catalogue.compiled import ModelSpec, PlanSpec
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.money import format_nanos
+from posthouse.ledger.queries import get_balance
+from posthouse.ledger.service import Ledger
+from posthouse.ledger.usage import DAY_MS, DaySpend, spend_by_day
+from posthouse.limits.rules import Demand, format_reset
+from posthouse.limits.service import Limiter
+from posthouse.relay.answers import JSON
+from posthouse.relay.endpoints import Endpoint, Kind, READY
+from posthouse.relay.market import Market
+from posthouse.relay.values import RelayRequest
+from posthouse.store.engine import Store
+from posthouse.store.errors import StoreDown
+
+Whole = tuple[int, bytes, bytes]  # status, header block, body
+USAGE_DAYS_MAX = 366
+
+
+class OwnCalls:
+    """`is_ready` tells whether the process can serve: false while it starts or stops."""
+
+    def __init__(
+        self, store: Store, market: Market, limiter: Limiter, ledger: Ledger, is_ready: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._market = market
+        self._limiter = limiter
+        self._ledger = ledger
+        self._is_ready = is_ready
+
+    def open(self, endpoint: Endpoint) -> Whole:
+        """/healthz: the process lives. /readyz: it can serve."""
+        if endpoint is READY and not self._is_ready():
+            return 503, JSON, b'{"status":"not ready"}'
+        return 200, JSON, b'{"status":"ok"}'
+
+    async def answer(
+        self, endpoint: Endpoint, path_model: str, key: KeyEntry, request: RelayRequest
+    ) -> Whole:
+        """Status, headers and body. Raises Refusal."""
+        if endpoint.kind in (Kind.MODELS, Kind.MODEL):
+            body: Any = self._models(key) if endpoint.kind is Kind.MODELS else self._model(key, path_model)
+        else:
+            try:
+                body = await self._figures(endpoint, key, request)
+            except StoreDown:
+                raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
+        headers = JSON + b"x-posthouse-request-id: %b\r\n" % request.request_id.encode()
+        return 200, headers, msgspec.json.encode(body)
+
+    async def _figures(self, endpoint: Endpoint, key: KeyEntry, request: RelayRequest) -> dict[str, Any]:
+        match endpoint.kind:
+            case Kind.KEY:
+                return await self._key(key, request)
+            case Kind.USAGE:
+                return await self._usage(key, request)
+            case Kind.SUBSCRIPTION:
+                return await self._subscription(key)
+            case _:
+                return await self._credit_grants(key)
+
+    # -- models ------------------------------------------------------------------------------------------
+
+    def _models(self, key: KeyEntry) -> dict[str, Any]:
+        names = [
+            _model_object(name, model)
+            for model in self._market.models_for(key)
+            for name in (model.name, *model.aliases)
+        ]
+        return {"object": "list", "data": names}
+
+    def _model(self, key: KeyEntry, name: str) -> dict[str, Any]:
+        for model in self._market.models_for(key):
+            if name == model.name or name in model.aliases:
+                return _model_object(name, model)
+        raise Refusal(RelayCode.MODEL_NOT_FOUND, param="model", model=name[:100])
+
+    # -- the key -----------------------------------------------------------------------------------------
+
+    async def _key(self, key: KeyEntry, request: RelayRequest) -> dict[str, Any]:
+        """What this key may do, and what is left."""
+        balance = await asyncio.to_thread(get_balance, self._store, key.account_id)
+        plan = self._market.catalogue.plan(key.plan)
+        budget = None
+        if key.budget_nanos is not None:
+            kept = self._ledger.budget(key.key_id) or await self._ledger.load_budget(key.key_id)
+            left = kept.available_nanos or 0
+            budget = {"limit": format_nanos(key.budget_nanos), "remaining": format_nanos(left)}
+        return {
+            "object": "key",
+            "id": key.key_id,
+            "name": key.name,
+            "plan": key.plan,
+            "streaming": plan is None or plan.streaming,
+            "currency": self._market.currency,
+            "balance": format_nanos(balance.balance_nanos),
+            "budget": budget,
+            "expires_at": None if key.expires_ms is None else key.expires_ms // 1000,
+            "models": [model.name for model in self._market.models_for(key)],
+            "endpoints": sorted(_endpoints(plan, key)),
+            "limits": await self._limits(key, request),
+        }
+
+    async def _limits(self, key: KeyEntry, request: RelayRequest) -> list[dict[str, Any]]:
+        catalogue = self._market.catalogue
+        rules = dict.fromkeys(
+            rule for model in self._market.models_for(key) for rule in catalogue.rules(key.plan, model.name)
+        )
+        demand = Demand(
+            key_id=key.key_id,
+            address=request.address_hash,
+            account_id=key.account_id,
+            plan=key.plan,
+            rules=tuple(rules),
+        )
+        return [
+            {
+                "rule": standing.rule.name,
+                "per": standing.rule.subject,
+                "measure": standing.measure.value,
+                "window_s": standing.rule.window_ms // 1000,
+                "limit": standing.quota.limit,
+                "remaining": standing.quota.remaining,
+                "reset": format_reset(standing.quota.reset_ms),
+            }
+            for standing in await self._limiter.standings(demand, request.started_ms)
+        ]
+
+    # -- billing, as OpenAI's old dashboard had it -------------------------------------------------------
+
+    async def _subscription(self, key: KeyEntry) -> dict[str, Any]:
+        """`hard_limit_usd` is all that was ever paid in, in the operator's currency: clients show it less
+        `total_usage` as what is left."""
+        balance = await asyncio.to_thread(get_balance, self._store, key.account_id)
+        total = _number(balance.balance_nanos + balance.charged_nanos)
+        until_ms = (
+            key.expires_ms if key.expires_ms is not None else 4_102_444_800_000
+        )  # 2100: does not expire
+        return {
+            "object": "billing_subscription",
+            "has_payment_method": balance.credited_nanos > 0,
+            "canceled": False,
+            "soft_limit_usd": total,
+            "hard_limit_usd": total,
+            "system_hard_limit_usd": total,
+            "access_until": until_ms // 1000,
+            "plan": {"title": key.plan, "id": key.plan},
+            "currency": self._market.currency,
+        }
+
+    async def _usage(self, key: KeyEntry, request: RelayRequest) -> dict[str, Any]:
+        """Charges by day and model between `start_date` and `end_date` (not included); amounts in hundredths,
+        as the original's cents."""
+        zone = ZoneInfo(self._market.catalogue.operator.timezone)
+        start, end = _dates(request.query, zone)
+        since = datetime(start.year, start.month, start.day, tzinfo=zone)
+        until = datetime(end.year, end.month, end.day, tzinfo=zone)
+        offset_ms = int((since.utcoffset() or timedelta()).total_seconds() * 1000)
+        spent = await asyncio.to_thread(
+            spend_by_day,
+            self._store,
+            key.account_id,
+            since_ms=int(since.timestamp() * 1000),
+            until_ms=int(until.timestamp() * 1000),
+            offset_ms=offset_ms,
+        )
+        return {
+            "object": "list",
+            "daily_costs": _daily_costs(spent, offset_ms),
+            "total_usage": _number(100 * sum(one.charge_nanos for one in spent)),
+        }
+
+    async def _credit_grants(self, key: KeyEntry) -> dict[str, Any]:
+        balance = await asyncio.to_thread(get_balance, self._store, key.account_id)
+        return {
+            "object": "credit_summary",
+            "total_granted": _number(balance.balance_nanos + balance.charged_nanos),
+            "total_used": _number(balance.charged_nanos),
+            "total_available": _number(balance.balance_nanos),
+            "currency": self._market.currency,
+            "grants": {"object": "list", "data": []},
+        }
+
+
+def _model_object(name: str, model: ModelSpec) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": model.owned_by}
+
+
+def _endpoints(plan: PlanSpec | None, key: KeyEntry) -> frozenset[str]:
+    allowed = plan.endpoints if plan else frozenset()
+    return allowed if key.endpoints is None else allowed & key.endpoints
+
+
+def _number(nanos: int) -> msgspec.Raw:
+    """A JSON number with every digit: no float on the way."""
+    return msgspec.Raw(format_nanos(nanos).encode())
+
+
+def _dates(query: str, zone: ZoneInfo) -> tuple[date, date]:
+    """The days asked for; by default this month so far. Raises Refusal."""
+    today = datetime.now(zone).date()
+    given = parse_qs(query)
+    try:
+        start = date.fromisoformat(given["start_date"][0]) if "start_date" in given else today.replace(day=1)
+        end = date.fromisoformat(given["end_date"][0]) if "end_date" in given else today + timedelta(days=1)
+    except ValueError:
+        raise Refusal(
+            RelayCode.EMPTY_REQUEST,
+            "wrong_type",
+            param="start_date",
+            field="start_date, end_date",
+            expected="dates such as 2026-01-31",
+        ) from None
+    return max(start, end - timedelta(days=USAGE_DAYS_MAX)), end
+
+
+def _daily_costs(spent: list[DaySpend], offset_ms: int) -> list[dict[str, Any]]:
+    days: dict[int, list[DaySpend]] = {}
+    for one in spent:
+        days.setdefault(one.day, []).append(one)
+    return [
+        {
+            "timestamp": (day * DAY_MS - offset_ms) // 1000,
+            "line_items": [{"name": one.model, "cost": _number(100 * one.charge_nanos)} for one in days[day]],
+        }
+        for day in sorted(days)
+    ]

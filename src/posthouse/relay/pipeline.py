@@ -1,0 +1,542 @@
+"""One request, top to bottom.
+
+    authenticate → read → terms → claim → size → admit → hold → forward → meter → settle → answer
+
+A refusal anywhere is raised as Refusal and answered in one place; what had been taken by then (claim, limits,
+hold) is given back in one place. An answer's last byte goes out only after its charge is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from ipaddress import ip_address
+
+from structlog import get_logger
+
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.rules import KeyEntry
+from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.money import format_nanos
+from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.kernel.secrets import hash_key, is_key_shaped
+from posthouse.kernel.tasks import finish
+from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
+from posthouse.ledger.service import Ledger
+from posthouse.limits.rules import Demand, Refused, format_reset
+from posthouse.limits.service import Limiter
+from posthouse.metering.usage import Usage, usage_of_answer
+from posthouse.observe.log import describe
+from posthouse.observe.observer import Observer
+from posthouse.relay.answers import error_event, render_refusal
+from posthouse.relay.ask import Ask, read_ask
+from posthouse.relay.call import Call, Terms
+from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
+from posthouse.relay.estimate import Estimator
+from posthouse.relay.forward import Answer, Forwarder, refusal_of
+from posthouse.relay.market import Market
+from posthouse.relay.own import OwnCalls
+from posthouse.relay.replays import Recording, Replays
+from posthouse.relay.values import Door, RelayRequest
+from posthouse.routing.plan import plan_attempts
+from posthouse.store.errors import StoreDown
+from posthouse.wire.headers import answer_header_block
+
+# A capped answer shorter than this (or than what was asked for) helps nobody: then the call is refused.
+OUTPUT_TOKENS_MIN = 16
+IDEMPOTENCY_KEY_BYTES_MAX = 255
+
+log = get_logger()
+
+
+class Relay:
+    """The pipeline. Everything it needs is given to it; bootstrap.py builds it once."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        market: Market,
+        limiter: Limiter,
+        ledger: Ledger,
+        forwarder: Forwarder,
+        estimator: Estimator,
+        own_calls: OwnCalls,
+        observer: Observer,
+        body_bytes_max: int,
+    ) -> None:
+        self._directory = directory
+        self._market = market
+        self._limiter = limiter
+        self._ledger = ledger
+        self._forwarder = forwarder
+        self._estimator = estimator
+        self._own = own_calls
+        self._observer = observer
+        self._body_bytes_max = body_bytes_max
+        self._replays = Replays()
+        self.running = 0
+
+    async def handle(self, request: RelayRequest, door: Door) -> None:
+        """Answer one request; ends when the answer is with the door, or the caller is gone. Raises nothing."""
+        self.running += 1
+        try:
+            await self._handle(request, door)
+        except Refusal as refusal:
+            self._refuse(request, door, refusal, _refused(request, refusal))
+        except asyncio.CancelledError:
+            pass  # the caller is gone; what the call held has been settled below
+        except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
+            log.error("call_crashed", request_id=request.request_id, **describe(error))
+            refusal = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
+            self._refuse(request, door, refusal, _refused(request, refusal))
+        finally:
+            self.running -= 1
+
+    async def _handle(self, request: RelayRequest, door: Door) -> None:
+        if request.method == "OPTIONS":
+            door.respond(204, PREFLIGHT, b"")
+            return
+        endpoint, path_model = find_endpoint(request.method, request.path)
+        if endpoint.kind is Kind.OPEN:
+            door.respond(*self._own.open(endpoint))
+            return
+        key = await self._authenticate(request)
+        if endpoint.kind is not Kind.METERED:
+            door.respond(*await self._own.answer(endpoint, path_model, key, request))
+            return
+        await self._metered(request, door, endpoint, path_model, key)
+
+    async def _metered(
+        self, request: RelayRequest, door: Door, endpoint: Endpoint, path_model: str, key: KeyEntry
+    ) -> None:
+        body = await door.read_body()
+        ask = read_ask(endpoint, request.headers, body, path_model, self._body_bytes_max)
+        terms = self._market.terms(key, ask)
+        call = Call(request, door, key, ask, terms)
+        try:
+            if b"idempotency-key" in request.headers and await self._claim(call):
+                return
+            prompt_tokens = await self._size(call)
+            await self._admit(call, prompt_tokens)
+            await self._hold(call)
+            call.answer = await self._forward(call)
+            if call.answer.stream is None:
+                await self._answer_whole(call, call.answer)
+            else:
+                await self._answer_stream(call, call.answer)
+        except asyncio.CancelledError:
+            await finish(self._caller_left(call))
+            raise
+        except Refusal as refusal:
+            ending = Ending.FAILED if call.attempts else Ending.REFUSED
+            outcome = self._outcome(call, ending, refusal.row.http_status, None, int(refusal.code))
+            await finish(self._give_back(call, outcome))
+            self._refuse(request, door, refusal, outcome)
+        except BaseException:
+            await finish(self._give_back(call, None))
+            raise
+
+    # -- who asks, and for what --------------------------------------------------------------------------
+
+    async def _authenticate(self, request: RelayRequest) -> KeyEntry:
+        """The key's entry. Raises Refusal when there is no key, or none that may call from here."""
+        header = request.headers.get(b"authorization")
+        if not header:
+            raise Refusal(RelayCode.MISSING_API_KEY)
+        scheme, _, text = header.partition(b" ")
+        text = text.strip()
+        if scheme.lower() != b"bearer" or not text:
+            raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_bearer")
+        key_hash = hash_key(text)
+        entry = self._directory.find(key_hash)
+        if entry is None:
+            if not is_key_shaped(text.decode("latin-1")):
+                raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_a_key")
+            entry = await self._load_key(key_hash)
+        if entry.key_status != "active" or entry.account_status != "active":
+            raise _not_active(entry)
+        if entry.expires_ms is not None and entry.expires_ms <= request.started_ms:
+            raise Refusal(RelayCode.INVALID_API_KEY, "expired")
+        if entry.networks is not None and not _is_within(request.address, entry):
+            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "address")
+        return entry
+
+    async def _load_key(self, key_hash: bytes) -> KeyEntry:
+        try:
+            entry = await self._directory.load(key_hash)
+        except StoreDown:
+            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
+        if entry is None:
+            raise Refusal(RelayCode.INVALID_API_KEY)
+        return entry
+
+    async def _claim(self, call: Call) -> bool:
+        """Take the Idempotency-Key; True when its first call's answer is still here and has been given again."""
+        key = call.request.headers[b"idempotency-key"]
+        if len(key) > IDEMPOTENCY_KEY_BYTES_MAX:
+            raise Refusal(
+                RelayCode.EMPTY_REQUEST,
+                "bad_header",
+                header="Idempotency-Key",
+                expected=f"at most {IDEMPOTENCY_KEY_BYTES_MAX} characters",
+            )
+        key_hash = hashlib.sha256(key).digest()
+        body_hash = hashlib.sha256(call.ask.endpoint.name.encode() + b"\n" + call.ask.body).digest()
+        account_id = call.key.account_id
+        try:
+            call.claim = await self._ledger.claim(account_id, key_hash, body_hash, call.request.request_id)
+        except ClaimRunning:
+            raise Refusal(RelayCode.IDEMPOTENCY_CONFLICT, "running", retry_after_s=1) from None
+        except ClaimOfOtherBody:
+            raise Refusal(RelayCode.IDEMPOTENCY_CONFLICT, "other_body") from None
+        except StoreDown:
+            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
+        replay = self._replays.get(account_id, key_hash, monotonic_s())
+        if replay is not None and call.claim.completed:
+            await self._give_back(call, None)
+            call.door.respond(replay.status, replay.headers + b"idempotency-replayed: true\r\n", replay.body)
+            return True
+        call.door = Recording(call.door)
+        return False
+
+    # -- what it may use ---------------------------------------------------------------------------------
+
+    async def _size(self, call: Call) -> int:
+        """Prompt tokens to reserve (0 where no rule counts tokens). Raises Refusal when the request is longer
+        than the plan or the model takes. Counts exactly only where the cheap bound does not settle it."""
+        terms, ask = call.terms, call.ask
+        output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
+        limits = (
+            ("plan_input", terms.plan.input_tokens_max, 0),
+            ("plan", terms.plan.request_tokens_max, output),
+            ("default", terms.model.max_input_tokens, 0),
+        )
+        bound = self._estimator.prompt_bound(ask, terms.model)
+        exceeded = [one for one in limits if one[1] is not None and bound + one[2] > one[1]]
+        if not exceeded and not terms.counts_tokens:
+            return 0
+        prompt_tokens = await self._estimator.prompt_tokens(ask, terms.model)
+        for situation, limit, extra in exceeded:
+            if limit is not None and prompt_tokens + extra > limit:
+                raise Refusal(
+                    RelayCode.CONTEXT_LENGTH_EXCEEDED,
+                    situation,
+                    param="messages",
+                    asked=prompt_tokens + extra,
+                    limit=limit,
+                )
+        return prompt_tokens
+
+    async def _admit(self, call: Call, prompt_tokens: int) -> None:
+        """Take one request from every rule, or raise Refusal and take nothing."""
+        key = call.key
+        demand = Demand(
+            key_id=key.key_id,
+            address=call.request.address_hash,
+            account_id=key.account_id,
+            plan=key.plan,
+            rules=call.terms.rules,
+            prompt_tokens=prompt_tokens,
+        )
+        granted = await self._limiter.admit(demand, now_ms())
+        if isinstance(granted, Refused):
+            raise _over_limit(granted, self._market.currency)
+        call.granted = granted
+        call.quota_headers = b"".join([b"%b: %b\r\n" % header for header in granted.headers])
+
+    async def _hold(self, call: Call) -> None:
+        """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer, cap
+        the answer instead of refusing it."""
+        terms, ask, key = call.terms, call.ask, call.key
+        tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
+        prompt = self._estimator.prompt_bound(ask, terms.model)
+        longest = self._longest_output(ask, terms)
+        try:
+            budget = None
+            if key.budget_nanos is not None:
+                budget = ledger.budget(key.key_id) or await ledger.load_budget(key.key_id)
+            wallet = ledger.wallet(key.account_id) or await ledger.load_wallet(key.account_id)
+            ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
+            call.hold = wallet.hold(ceiling, budget)
+            if call.hold is not None:
+                return
+            prompt = await self._estimator.prompt_tokens(ask, terms.model)
+            ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
+            wallet = await ledger.load_wallet(key.account_id, ceiling)
+        except StoreDown:
+            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
+        call.hold = wallet.hold(ceiling, budget)
+        if call.hold is not None:
+            return
+        allowed = None if budget is None else budget.available_nanos
+        available = wallet.available_nanos if allowed is None else min(wallet.available_nanos, allowed)
+        cap = min(tariff.output_cap(available, prompt, ask.choices, tier), longest)
+        if cap >= max(1, min(longest, OUTPUT_TOKENS_MIN)):
+            call.output_cap = cap
+            call.hold = wallet.hold(tariff.ceiling(prompt, cap * ask.choices, tier), budget)
+        if call.hold is None:
+            currency = self._market.currency
+            if budget is not None and allowed is not None and allowed < wallet.available_nanos:
+                raise Refusal(
+                    RelayCode.KEY_BUDGET_EXCEEDED,
+                    budget=format_nanos(budget.limit_nanos or 0),
+                    spent=format_nanos(budget.spent_nanos),
+                    currency=currency,
+                )
+            raise Refusal(
+                RelayCode.INSUFFICIENT_QUOTA,
+                balance=format_nanos(wallet.available_nanos),
+                needed=format_nanos(ceiling),
+                currency=currency,
+            )
+
+    def _longest_output(self, ask: Ask, terms: Terms) -> int:
+        """Tokens of the longest answer that this request can get."""
+        longest, asked = terms.output_tokens_max, ask.output_tokens_asked
+        if asked is not None:
+            longest = min(longest, asked)
+        if ask.peek.has_prediction:
+            longest += len(ask.body)  # rejected prediction tokens are charged as output, beyond any limit
+        return longest
+
+    # -- the upstream's answer ---------------------------------------------------------------------------
+
+    async def _forward(self, call: Call) -> Answer:
+        channels = call.terms.channels
+        if len(channels) > 1:
+            channels = plan_attempts(channels, random.random)
+        return await self._forwarder.fetch(
+            call.ask,
+            call.terms.model.name,
+            call.request.headers,
+            tuple((channel, call.terms.credentials.get(channel.name)) for channel in channels),
+            output_cap=call.output_cap,
+            attempts=call.attempts,
+        )
+
+    async def _answer_whole(self, call: Call, answer: Answer) -> None:
+        usage = None
+        if answer.status < 300:
+            usage = usage_of_answer(answer.body) or await self._estimator.of_answer(
+                call.ask, call.terms.model, answer.body
+            )
+        call.ttft_ms = self._elapsed_ms(call)
+        await self._settle(call, Ending.COMPLETED, answer.status, usage)
+        call.door.respond(answer.status, self._headers(call, answer), answer.body)
+        self._keep_replay(call)
+
+    async def _answer_stream(self, call: Call, answer: Answer) -> None:
+        stream = answer.stream
+        assert stream is not None
+        call.ttft_ms = self._elapsed_ms(call)
+        stream.open(call.door, answer.status, self._headers(call, answer))
+        await stream.wait_over()
+        usage = stream.meter.usage or await self._estimator.of_stream(
+            call.ask, call.terms.model, stream.meter
+        )
+        if stream.fault is None:
+            answer.exchange.detach()
+            await self._settle(call, Ending.COMPLETED, answer.status, usage)
+            call.door.end(stream.meter.last)
+            self._keep_replay(call)
+            return
+        log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
+        await self._settle(call, Ending.BROKEN, answer.status, usage)
+        call.door.abort(error_event(refusal_of(stream.fault, answer.spec, "broken"), call.request.headers))
+
+    def _headers(self, call: Call, answer: Answer) -> bytes:
+        """The answer's header block: the upstream's that may pass, and the relay's own."""
+        request_id = call.request.request_id.encode()
+        block = answer_header_block(answer.exchange.headers)
+        block += b"x-posthouse-request-id: %b\r\n" % request_id
+        if b"x-request-id:" not in block:
+            block += b"x-request-id: %b\r\n" % request_id
+        block += call.quota_headers
+        if call.output_cap is not None:
+            block += b"x-posthouse-max-tokens: %d\r\n" % call.output_cap
+        if b"origin" in call.request.headers:
+            block += CORS
+        return block
+
+    def _keep_replay(self, call: Call) -> None:
+        door = call.door
+        if isinstance(door, Recording) and door.is_whole and door.status < 400:
+            key_hash = hashlib.sha256(call.request.headers[b"idempotency-key"]).digest()
+            self._replays.put(call.key.account_id, key_hash, door, monotonic_s())
+
+    # -- the end: exactly one of these -------------------------------------------------------------------
+
+    async def _settle(self, call: Call, ending: Ending, status: int, usage: Usage | None) -> None:
+        """Charge what was used and wait until it is on disk. Raises Refusal when it can't be written."""
+        hold, claim, granted = call.hold, call.claim, call.granted
+        assert hold is not None
+        call.hold = call.claim = call.granted = None
+        outcome = self._outcome(call, ending, status, usage)
+        durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim)
+        if granted is not None:
+            tokens = outcome.prompt_tokens + outcome.completion_tokens
+            await self._limiter.settle(
+                granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms()
+            )
+        try:
+            outcome = await asyncio.shield(durable)
+        except StoreDown:
+            log.error("charge_not_written", request_id=outcome.request_id)
+            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
+        finally:
+            self._observer.finished(outcome)
+
+    def _outcome(
+        self, call: Call, ending: Ending, status: int, usage: Usage | None, relay_code: int = 0
+    ) -> Outcome:
+        request, terms, key, answer = call.request, call.terms, call.key, call.answer
+        quantities: dict[str, int] = {}
+        prompt_tokens = completion_tokens = charge_nanos = cost_nanos = 0
+        service_tier, estimated = "", False
+        if usage is not None:
+            quantities, service_tier, estimated = usage.quantities, usage.service_tier, usage.estimated
+            prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            charge_nanos = terms.tariff.charge(
+                quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
+            ).nanos
+            cost = self._market.cost(answer.spec.name if answer else "", terms.model.name)
+            if cost is not None:
+                cost_nanos = cost.charge(
+                    quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
+                ).nanos
+        return Outcome(
+            request_id=request.request_id,
+            ending=ending,
+            http_status=status,
+            relay_code=relay_code,
+            account_id=key.account_id,
+            key_id=key.key_id,
+            plan=key.plan,
+            family=terms.model.family,
+            model=terms.model.name,
+            endpoint=call.ask.endpoint.name,
+            stream=call.ask.peek.stream,
+            address_hash=request.address_hash,
+            channel=answer.spec.name if answer else "",
+            attempts=tuple(call.attempts),
+            quantities=quantities,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            service_tier=service_tier,
+            estimated=estimated,
+            charge_nanos=charge_nanos,
+            cost_nanos=cost_nanos,
+            price_id=terms.snapshot.price_id,
+            started_ms=request.started_ms,
+            duration_ms=self._elapsed_ms(call),
+            ttft_ms=call.ttft_ms,
+        )
+
+    async def _caller_left(self, call: Call) -> None:
+        """Cancelled: stop the upstream, charge what was delivered."""
+        answer = call.answer
+        if answer is not None:
+            answer.exchange.abandon()
+        if call.hold is None:
+            await self._give_back(call, None)
+            return
+        usage = None
+        if answer is not None and answer.stream is not None and call.door.is_open:
+            meter = answer.stream.meter
+            usage = meter.usage or await self._estimator.of_stream(call.ask, call.terms.model, meter)
+        await self._settle(call, Ending.CANCELLED, answer.status if answer else 0, usage)
+
+    async def _give_back(self, call: Call, outcome: Outcome | None) -> None:
+        """The call ends without use: nothing is charged, no quota is used. One that was tried upstream leaves
+        its outcome as a record."""
+        hold, claim, granted = call.hold, call.claim, call.granted
+        call.hold = call.claim = call.granted = None
+        if call.answer is not None:
+            call.answer.exchange.abandon()
+        if hold is not None and outcome is not None and outcome.ending is Ending.FAILED:
+            self._ledger.settle(hold, outcome, claim=claim).add_done_callback(_retrieve)
+            claim = None
+        elif hold is not None:
+            hold.void()
+        if claim is not None:
+            self._ledger.release(claim).add_done_callback(_retrieve)
+        if granted is not None:
+            await self._limiter.release(granted, now_ms(), refund_request=True)
+
+    def _refuse(self, request: RelayRequest, door: Door, refusal: Refusal, outcome: Outcome) -> None:
+        """Answer with the relay's own error; in an answer that has begun, as its last event."""
+        if door.is_open:
+            door.abort(error_event(refusal, request.headers))
+        else:
+            status, headers, body = render_refusal(refusal, request.headers, request.request_id)
+            if b"origin" in request.headers:
+                headers += CORS
+            door.respond(status, headers, body)
+        self._observer.finished(outcome)
+
+    def _elapsed_ms(self, call: Call) -> int:
+        return int((monotonic_s() - call.request.started_s) * 1000)
+
+
+PREFLIGHT = (
+    b"access-control-allow-origin: *\r\n"
+    b"access-control-allow-methods: GET, POST, OPTIONS\r\n"
+    b"access-control-allow-headers: *, authorization\r\n"
+    b"access-control-max-age: 86400\r\n"
+)
+CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+
+
+def _refused(request: RelayRequest, refusal: Refusal) -> Outcome:
+    """The outcome of a request that never became a call."""
+    return Outcome(
+        request_id=request.request_id,
+        ending=Ending.REFUSED,
+        http_status=refusal.row.http_status,
+        relay_code=int(refusal.code),
+        started_ms=request.started_ms,
+        duration_ms=int((monotonic_s() - request.started_s) * 1000),
+    )
+
+
+def _not_active(entry: KeyEntry) -> Refusal:
+    if entry.key_status == "revoked":
+        return Refusal(RelayCode.INVALID_API_KEY, "revoked")
+    if entry.key_status == "frozen":
+        return Refusal(RelayCode.KEY_FROZEN)
+    return Refusal(RelayCode.KEY_FROZEN, "account")
+
+
+def _is_within(address: str, entry: KeyEntry) -> bool:
+    try:
+        caller = ip_address(address)
+    except ValueError:
+        return False
+    caller = getattr(caller, "ipv4_mapped", None) or caller
+    return any(caller in network for network in entry.networks or ())
+
+
+def _over_limit(refused: Refused, currency: str) -> Refusal:
+    measure = refused.measure.value
+    situation = measure if refused.code is RelayCode.RATE_LIMITED and measure != "requests" else "default"
+    money = measure == "spend"
+    return Refusal(
+        refused.code,
+        situation,
+        retry_after_s=refused.retry_after_s,
+        rule=refused.rule.name,
+        scope=refused.rule.subject,
+        used=format_nanos(refused.used) if money else refused.used,
+        limit=format_nanos(refused.limit) if money else refused.limit,
+        reset=format_reset(refused.reset_ms),
+        currency=currency,
+    )
+
+
+def _retrieve(future: asyncio.Future[object]) -> None:
+    """Nobody waits for these; a fault is the writer's to log."""
+    if not future.cancelled():
+        future.exception()

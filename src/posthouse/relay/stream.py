@@ -1,0 +1,95 @@
+"""A streamed answer on its way from the upstream's socket to the caller's door.
+
+Pieces come synchronously from the connection's callback; whole events go out in the same call, so that a chunk
+costs no task switch. Before the door is open (the answer's head waits for the first event) they are kept.
+The final `[DONE]` event is held back by the meter: it goes out when the charge is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from posthouse.metering.stream import StreamMeter
+from posthouse.relay.values import Door
+from posthouse.upstream.connection import Exchange
+from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.wire.sse import EventSplitter, EventTooLarge
+
+
+class EventStream(Struct, eq=False):
+    """`began` with the first whole event; `is_over` with [DONE] or the end of the answer, whichever is first;
+    `fault` says what broke it."""
+
+    exchange: Exchange
+    meter: StreamMeter
+    splitter: EventSplitter
+    began: bool = False
+    is_over: bool = False
+    fault: UpstreamFault | None = None
+    door: Door | None = None
+    kept: list[bytes] = []
+    waiter: asyncio.Future[None] | None = None
+
+    # -- upstream.connection.Consumer --------------------------------------------------------------------
+
+    def feed(self, piece: bytes) -> None:
+        try:
+            events = self.splitter.feed(piece)
+        except EventTooLarge:
+            if self.exchange.connection is not None:
+                self.exchange.connection.fail(Fault.TOO_LARGE, "event")
+            return
+        if not events or self.is_over:
+            return
+        out = self.meter.feed(events)
+        if self.door is not None:
+            self.door.write(out)
+        elif out:
+            self.kept.append(out)
+        if self.meter.saw_done:
+            self.is_over = True
+        elif self.began:
+            return
+        self.began = True
+        self._wake()
+
+    def ended(self, fault: UpstreamFault | None) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.fault = fault
+            if fault is None and not self.meter.saw_finish:
+                self.fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
+            self._wake()
+
+    # -- the pipeline's side -----------------------------------------------------------------------------
+
+    async def wait_begun(self) -> None:
+        """Until the first event, or the end without one (`began` tells)."""
+        await self._wait(lambda: self.began or self.is_over)
+
+    async def wait_over(self) -> None:
+        """Until the last event, or until the stream breaks (`fault` tells)."""
+        await self._wait(lambda: self.is_over)
+
+    def open(self, door: Door, status: int, headers: bytes) -> None:
+        """Let the caller see: the head, what was kept, and from here on each event as it comes."""
+        door.begin(status, headers, self.exchange)
+        if self.kept:
+            door.write(b"".join(self.kept))
+            self.kept = []
+        self.door = door
+
+    async def _wait(self, is_reached: Callable[[], bool]) -> None:
+        while not is_reached():
+            self.waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self.waiter
+            finally:
+                self.waiter = None
+
+    def _wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)

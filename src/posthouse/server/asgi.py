@@ -1,0 +1,187 @@
+"""The ASGI app: the relay's other door, for any ASGI server, and the page at the root.
+
+In our own server it answers what the lane hands on; the relay's paths reach it there when a connection first
+asked for another path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import resources
+from typing import Any
+
+from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.ids import new_request_id
+from posthouse.kernel.settings import Settings
+from posthouse.relay.pipeline import Relay
+from posthouse.relay.values import Flow, RelayRequest
+from posthouse.server.addresses import Addresses
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# What may wait for a slow caller before the upstream is told to pause.
+QUEUED_BYTES_MAX = 64 * 1024
+
+
+class AsgiApp:
+    """`is_relay_path` tells the relay's paths from the console's."""
+
+    def __init__(
+        self, relay: Relay, settings: Settings, addresses: Addresses, is_relay_path: Callable[[str], bool]
+    ) -> None:
+        self._relay = relay
+        self._settings = settings
+        self._addresses = addresses
+        self._is_relay_path = is_relay_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if self._is_relay_path(scope["path"]):
+            await self._relay_call(scope, receive, send)
+        else:
+            await _page(scope, send)
+
+    async def _relay_call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers[name] = headers[name] + b", " + value if name in headers else value
+        peer = (scope.get("client") or ("",))[0]
+        address = self._addresses.caller(peer, headers.get(b"x-forwarded-for", b""))
+        request = RelayRequest(
+            new_request_id(),
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            headers,
+            address,
+            self._addresses.hashed(address),
+            now_ms(),
+            monotonic_s(),
+        )
+        door = AsgiDoor(receive, send, self._settings)
+        task = asyncio.create_task(self._relay.handle(request, door))
+        await door.run(task)
+
+
+class AsgiDoor:
+    """relay.values.Door over ASGI: what the pipeline writes synchronously waits in a queue that `run` sends."""
+
+    def __init__(self, receive: Receive, send: Send, settings: Settings) -> None:
+        self._receive = receive
+        self._send = send
+        self._settings = settings
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._queued_bytes = 0
+        self._flow: Flow | None = None
+        self._aborted = False
+        self.is_open = False
+
+    async def read_body(self) -> bytes:
+        pieces: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await asyncio.wait_for(self._receive(), self._settings.body_timeout_s)
+            if message["type"] == "http.disconnect":
+                raise asyncio.CancelledError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            more = message.get("more_body", False)
+            if size > self._settings.body_bytes_max:
+                limit_mb = self._settings.body_bytes_max // (1024 * 1024)
+                raise Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=limit_mb)
+        return b"".join(pieces)
+
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
+        self._start(status, headers + b"content-length: %d\r\n" % len(body))
+        self._put({"type": "http.response.body", "body": body})
+        self._queue.put_nowait(None)
+
+    def begin(self, status: int, headers: bytes, flow: Flow) -> None:
+        self._flow = flow
+        self._start(status, headers)
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._put({"type": "http.response.body", "body": data, "more_body": True})
+
+    def end(self, data: bytes) -> None:
+        self._put({"type": "http.response.body", "body": data})
+        self._queue.put_nowait(None)
+
+    def abort(self, data: bytes) -> None:
+        self.write(data)
+        self._aborted = True
+        self._queue.put_nowait(None)
+
+    async def run(self, task: asyncio.Task[None]) -> None:
+        """Send what is written until the answer ends; cancel the pipeline when the caller goes. Raises
+        ConnectionAbortedError for an aborted answer, which makes the server cut the connection."""
+        watcher: asyncio.Task[None] | None = None
+        try:
+            while (message := await self._next(task)) is not None:
+                if watcher is None:
+                    watcher = asyncio.create_task(self._watch(task))  # the body has been read by now
+                await self._send(message)
+                self._on_sent(len(message.get("body", b"")))
+        except OSError:
+            task.cancel()
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+            await asyncio.wait((task,))
+        if self._aborted:
+            raise ConnectionAbortedError("the upstream broke off")
+
+    async def _next(self, task: asyncio.Task[None]) -> Message | None:
+        """The next message to send; None at the answer's end or when the pipeline ended without one."""
+        getter = asyncio.ensure_future(self._queue.get())
+        await asyncio.wait((getter, task), return_when=asyncio.FIRST_COMPLETED)
+        if getter.done() or not self._queue.empty():
+            return await getter
+        getter.cancel()
+        return None
+
+    async def _watch(self, task: asyncio.Task[None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    def _start(self, status: int, headers: bytes) -> None:
+        self.is_open = True
+        pairs = [tuple(line.split(b": ", 1)) for line in headers.split(b"\r\n") if line]
+        self._put({"type": "http.response.start", "status": status, "headers": pairs})
+
+    def _put(self, message: Message) -> None:
+        self._queued_bytes += len(message.get("body", b""))
+        self._queue.put_nowait(message)
+        if self._flow is not None and self._queued_bytes > QUEUED_BYTES_MAX:
+            self._flow.pause()
+
+    def _on_sent(self, size: int) -> None:
+        self._queued_bytes -= size
+        if self._flow is not None and self._queued_bytes <= QUEUED_BYTES_MAX:
+            self._flow.resume()
+
+
+async def _page(scope: Scope, send: Send) -> None:
+    """The landing page at `/`; 404 anywhere else."""
+    if scope["path"] == "/":
+        status, kind = 200, b"text/html; charset=utf-8"
+        body = (resources.files("posthouse") / "data" / "welcome.html").read_bytes()
+    else:
+        status, kind = 404, b"text/plain; charset=utf-8"
+        body = b"Not found. The API is under /v1.\n"
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(body)),
+        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

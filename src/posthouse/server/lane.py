@@ -1,0 +1,624 @@
+"""The lane: the relay's own HTTP/1.1 door, a uvicorn protocol class on llhttp (httptools).
+
+It exists because an ASGI round trip costs as much as all the rest of a relayed call (docs/adr/0001). A request
+becomes a Turn, which is the pipeline's Door; requests for paths that are not the relay's are handed, with their
+connection, to uvicorn's own protocol and so to the ASGI app.
+
+What a connection waits for is one of
+
+    REQUEST   between requests            keep_alive_s (head_timeout_s before the first)
+    HEAD      a head has begun            head_timeout_s for all of it
+    BODY      the body is wanted          body_timeout_s for each BODY_STEP_BYTES
+    ANSWER    the pipeline is at work     no deadline of ours, unless the caller stops reading: WRITE_STALL_S
+    LINGER    an early answer is out      LINGER_S; what still comes is thrown away, so that a caller which
+                                          only reads after it has sent everything gets to see the answer
+
+and one sweep a second looks at all connections, which is cheaper than a timer for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from msgspec import Struct
+
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.ids import new_request_id
+from posthouse.relay.answers import render_refusal
+from posthouse.relay.values import Flow, RelayRequest
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from posthouse.kernel.settings import Settings
+    from posthouse.relay.pipeline import Relay
+    from posthouse.server.addresses import Addresses
+
+SWEEP_S = 1.0
+# A caller that reads nothing for this long while we hold an answer for it.
+WRITE_STALL_S = 120.0
+LINGER_S = 10.0
+LINGER_BYTES_MAX = 256 * 1024 * 1024
+# The least that must come in each body_timeout_s: 2 KiB/s at the default, under any real uplink.
+BODY_STEP_BYTES = 64 * 1024
+# Requests that a caller may send ahead on one connection; real clients send none.
+PIPELINED_MAX = 16
+# Reading is paused while this much of a body is here and nobody has asked for it.
+BODY_AHEAD_BYTES = 256 * 1024
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+# A second value of one of these would let two readers of one request disagree about it.
+SINGLE_HEADERS = frozenset(
+    (b"host", b"authorization", b"content-length", b"content-type", b"transfer-encoding")
+)
+RELAY_PATHS = ("/v1/", "/dashboard/")
+RELAY_PATHS_EXACT = frozenset(("/v1", "/healthz", "/readyz"))
+
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else 'Status'}\r\n".encode()
+    for status in range(200, 600)
+}
+
+
+def is_relay_path(path: str) -> bool:
+    """Whether a path is the relay's to answer, if only by a refusal."""
+    return path.startswith(RELAY_PATHS) or path in RELAY_PATHS_EXACT
+
+
+class Waiting(Enum):
+    REQUEST = "request"
+    HEAD = "head"
+    BODY = "body"
+    ANSWER = "answer"
+    LINGER = "linger"
+
+
+class Lane:
+    """What all connections share; `protocol` is what uvicorn calls for each new one."""
+
+    def __init__(self, relay: Relay, settings: Settings, addresses: Addresses) -> None:
+        self.relay = relay
+        self.settings = settings
+        self.addresses = addresses
+        self.connections: set[RelayProtocol] = set()
+        self.body_bytes = 0  # of all requests in memory
+        self._date_source: list[tuple[bytes, bytes]] = []
+        self._date_block = b""
+
+    def protocol(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> RelayProtocol:
+        return RelayProtocol(self, config, server_state, app_state, _loop or asyncio.get_running_loop())
+
+    def default_headers(self, source: list[tuple[bytes, bytes]]) -> bytes:
+        """uvicorn's default headers (the date), rendered once for each list that it makes, a second long."""
+        if source is not self._date_source:
+            self._date_source = source
+            self._date_block = b"".join([b"%b: %b\r\n" % header for header in source])
+        return self._date_block
+
+    async def sweep(self) -> None:
+        """Runs as long as the server does."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_s = loop.time()
+            for connection in [c for c in self.connections if 0 < c.deadline_s < now_s]:
+                connection.on_deadline()
+
+
+class Turn(Struct, eq=False):
+    """One request on a connection, and the way back: implements relay.values.Door."""
+
+    protocol: RelayProtocol
+    lane: Lane
+    request: RelayRequest
+    keep_alive: bool
+    version_1_1: bool
+    expects_continue: bool
+    refusal: Refusal | None = None
+    body: bytes | list[bytes] = b""  # one piece, as nearly always, or many
+    body_bytes: int = 0
+    body_complete: bool = False
+    body_wanted: asyncio.Future[None] | None = None
+    flow: Flow | None = None
+    is_open: bool = False
+
+    # -- the request's body ------------------------------------------------------------------------------
+
+    async def read_body(self) -> bytes:
+        if not self.body_complete and self.refusal is None:
+            self.body_wanted = self.protocol.loop.create_future()
+            self.protocol.want_body(self)
+            try:
+                await self.body_wanted
+            finally:
+                self.body_wanted = None
+        if self.refusal is not None:
+            raise self.refusal
+        body = self.body
+        return b"".join(body) if isinstance(body, list) else body
+
+    def add_body(self, piece: bytes) -> None:
+        if self.refusal is not None:
+            return
+        self.body_bytes += len(piece)
+        self.lane.body_bytes += len(piece)
+        settings = self.lane.settings
+        if self.body_bytes > settings.body_bytes_max:
+            self.refuse(too_large(settings))
+        elif self.lane.body_bytes > settings.bodies_bytes_max:
+            self.refuse(Refusal(RelayCode.OVERLOADED, retry_after_s=1))
+        elif isinstance(self.body, list):
+            self.body.append(piece)
+        else:
+            self.body = [self.body, piece] if self.body else piece
+
+    def refuse(self, refusal: Refusal) -> None:
+        """The body will not be had: `read_body` raises this."""
+        self.refusal = refusal
+        self.body = b""
+        self._wake()
+
+    def complete_body(self) -> None:
+        self.body_complete = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.body_wanted is not None and not self.body_wanted.done():
+            self.body_wanted.set_result(None)
+
+    # -- the answer --------------------------------------------------------------------------------------
+
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
+        head = b"%bcontent-length: %d\r\n\r\n" % (self._head(status, headers), len(body))
+        if self.request.method == "HEAD":
+            body = b""
+        if len(body) < 65536:
+            self.protocol.write(head + body)
+        else:
+            self.protocol.write(head)
+            self.protocol.write(body)
+        self.protocol.on_answered(self)
+
+    def begin(self, status: int, headers: bytes, flow: Flow) -> None:
+        self.flow = flow
+        if self.version_1_1:
+            self.protocol.write(self._head(status, headers) + b"transfer-encoding: chunked\r\n\r\n")
+        else:
+            self.keep_alive = False  # HTTP/1.0 knows no chunks: the end of the connection ends the answer
+            self.protocol.write(self._head(status, headers) + b"\r\n")
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self.protocol.write(b"%x\r\n%b\r\n" % (len(data), data) if self.version_1_1 else data)
+
+    def end(self, data: bytes) -> None:
+        if not self.version_1_1:
+            self.protocol.write(data)
+        elif data:
+            self.protocol.write(b"%x\r\n%b\r\n%b" % (len(data), data, LAST_CHUNK))
+        else:
+            self.protocol.write(LAST_CHUNK)
+        self.protocol.on_answered(self)
+
+    def abort(self, data: bytes) -> None:
+        self.write(data)
+        self.keep_alive = False
+        self.protocol.on_answered(self)
+
+    def _head(self, status: int, headers: bytes) -> bytes:
+        if not self.body_complete:
+            self.keep_alive = False
+        self.is_open = True
+        protocol = self.protocol
+        return b"%b%b%b%b" % (
+            _STATUS_LINES[status],
+            self.lane.default_headers(protocol.server_state.default_headers),
+            headers,
+            b"" if self.keep_alive else b"connection: close\r\n",
+        )
+
+
+class RelayProtocol(asyncio.Protocol):
+    """One connection."""
+
+    __slots__ = (
+        "_app_state",
+        "_config",
+        "_head_bytes",
+        "_headers",
+        "_headers_count",
+        "_headers_doubled",
+        "_linger_bytes",
+        "_parser",
+        "_peer",
+        "_peer_hash",
+        "_raw",
+        "_reading",
+        "_task",
+        "_transport",
+        "_turn",
+        "_turns",
+        "_url",
+        "_yielded",
+        "deadline_s",
+        "lane",
+        "loop",
+        "receiving",
+        "server_state",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        lane: Lane,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.lane = lane
+        self.loop = loop
+        self.server_state = server_state
+        self._config = config
+        self._app_state = app_state
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._peer_hash = b""
+        self._raw = b""
+        self._yielded = False
+        self._reading = True
+        self._linger_bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._turn: Turn | None = None  # being answered
+        self._turns: deque[Turn] = deque()  # sent ahead
+        self.receiving: Turn | None = None  # whose body is coming in
+        self.waiting = Waiting.REQUEST
+        self.deadline_s = 0.0
+        self._begin_head()
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn's set names its own classes
+        self.lane.connections.add(self)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._peer_hash = self.lane.addresses.hashed(self._peer)
+        self._wait(Waiting.HEAD, self.lane.settings.head_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self.waiting is Waiting.LINGER:
+            self._linger_bytes += len(data)
+            if self._linger_bytes > LINGER_BYTES_MAX:
+                self.close()
+            return
+        if self._parser is None:
+            return
+        if self.waiting is Waiting.REQUEST:
+            self._wait(Waiting.HEAD, self.lane.settings.head_timeout_s)
+        if self.waiting is Waiting.HEAD:
+            self._raw = self._raw + data if self._raw else data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._on_upgrade()
+        except httptools.HttpParserCallbackError as error:
+            self.close()
+            raise error.__context__ or error from None  # ours to mend: the loop logs it
+        except httptools.HttpParserError as error:
+            self._on_bad_request(_bad_http(type(error).__name__))
+        if self._yielded:
+            self._yield_to_asgi()
+        elif self.waiting is Waiting.HEAD and len(self._raw) > self.lane.settings.head_bytes_max:
+            self._on_bad_request(self._too_long_head() or _bad_http("a head without end"))
+
+    def eof_received(self) -> bool:
+        return False  # half-closed counts as gone: nobody could tell it from a caller that hung up
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._parser = None
+        self.server_state.connections.discard(self)  # type: ignore[arg-type]  # as above
+        self.lane.connections.discard(self)
+        for turn in (self._turn, *self._turns):
+            if turn is not None:
+                self.lane.body_bytes -= turn.body_bytes
+        self._turns.clear()
+        self._turn = None
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self.deadline_s = self.loop.time() + WRITE_STALL_S
+        if self._turn is not None and self._turn.flow is not None:
+            self._turn.flow.pause()
+
+    def resume_writing(self) -> None:
+        self.deadline_s = 0.0
+        if self._turn is not None and self._turn.flow is not None:
+            self._turn.flow.resume()
+
+    def shutdown(self) -> None:
+        """uvicorn's graceful stop: let a running answer end, then close."""
+        if self._turn is None:
+            self.close()
+        else:
+            self._turn.keep_alive = False
+
+    # -- llhttp ------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._begin_head()
+
+    def on_url(self, piece: bytes) -> None:
+        self._url += piece
+        self._head_bytes += len(piece)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._head_bytes += len(name) + len(value)
+        self._headers_count += 1
+        headers = self._headers
+        if name in headers:
+            if name in SINGLE_HEADERS:
+                self._headers_doubled = True
+            value = headers[name] + b", " + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if parser is None or self._yielded:
+            return
+        path, _, query = self._url.decode("latin-1").partition("?")
+        if not is_relay_path(path):
+            self._yielded = True
+            return
+        self._raw = b""
+        turn = self._new_turn(parser, path, query)
+        self.receiving = turn
+        if self._turn is None:
+            self._start(turn)
+        elif len(self._turns) < PIPELINED_MAX:
+            self._turns.append(turn)
+            self._pause_reading()
+        else:
+            self.close()
+
+    def on_body(self, piece: bytes) -> None:
+        turn = self.receiving
+        if turn is None or self._yielded:
+            return
+        steps = turn.body_bytes // BODY_STEP_BYTES
+        turn.add_body(piece)
+        if turn.body_wanted is not None:
+            if turn.body_bytes // BODY_STEP_BYTES > steps:
+                self._wait(Waiting.BODY, self.lane.settings.body_timeout_s)
+        elif turn.body_bytes > BODY_AHEAD_BYTES:
+            self._pause_reading()
+
+    def on_message_complete(self) -> None:
+        turn, self.receiving = self.receiving, None
+        if turn is None or self._yielded:
+            return
+        turn.complete_body()
+        if turn is self._turn:
+            self.waiting = Waiting.ANSWER
+            self.deadline_s = 0.0
+
+    # -- turns -------------------------------------------------------------------------------------------
+
+    def _new_turn(self, parser: httptools.HttpRequestParser, path: str, query: str) -> Turn:
+        lane, headers = self.lane, self._headers
+        address, address_hash = self._peer, self._peer_hash
+        if lane.addresses.any_trusted:
+            address = lane.addresses.caller(address, headers.get(b"x-forwarded-for", b""))
+            address_hash = lane.addresses.hashed(address)
+        request = RelayRequest(
+            new_request_id(),
+            parser.get_method().decode("latin-1"),
+            path,
+            query,
+            headers,
+            address,
+            address_hash,
+            now_ms(),
+            self.loop.time(),
+        )
+        version_1_1 = parser.get_http_version() == "1.1"
+        refusal = self._refusal_of_head(version_1_1)
+        keep_alive = refusal is None and parser.should_keep_alive()
+        expects_continue = b"expect" in headers and headers[b"expect"].lower() == b"100-continue"
+        return Turn(self, lane, request, keep_alive, version_1_1, expects_continue, refusal)
+
+    def _refusal_of_head(self, version_1_1: bool) -> Refusal | None:
+        headers, settings = self._headers, self.lane.settings
+        if (refusal := self._too_long_head()) is not None:
+            return refusal
+        if self._headers_doubled:
+            return _bad_http("a header that may stand once stands twice")
+        if version_1_1 and b"host" not in headers:
+            return _bad_http("no Host header")
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
+            return _bad_http("a transfer encoding other than chunked")
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > settings.body_bytes_max:
+            return too_large(settings)
+        return None
+
+    def _start(self, turn: Turn) -> None:
+        self._turn = turn
+        self.waiting = Waiting.ANSWER
+        self.deadline_s = 0.0
+        task = self._task = self.loop.create_task(self.lane.relay.handle(turn.request, turn))
+        self.server_state.tasks.add(task)
+        task.add_done_callback(self.server_state.tasks.discard)
+
+    def want_body(self, turn: Turn) -> None:
+        """The pipeline asks for a body that is not all here yet."""
+        if turn.expects_continue and not turn.body_bytes:
+            self.write(CONTINUE)
+        self._wait(Waiting.BODY, self.lane.settings.body_timeout_s)
+        self._resume_reading()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def on_answered(self, turn: Turn) -> None:
+        """The answer's last byte is with the socket: the next request, or the end of the connection."""
+        if turn is not self._turn:
+            return  # the connection was lost meanwhile
+        self.server_state.total_requests += 1
+        self._turn = None
+        self._task = None
+        self.lane.body_bytes -= turn.body_bytes
+        if not turn.body_complete:
+            self._linger()
+        elif not turn.keep_alive:
+            self.close()
+        elif self._turns:
+            self._start(self._turns.popleft())
+        else:
+            self._resume_reading()
+            self._wait(Waiting.REQUEST, self.lane.settings.keep_alive_s)
+
+    def on_deadline(self) -> None:
+        """What the connection waited for did not come."""
+        if self.waiting is Waiting.BODY and self._turn is not None:
+            self.deadline_s = 0.0
+            self._turn.keep_alive = False
+            self._turn.refuse(_bad_http("the request body came too slowly"))
+        elif self.waiting is Waiting.HEAD and self._raw:
+            self._on_bad_request(_bad_http("the request headers came too slowly"))
+        else:
+            self.abort()
+
+    def close(self) -> None:
+        """Close when what was written has gone out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- ends of a connection ----------------------------------------------------------------------------
+
+    def _on_bad_request(self, refusal: Refusal) -> None:
+        """Not HTTP that we accept: where no answer is under way say so, and close in any case, since nobody
+        can tell where the next request would begin."""
+        self._parser = None
+        turn = self.receiving
+        self.receiving = None
+        if turn is not None:
+            turn.keep_alive = False
+            turn.refuse(refusal)
+            return
+        if self._turn is not None:
+            self._turn.keep_alive = False
+            self._turns.clear()
+            return
+        status, headers, body = render_refusal(refusal, {}, new_request_id())
+        head = b"%b%bconnection: close\r\ncontent-length: %d\r\n\r\n" % (
+            _STATUS_LINES[status],
+            headers,
+            len(body),
+        )
+        self.write(head + body)
+        self._linger()
+
+    def _on_upgrade(self) -> None:
+        """An upgrade that we don't do (such as Java's h2c offer): the request is answered as HTTP/1.1, the
+        connection then closes, as the parser takes what follows for another protocol."""
+        self._parser = None
+        for turn in (self._turn, *self._turns):
+            if turn is not None:
+                turn.keep_alive = False
+                turn.complete_body()
+
+    def _yield_to_asgi(self) -> None:
+        """Not the relay's path: this connection is uvicorn's own protocol's from here on."""
+        transport, self._yielded = self._transport, False
+        if transport is None:
+            return
+        if self._turn is not None or not self._raw:
+            # Behind another request in one segment: cut here; the client sends it again on a new connection.
+            self._parser = None
+            if self._turn is not None:
+                self._turn.keep_alive = False
+            else:
+                self.close()
+            return
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+        self.server_state.connections.discard(self)  # type: ignore[arg-type]  # as above
+        self.lane.connections.discard(self)
+        self._parser = None
+        self._transport = None
+        successor = HttpToolsProtocol(self._config, self.server_state, self._app_state, self.loop)
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        raw, self._raw = self._raw, b""
+        successor.data_received(raw)
+
+    def _linger(self) -> None:
+        self._parser = None
+        self._resume_reading()
+        self._wait(Waiting.LINGER, LINGER_S)
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self.close()
+
+    # -- small things ------------------------------------------------------------------------------------
+
+    def _begin_head(self) -> None:
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = 0
+        self._headers_count = 0
+        self._headers_doubled = False
+
+    def _too_long_head(self) -> Refusal | None:
+        settings = self.lane.settings
+        if self._head_bytes > settings.head_bytes_max or self._headers_count > settings.headers_max:
+            return Refusal(RelayCode.REQUEST_TOO_LARGE, "headers", limit_kb=settings.head_bytes_max // 1024)
+        return None
+
+    def _wait(self, waiting: Waiting, seconds: float) -> None:
+        self.waiting = waiting
+        self.deadline_s = self.loop.time() + seconds
+
+    def _pause_reading(self) -> None:
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+
+
+def too_large(settings: Settings) -> Refusal:
+    return Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=settings.body_bytes_max // (1024 * 1024))
+
+
+def _bad_http(reason: str) -> Refusal:
+    return Refusal(RelayCode.EMPTY_REQUEST, "bad_http", reason=reason)

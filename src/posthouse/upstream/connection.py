@@ -1,0 +1,320 @@
+"""One connection to an upstream: HTTP/1.1, one exchange at a time, parsed by llhttp (httptools).
+
+    IDLE --send()--> WAITING --answer's head--> ANSWERING --last byte--> IDLE   (or CLOSED, when not reusable)
+
+Nothing here awaits per chunk: body bytes go straight from the socket's callback to the exchange's consumer,
+which is what makes a streamed chunk cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import httptools
+from msgspec import Struct
+
+from posthouse.upstream.errors import Fault, UpstreamFault
+
+if TYPE_CHECKING:
+    from posthouse.upstream.client import Origin
+
+# An answer's head; OpenAI's are under 3 KB.
+HEAD_BYTES_MAX = 64 * 1024
+
+
+class Deadlines(Protocol):
+    """Seconds; what an exchange may take. A channel's definition has them."""
+
+    @property
+    def connect_s(self) -> float: ...
+    @property
+    def first_byte_s(self) -> float: ...
+    @property
+    def idle_s(self) -> float: ...
+    @property
+    def total_s(self) -> float: ...
+
+
+class Consumer(Protocol):
+    """Takes an answer's body as it comes; `ended` is the last call, with what went wrong if anything did."""
+
+    def feed(self, piece: bytes) -> None: ...
+    def ended(self, fault: UpstreamFault | None) -> None: ...
+
+
+class Exchange(Struct, eq=False):
+    """One request and its answer.
+
+    `head` resolves when status and headers are there, `done` when the last body byte is (both raise
+    UpstreamFault). Body bytes are kept in `pieces` unless `consume` names who takes them.
+    """
+
+    head: asyncio.Future[None]
+    deadlines: Deadlines
+    answer_bytes_max: int
+    started_s: float
+    done: asyncio.Future[None] | None = None
+    fault: UpstreamFault | None = None
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = []
+    pieces: list[bytes] = []
+    bytes_received: int = 0
+    touched_s: float = 0.0  # 0: no byte of the answer yet
+    connection: Connection | None = None
+    consumer: Consumer | None = None
+
+    @property
+    def complete(self) -> bool:
+        """The whole answer has arrived (its connection is back in the pool or closed)."""
+        return self.connection is None and self.fault is None
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, b"" when absent; `name` in lower case."""
+        return next((value for header, value in self.headers if header == name), b"")
+
+    def consume(self, consumer: Consumer) -> None:
+        """Hand what has come and what comes to `consumer`, called synchronously with each piece and at the end."""
+        self.consumer = consumer
+        pieces, self.pieces = self.pieces, []
+        for piece in pieces:
+            consumer.feed(piece)
+        if self.connection is None:
+            consumer.ended(self.fault)
+
+    async def wait_done(self) -> None:
+        """Until the last byte; raises UpstreamFault when it never comes."""
+        if self.connection is not None:
+            self.done = asyncio.get_running_loop().create_future()
+            await self.done
+        if self.fault is not None:
+            raise self.fault
+
+    def pause(self) -> None:
+        """Stop reading from the upstream: the caller is slower than it."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume(self) -> None:
+        if self.connection is not None:
+            self.connection.resume()
+
+    def detach(self) -> None:
+        """Let the rest of the answer run out unread, so that its connection can be used again."""
+        self.consumer = _NOBODY
+        self.pieces = []
+        self.resume()
+
+    def abandon(self) -> None:
+        """Give the answer up: closes the connection unless the exchange had ended. Safe to call at any time."""
+        if self.connection is not None:
+            self.connection.fail(Fault.CLOSED)
+
+    def overdue(self, now_s: float) -> Fault | None:
+        """The deadline that has passed by now, if any."""
+        deadlines = self.deadlines
+        if now_s - self.started_s > deadlines.total_s:
+            return Fault.TIMEOUT_TOTAL
+        if not self.touched_s:
+            return Fault.TIMEOUT_FIRST_BYTE if now_s - self.started_s > deadlines.first_byte_s else None
+        if self.connection is not None and self.connection.paused:
+            return None  # the caller is slow, not the upstream; the total deadline still holds
+        return Fault.TIMEOUT_IDLE if now_s - self.touched_s > deadlines.idle_s else None
+
+    # -- called by the connection --------------------------------------------------------------------
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.headers = headers
+        if not self.head.done():
+            self.head.set_result(None)
+
+    def on_piece(self, piece: bytes) -> None:
+        if self.consumer is not None:
+            self.consumer.feed(piece)
+            return
+        self.bytes_received += len(piece)
+        if self.bytes_received > self.answer_bytes_max:
+            assert self.connection is not None
+            self.connection.fail(Fault.TOO_LARGE)
+            return
+        self.pieces.append(piece)
+
+    def on_end(self, fault: UpstreamFault | None) -> None:
+        self.connection = None
+        self.fault = fault
+        if self.consumer is not None:
+            self.consumer.ended(fault)
+        for future in (self.head, self.done):
+            if future is None or future.done():
+                continue
+            if fault is None:
+                future.set_result(None)
+            else:
+                future.set_exception(fault)
+
+
+class _Nobody:
+    """Takes everything and keeps nothing."""
+
+    def feed(self, piece: bytes) -> None:
+        pass
+
+    def ended(self, fault: UpstreamFault | None) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+class Connection(asyncio.Protocol):
+    """The socket side. `reusable` once an exchange has ended cleanly and neither side asked to close."""
+
+    __slots__ = (
+        "_exchange",
+        "_head_bytes",
+        "_headers",
+        "_keep_alive",
+        "_parser",
+        "_transport",
+        "_until_eof",
+        "idle_since_s",
+        "loop",
+        "origin",
+        "paused",
+        "reused",
+    )
+
+    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self.loop = loop
+        self.paused = False
+        self.reused = False
+        self.idle_since_s = 0.0
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._exchange: Exchange | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._keep_alive = False
+        self._until_eof = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def send(self, exchange: Exchange, request: bytes, body: bytes) -> None:
+        """Start an exchange; `request` is the head with its blank line."""
+        assert self._exchange is None
+        assert self._transport is not None
+        self._exchange = exchange
+        exchange.connection = self
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        # One segment for a small request; a large body is not copied for it.
+        if len(body) < 65536:
+            self._transport.write(request + body)
+        else:
+            self._transport.write(request)
+            self._transport.write(body)
+
+    def fail(self, fault: Fault, detail: str = "") -> None:
+        """End the running exchange with a fault and close."""
+        exchange, self._exchange = self._exchange, None
+        self.close()
+        if exchange is not None:
+            self.origin.on_ended(self, exchange, reusable=False)
+            exchange.on_end(UpstreamFault(fault, detail))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        if not self.paused and self.is_open:
+            self.paused = True
+            assert self._transport is not None
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.paused and self.is_open:
+            self.paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
+        self.origin.on_made()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            self.close()  # bytes nobody asked for: whatever comes next could not be trusted
+            return
+        exchange.touched_s = self.loop.time()
+        assert self._parser is not None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.fail(Fault.MALFORMED, "upgrade")
+        except httptools.HttpParserCallbackError as error:
+            self.fail(Fault.MALFORMED, "callback")
+            raise error.__context__ or error from None  # ours to mend, not the upstream's: the loop logs it
+        except httptools.HttpParserError as error:
+            self.fail(Fault.MALFORMED, type(error).__name__)
+
+    def eof_received(self) -> bool:
+        exchange = self._exchange
+        if exchange is not None and self._until_eof and exchange.status:
+            self._keep_alive = False
+            self.on_message_complete()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._exchange is not None:
+            self.fail(Fault.CLOSED)
+        self.origin.on_lost(self)
+
+    # -- llhttp --------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._headers = []
+        self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self.fail(Fault.TOO_LARGE, "head")
+            return
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        exchange, parser = self._exchange, self._parser
+        if exchange is None or parser is None:
+            return
+        status = parser.get_status_code()
+        if status < 200:
+            return  # 100 Continue and its kin; the real answer follows
+        self._keep_alive = parser.should_keep_alive()
+        framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+        self._until_eof = not framed and status not in (204, 304)
+        exchange.on_head(status, self._headers)
+
+    def on_body(self, piece: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.on_piece(piece)
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None or not exchange.status:
+            return
+        self._exchange = None
+        if self.paused:
+            self.resume()
+        # An answer that came before the request was out leaves bytes behind: not a connection to use again.
+        flushed = self._transport is not None and self._transport.get_write_buffer_size() == 0
+        self.origin.on_ended(self, exchange, reusable=self._keep_alive and flushed and self.is_open)
+        exchange.on_end(None)

@@ -1,0 +1,35 @@
+"""What can go wrong between the relay and an upstream, before or while it answers."""
+
+from enum import StrEnum
+
+from posthouse.kernel.errors import PosthouseError
+
+
+class Fault(StrEnum):
+    """CONNECT: no connection (refused, unreachable, DNS). TLS: the handshake failed. PROXY: the outbound proxy
+    refused. CLOSED: the connection ended before the whole answer. MALFORMED: no valid HTTP or not the
+    announced length. TOO_LARGE: over the bound. The TIMEOUT_* name the deadline that passed."""
+
+    CONNECT = "connect"
+    TLS = "tls"
+    PROXY = "proxy"
+    CLOSED = "closed"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    TIMEOUT_CONNECT = "timeout_connect"
+    TIMEOUT_FIRST_BYTE = "timeout_first_byte"
+    TIMEOUT_IDLE = "timeout_idle"
+    TIMEOUT_TOTAL = "timeout_total"
+
+
+TIMEOUTS = frozenset(
+    (Fault.TIMEOUT_CONNECT, Fault.TIMEOUT_FIRST_BYTE, Fault.TIMEOUT_IDLE, Fault.TIMEOUT_TOTAL)
+)
+
+
+class UpstreamFault(PosthouseError):
+    """The upstream failed; `fault` says how. Holds no text of the answer."""
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault

@@ -1,0 +1,41 @@
+"""Which headers pass through the relay, in each direction: allow-lists. Pure.
+
+Towards the upstream nothing goes that tells who asked: no address, user agent, cookie, forwarding header or
+client-library telemetry. Towards the caller go what describes the answer and what OpenAI's clients read;
+the upstream's rate limits and cookies are the operator's, not the caller's.
+"""
+
+# caller → upstream. Everything else that the upstream needs (host, authorization, length) is the relay's own.
+FORWARDED_REQUEST_HEADERS = (b"content-type", b"accept", b"openai-beta")
+
+# upstream → caller, beside every `openai-*` header.
+FORWARDED_ANSWER_HEADERS = frozenset(
+    (
+        b"content-type",
+        b"content-encoding",
+        b"content-language",
+        b"cache-control",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"x-request-id",
+    )
+)
+
+
+def request_header_block(headers: dict[bytes, bytes]) -> bytes:
+    """The caller's allowed headers as `name: value\\r\\n` lines."""
+    return b"".join(
+        [b"%b: %b\r\n" % (name, headers[name]) for name in FORWARDED_REQUEST_HEADERS if name in headers]
+    )
+
+
+def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The upstream's allowed headers as `name: value\\r\\n` lines; names are lower-case already."""
+    return b"".join(
+        [
+            b"%b: %b\r\n" % header
+            for header in headers
+            if header[0] in FORWARDED_ANSWER_HEADERS or header[0].startswith(b"openai-")
+        ]
+    )
