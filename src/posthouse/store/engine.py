@@ -20,6 +20,7 @@ from posthouse.store.migrations import upgrade
 BUSY_TIMEOUT_S = 10.0  # how long a write waits for another process's write
 STATEMENT_TIMEOUT_S = 30  # PostgreSQL: no statement of ours takes longer, but for a report over years
 POOL_CONNECTIONS = 8  # the writer, the change feed, and the threads that answer queries
+SQLITE_WAL_PAGES = 4000  # 16 MB: the pages that every group touches are copied back once for many groups
 SQLITE_CACHED_STATEMENTS = 512  # the writer has a statement per group size: see ledger/settlement.py
 
 
@@ -117,6 +118,7 @@ def _sqlite(text: str) -> Engine:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # a commit is on disk when it returns
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_WAL_PAGES}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
