@@ -1,0 +1,439 @@
+"""What every database behind the store must do: run each of CHECKS with an open store, in any order, in one
+database. No check needs it to be empty or leaves its books wrong."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key
+from posthouse.kernel.ids import new_id, new_request_id
+from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.secrets import hash_key
+from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning, InsufficientFunds, TransferConflict
+from posthouse.ledger.queries import get_balance, verify
+from posthouse.ledger.service import Ledger
+from posthouse.ledger.settlement import Snapshot
+from posthouse.ledger.transfers import credit, debit
+from posthouse.ledger.usage import UsageFilter, export_usage, list_usage, spend_by_day
+from posthouse.store.changes import ChangeFeed, announce
+from posthouse.store.engine import Store
+from posthouse.store.schema import (
+    accounts,
+    allowances,
+    changes,
+    ledger_accounts,
+    metadata,
+    processes,
+    transfers,
+)
+
+PRICE = Snapshot("4f53cda18c2baa0c0354", "[]")  # the id is the start of the lines' SHA-256
+
+
+class Member(msgspec.Struct, frozen=True):
+    """An account with one key."""
+
+    account_id: str
+    key_id: str
+    key: str
+
+
+def new_member(store: Store, balance_nanos: int = 0, *, budget_nanos: int | None = None) -> Member:
+    """An account with a key and that balance."""
+    account = create_account(store, f"{new_id('who')}@example.org")
+    if balance_nanos:
+        credit(store, account.id, balance_nanos, reason="for a check")
+    key = create_key(store, account.id, budget_nanos=budget_nanos)
+    return Member(account.id, key.id, key.key)
+
+
+def outcome_of(member: Member, charge_nanos: int, **fields: Any) -> Outcome:
+    """The outcome of a call of that member, with every field set."""
+    known: dict[str, Any] = {
+        "request_id": new_request_id(),
+        "ending": Ending.COMPLETED,
+        "http_status": 200,
+        "account_id": member.account_id,
+        "key_id": member.key_id,
+        "plan": "paid",
+        "family": "gpt",
+        "model": "gpt-4o-mini",
+        "endpoint": "/v1/chat/completions",
+        "stream": True,
+        "address_hash": b"\x00\xff",
+        "channel": "main",
+        "attempts": (AttemptRecord("spare", 0, "connect", 3), AttemptRecord("main", 200, "", 812)),
+        "quantities": {"input": 2**40, "output": 1},
+        "prompt_tokens": 2**40,
+        "completion_tokens": 1,
+        "service_tier": "default",
+        "estimated": True,
+        "charge_nanos": charge_nanos,
+        "cost_nanos": 5,
+        "price_id": PRICE.price_id,
+        "started_ms": 1_795_000_000_000,
+        "duration_ms": 812,
+        "ttft_ms": 90,
+    }
+    return Outcome(**{**known, **fields})
+
+
+def with_ledger(store: Store, story: Callable[[Ledger], Coroutine[Any, Any, None]]) -> None:
+    """Run a story on an event loop with a started ledger that hears of changes."""
+
+    async def run() -> None:
+        ledger, feed, errors = Ledger(store), ChangeFeed(store, poll_s=0.02), []
+        ledger.on_error = feed.on_error = errors.append
+        feed.listen(ledger.on_change)
+        await feed.start()
+        await ledger.start()
+        try:
+            await story(ledger)
+        finally:
+            await feed.stop()
+            await ledger.stop()
+        assert not errors, errors
+
+    asyncio.run(run())
+    assert not verify(store), verify(store)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait for what comes from another thread; raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def check_migrations_give_the_schema(store: Store) -> None:
+    with store.read() as connection:
+        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert difference == []
+
+
+def check_a_transaction_is_all_or_nothing(store: Store) -> None:
+    row = {"id": new_id("acc"), "email": new_id("who"), "plan": "free", "status": "active", "created_ms": 1}
+    try:
+        with store.begin() as connection:
+            connection.execute(insert(accounts).values(row))
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    with store.read() as connection:
+        assert connection.execute(select(accounts).where(accounts.c.id == row["id"])).first() is None
+
+
+def check_a_read_sees_one_moment(store: Store) -> None:
+    member = new_member(store, 100)
+    query = select(ledger_accounts.c.balance_nanos).where(ledger_accounts.c.id == member.account_id)
+    with store.read() as connection:
+        before = connection.execute(query).scalar()
+        credit(store, member.account_id, 1, reason="meanwhile")
+        assert connection.execute(query).scalar() == before == 100
+
+
+def check_the_tables_refuse_wrong_money(store: Store) -> None:
+    member = new_member(store, 100)
+    balance = (
+        update(ledger_accounts).where(ledger_accounts.c.id == member.account_id).values(balance_nanos=-1)
+    )
+    overspent = insert(allowances).values(
+        account_id=member.account_id, process_id="nobody", granted_nanos=1, spent_nanos=2
+    )
+    nothing = insert(transfers).values(
+        id=new_id("trf"),
+        debit=member.account_id,
+        credit="cash_in:operator",
+        amount_nanos=0,
+        kind="refund",
+        reason="nothing",
+        idempotency_key=new_id("idk"),
+        actor="check",
+        created_ms=1,
+    )
+    for statement in (balance, overspent, nothing):
+        try:
+            with store.begin() as connection:
+                connection.execute(statement)
+        except IntegrityError:
+            continue
+        raise AssertionError(f"the table took it: {statement}")
+
+
+def check_changes_arrive_once_and_in_order(store: Store) -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def listener(kind: str, subject: str) -> None:
+        heard.append((kind, subject))
+
+    async def story() -> None:
+        feed = ChangeFeed(store, poll_s=0.01)
+        feed.listen(listener)
+        await feed.start()
+        for number in range(20):
+            with store.begin() as connection:
+                announce(connection, "key", f"k{number}", 1)
+            if number % 7 == 0:
+                await asyncio.sleep(0.02)
+        await until(lambda: len(heard) >= 20)
+        await feed.stop()
+
+    asyncio.run(story())
+    assert heard == [("key", f"k{number}") for number in range(20)]
+    with store.begin() as connection:
+        connection.execute(delete(changes).where(changes.c.at_ms == 1))
+
+
+def check_a_frozen_key_is_known_to_the_directory(store: Store) -> None:
+    member = new_member(store)
+    key_hash = hash_key(member.key.encode())
+
+    async def story() -> None:
+        directory, feed = Directory(store), ChangeFeed(store, poll_s=0.01)
+        feed.listen(directory.on_change)
+        await feed.start()
+        assert await directory.load(hash_key(b"unknown")) is None
+        assert await directory.load(hash_key(b"unknown")) is None
+        entry = await directory.load(key_hash)
+        assert entry is not None and (entry.key_id, entry.key_status) == (member.key_id, "active")
+        assert directory.find(key_hash) is entry
+        for freeze, status in (
+            (lambda: freeze_key(store, member.key_id), "key"),
+            (freeze_the_account, "account"),
+        ):
+            await asyncio.to_thread(freeze)
+            await until(lambda: directory.find(key_hash) is None)
+            entry = await directory.load(key_hash)
+            assert entry is not None and getattr(entry, f"{status}_status") == "frozen"
+        await feed.stop()
+
+    def freeze_the_account() -> Any:
+        return freeze_account(store, member.account_id)
+
+    asyncio.run(story())
+
+
+def check_a_settlement_is_read_back_as_written(store: Store) -> None:
+    member = new_member(store, 1_000)
+    outcome = outcome_of(member, 300)
+
+    async def story(ledger: Ledger) -> None:
+        hold = (await ledger.load_wallet(member.account_id)).hold(500)
+        assert await ledger.settle(hold, outcome, snapshot=PRICE) == outcome
+        wallet = ledger.wallet(member.account_id)
+        assert wallet is not None and (wallet.available_nanos, wallet.unsettled) == (700, 0)
+
+    with_ledger(store, story)
+    page = list_usage(store, UsageFilter(account=member.account_id))
+    assert page.records == (outcome,) and page.next == ""
+    balance = get_balance(store, member.account_id)
+    assert (balance.balance_nanos, balance.free_nanos, balance.charged_nanos) == (700, 700, 300)
+    (day,) = spend_by_day(store, member.account_id, since_ms=0, until_ms=2**50)
+    assert (day.day, day.model, day.charge_nanos) == (1_795_000_000_000 // 86_400_000, "gpt-4o-mini", 300)
+
+
+def check_groups_of_many_members(store: Store) -> None:
+    members = [new_member(store, 1_000_000) for _ in range(5)]
+
+    async def story(ledger: Ledger) -> None:
+        for member in members:
+            await ledger.load_wallet(member.account_id)
+        settled = []
+        for number in range(300):
+            member = members[number % len(members)]
+            wallet = ledger.wallet(member.account_id)
+            hold = wallet.hold(1_000) if wallet else None
+            settled.append(ledger.settle(hold, outcome_of(member, number), snapshot=PRICE))
+        await asyncio.gather(*settled)
+
+    with_ledger(store, story)
+    left = [get_balance(store, member.account_id).balance_nanos for member in members]
+    assert left == [1_000_000 - sum(range(start, 300, 5)) for start in range(5)]
+    pages, before = [], ""
+    while not pages or before:
+        page = list_usage(
+            store, UsageFilter(account=members[0].account_id, model="gpt-4o-mini"), before=before, limit=7
+        )
+        pages, before = [*pages, page], page.next
+    charges = [record.charge_nanos for page in pages for record in page.records]
+    assert charges == list(range(295, -1, -5))
+    rows = list(export_usage(store, UsageFilter(key_id=members[0].key_id)))
+    assert len(rows) == 61 and rows[0][0] == "request_id"
+
+
+def check_the_same_call_is_charged_once(store: Store) -> None:
+    """Also when it is queued twice, as after a commit whose answer was lost."""
+    member = new_member(store, 1_000)
+    outcome = outcome_of(member, 300)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        await ledger.settle(wallet.hold(300), outcome, snapshot=PRICE)
+        await ledger.settle(wallet.hold(300), outcome, snapshot=PRICE)
+
+    with_ledger(store, story)
+    assert get_balance(store, member.account_id).balance_nanos == 700
+
+
+def check_200_calls_on_a_balance_for_20(store: Store) -> None:
+    member = new_member(store, 20 * 50)
+
+    async def story(ledger: Ledger) -> None:
+        refused = 0
+
+        async def call() -> None:
+            nonlocal refused
+            wallet = await ledger.load_wallet(member.account_id, 50)
+            hold = wallet.hold(50)
+            if hold is None:
+                refused += 1
+                return
+            await asyncio.sleep(0)
+            await ledger.settle(hold, outcome_of(member, 50), snapshot=PRICE)
+
+        await asyncio.gather(*(call() for _ in range(200)))
+        assert refused == 180
+
+    with_ledger(store, story)
+    assert get_balance(store, member.account_id).balance_nanos == 0
+
+
+def check_a_charge_above_everything_becomes_a_shortfall(store: Store) -> None:
+    member = new_member(store, 100)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        written = await ledger.settle(wallet.hold(60), outcome_of(member, 250), snapshot=PRICE)
+        assert (written.charge_nanos, written.shortfall_nanos) == (100, 150)
+
+    with_ledger(store, story)
+
+
+def check_a_lost_allowance_never_overdraws(store: Store) -> None:
+    """A process that was thought dead settles what it still can: here others have taken 70 of 100."""
+    member = new_member(store, 100)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        holds = [wallet.hold(20) for _ in range(3)]
+
+        def bury(connection: Any) -> None:
+            connection.execute(delete(processes).where(processes.c.id == ledger.process_id))
+
+        await ledger.run(bury)
+        await asyncio.to_thread(debit, store, member.account_id, 70, reason="others")
+        settled = [ledger.settle(hold, outcome_of(member, 20), snapshot=PRICE) for hold in holds]
+        written = await asyncio.gather(*settled)
+        assert [(one.charge_nanos, one.shortfall_nanos) for one in written] == [(20, 0), (10, 10), (0, 20)]
+        assert (await ledger.load_wallet(member.account_id)).available_nanos == 0
+
+    with_ledger(store, story)
+    assert get_balance(store, member.account_id).balance_nanos == 0
+
+
+def check_money_in_and_out_reaches_a_running_server(store: Store) -> None:
+    member = new_member(store, 100)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        await asyncio.to_thread(credit, store, member.account_id, 50, reason="more")
+        await until(lambda: wallet.available_nanos == 150)
+        hold = wallet.hold(30)
+        await asyncio.to_thread(debit, store, member.account_id, 120, reason="out")
+        try:
+            await asyncio.to_thread(debit, store, member.account_id, 31, reason="more than there is")
+        except InsufficientFunds:
+            pass
+        else:
+            raise AssertionError("a debit took what is not there")
+        await ledger.settle(hold, outcome_of(member, 30), snapshot=PRICE)
+
+    with_ledger(store, story)
+    assert get_balance(store, member.account_id).balance_nanos == 0
+
+
+def check_a_transfer_is_made_once(store: Store) -> None:
+    member = new_member(store)
+    key = new_id("idk")
+    first = credit(store, member.account_id, 70, reason="once", idempotency_key=key)
+    assert credit(store, member.account_id, 70, reason="once", idempotency_key=key) == first
+    try:
+        credit(store, member.account_id, 71, reason="once", idempotency_key=key)
+    except TransferConflict:
+        assert get_balance(store, member.account_id).balance_nanos == 70
+    else:
+        raise AssertionError("one idempotency key made two transfers")
+
+
+def check_key_budgets(store: Store) -> None:
+    member = new_member(store, 1_000, budget_nanos=100)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        budget = await ledger.load_budget(member.key_id)
+        hold = wallet.hold(80, budget)
+        assert wallet.hold(30, budget) is None
+        await ledger.settle(hold, outcome_of(member, 60), snapshot=PRICE)
+        assert budget.available_nanos == 40 and wallet.available_nanos == 940
+
+    with_ledger(store, story)
+
+
+def check_an_idempotency_key_is_charged_once(store: Store) -> None:
+    member = new_member(store, 1_000)
+    who = member.account_id
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(who)
+        claim = await ledger.claim(who, b"k", b"body", "r1")
+        await refused(ledger.claim(who, b"k", b"body", "r2"), ClaimRunning)
+        await refused(ledger.claim(who, b"k", b"other", "r3"), ClaimOfOtherBody)
+        await ledger.settle(
+            wallet.hold(100), outcome_of(member, 40, ending=Ending.CANCELLED), snapshot=PRICE, claim=claim
+        )
+        claim = await ledger.claim(who, b"k", b"body", "r4")
+        written = await ledger.settle(wallet.hold(100), outcome_of(member, 90), snapshot=PRICE, claim=claim)
+        assert written.charge_nanos == 50  # with the broken-off call, 90 in all
+        claim = await ledger.claim(who, b"k", b"body", "r5")
+        written = await ledger.settle(wallet.hold(100), outcome_of(member, 95), snapshot=PRICE, claim=claim)
+        assert written.charge_nanos == 0
+        unused = await ledger.claim(who, b"unused", b"body", "r6")
+        await ledger.release(unused)
+        await ledger.claim(who, b"unused", b"another body", "r7")
+
+    async def refused(claim: Coroutine[Any, Any, Any], error: type[Exception]) -> None:
+        try:
+            await claim
+        except error:
+            return
+        raise AssertionError(f"no {error.__name__}")
+
+    with_ledger(store, story)
+    assert get_balance(store, who).charged_nanos == 90
+
+
+CHECKS: tuple[Callable[[Store], None], ...] = (
+    check_migrations_give_the_schema,
+    check_a_transaction_is_all_or_nothing,
+    check_a_read_sees_one_moment,
+    check_the_tables_refuse_wrong_money,
+    check_changes_arrive_once_and_in_order,
+    check_a_frozen_key_is_known_to_the_directory,
+    check_a_settlement_is_read_back_as_written,
+    check_groups_of_many_members,
+    check_the_same_call_is_charged_once,
+    check_200_calls_on_a_balance_for_20,
+    check_a_charge_above_everything_becomes_a_shortfall,
+    check_a_lost_allowance_never_overdraws,
+    check_money_in_and_out_reaches_a_running_server,
+    check_a_transfer_is_made_once,
+    check_key_budgets,
+    check_an_idempotency_key_is_charged_once,
+)
