@@ -54,9 +54,9 @@ def _operator(configuration: Configuration) -> Iterator[Problem]:
 
 
 def _models(configuration: Configuration, list_names: Collection[str]) -> Iterator[Problem]:
-    names = Counter(configuration.models)
-    for model in configuration.models.values():
-        names.update(model.aliases)
+    names = Counter(
+        [*configuration.models, *(alias for one in configuration.models.values() for alias in one.aliases)]
+    )
     for name, model in configuration.models.items():
         path: Path = ("models", name)
         if model.family:
