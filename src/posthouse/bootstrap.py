@@ -13,9 +13,9 @@ from structlog import get_logger
 from posthouse.accounts.directory import Directory
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.kernel.clock import now_ms
+from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretBox, load_master_key
 from posthouse.kernel.settings import Settings
-from posthouse.kernel.outcome import Ending
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import calls_since
 from posthouse.limits.rules import Demand

@@ -188,7 +188,7 @@ def serve_metrics(observer: Observer, host: str, port: int) -> Callable[[], None
     """GET /metrics on its own port, from its own thread; returns what stops it. Raises OSError when the port
     is taken."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(observer)  # type: ignore[arg-type]  # anything with collect() will do
+    registry.register(observer)
     server, thread = start_http_server(port, addr=host, registry=registry)
 
     def stop() -> None:

@@ -44,8 +44,8 @@ class Terms(Struct, frozen=True):
 
 
 class Call(Struct, eq=False):
-    """`granted`, `hold` and `claim` are what must be given back or settled, each exactly once: whoever does it
-    sets it to None."""
+    """`granted`, `hold` and `claim` are what must be given back or settled, each exactly once: whoever does
+    it sets it to None."""
 
     request: RelayRequest
     door: Door

@@ -11,7 +11,8 @@ from posthouse.kernel.errors import Refusal, RelayCode
 
 
 class Kind(Enum):
-    """METERED calls go upstream and are charged; the others the relay answers itself. OPEN ones need no key."""
+    """METERED calls go upstream and are charged; the others the relay answers itself. OPEN ones need no
+    key."""
 
     METERED = "metered"
     MODELS = "models"
@@ -24,7 +25,8 @@ class Kind(Enum):
 
 
 class Endpoint(Struct, frozen=True, gc=False):
-    """`name` is what plans, key scopes and usage records call it; `upstream_path` follows a channel's base URL."""
+    """`name` is what plans, key scopes and usage records call it; `upstream_path` follows a channel's base
+    URL."""
 
     name: str
     kind: Kind

@@ -1,4 +1,5 @@
-"""Local token counts: what a prompt may cost before the call, and what was used where the upstream does not say.
+"""Local token counts: what a prompt may cost before the call, and what was used where the upstream does not
+say.
 
 Counting is pure but slow (a megabyte takes a second), so long texts are counted in a thread.
 """

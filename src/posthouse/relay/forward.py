@@ -98,8 +98,8 @@ class Forwarder:
         output_cap: int | None,
         attempts: list[AttemptRecord],
     ) -> Answer:
-        """The first answer that counts; `model` is the catalogue's name for what the caller asked for. Every try
-        is noted in `attempts`. Raises Refusal when no answer came."""
+        """The first answer that counts; `model` is the catalogue's name for what the caller asked for. Every
+        try is noted in `attempts`. Raises Refusal when no answer came."""
         allowed = request_header_block(headers)
         last: Answer | None = None
         fault: UpstreamFault | None = None
@@ -175,12 +175,12 @@ def _is_event_stream(exchange: Exchange) -> bool:
 
 
 def refusal_of(
-    fault: UpstreamFault | None, spec: ChannelSpec | None, situation: str, **fields: object
+    fault: UpstreamFault | None, spec: ChannelSpec | None, situation: str, *, attempts: int = 1
 ) -> Refusal:
     """What the caller is told of an upstream's fault: 40258 with the deadline that passed, else 40257."""
     if fault is None or spec is None:
         return Refusal(RelayCode.OVERLOADED, retry_after_s=1)
     if fault.fault not in TIMEOUTS:
-        return Refusal(RelayCode.UPSTREAM_UNREACHABLE, situation, retry_after_s=1, **fields)
+        return Refusal(RelayCode.UPSTREAM_UNREACHABLE, situation, retry_after_s=1, attempts=attempts)
     phase = fault.fault.value.removeprefix("timeout_")
     return Refusal(RelayCode.UPSTREAM_TIMEOUT, phase, seconds=f"{getattr(spec, f'{phase}_s'):g}")

@@ -1,5 +1,5 @@
-"""What is for sale right now, to whom and through which channels: the compiled catalogue with its credentials,
-replaced as a whole when the configuration changes."""
+"""What is for sale right now, to whom and through which channels: the compiled catalogue with its
+credentials, replaced as a whole when the configuration changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Market:
         self.on_replaced()
 
     async def on_change(self, kind: ChangeKind, subject: str) -> None:
-        """Take a notice from the change feed. Raises StoreDown, UnreadableSecret; the old catalogue then stays."""
+        """Take a notice from the change feed. Raises StoreDown, UnreadableSecret; the old catalogue then
+        stays."""
         if kind == "configuration":
             self._replace(*await asyncio.to_thread(self._read))
 

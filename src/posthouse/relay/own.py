@@ -22,7 +22,7 @@ from posthouse.ledger.usage import DAY_MS, DaySpend, spend_by_day
 from posthouse.limits.rules import Demand, format_reset
 from posthouse.limits.service import Limiter
 from posthouse.relay.answers import JSON
-from posthouse.relay.endpoints import Endpoint, Kind, READY
+from posthouse.relay.endpoints import READY, Endpoint, Kind
 from posthouse.relay.market import Market
 from posthouse.relay.values import RelayRequest
 from posthouse.store.engine import Store

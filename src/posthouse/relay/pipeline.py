@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import random
 from ipaddress import ip_address
+from typing import Any
 
 from structlog import get_logger
 
@@ -80,7 +81,8 @@ class Relay:
         self.running = 0
 
     async def handle(self, request: RelayRequest, door: Door) -> None:
-        """Answer one request; ends when the answer is with the door, or the caller is gone. Raises nothing."""
+        """Answer one request; ends when the answer is with the door, or the caller is gone. Raises
+        nothing."""
         self.running += 1
         try:
             await self._handle(request, door)
@@ -90,8 +92,8 @@ class Relay:
             pass  # the caller is gone; what the call held has been settled below
         except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
             log.error("call_crashed", request_id=request.request_id, **describe(error))
-            refusal = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
-            self._refuse(request, door, refusal, _refused(request, refusal))
+            crash = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
+            self._refuse(request, door, crash, _refused(request, crash))
         finally:
             self.running -= 1
 
@@ -174,7 +176,8 @@ class Relay:
         return entry
 
     async def _claim(self, call: Call) -> bool:
-        """Take the Idempotency-Key; True when its first call's answer is still here and has been given again."""
+        """Take the Idempotency-Key; True when its first call's answer is still here and has been given
+        again."""
         key = call.request.headers[b"idempotency-key"]
         if len(key) > IDEMPOTENCY_KEY_BYTES_MAX:
             raise Refusal(
@@ -248,8 +251,8 @@ class Relay:
         call.quota_headers = b"".join([b"%b: %b\r\n" % header for header in granted.headers])
 
     async def _hold(self, call: Call) -> None:
-        """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer, cap
-        the answer instead of refusing it."""
+        """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer,
+        cap the answer instead of refusing it."""
         terms, ask, key = call.terms, call.ask, call.key
         tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
         prompt = self._estimator.prompt_bound(ask, terms.model)
@@ -536,7 +539,7 @@ def _over_limit(refused: Refused, currency: str) -> Refusal:
     )
 
 
-def _retrieve(future: asyncio.Future[object]) -> None:
+def _retrieve(future: asyncio.Future[Any]) -> None:
     """Nobody waits for these; a fault is the writer's to log."""
     if not future.cancelled():
         future.exception()

@@ -1,8 +1,7 @@
 """Answers to calls with an Idempotency-Key, kept in memory so that a repetition gets the same answer.
 
-Memory only: no text of a call is ever written anywhere. What is not kept any more (a restart, or newer answers
-took its place) is asked of the upstream again, and still charged once.
-"""
+Memory only: no text of a call is ever written anywhere. What is not kept any more (a restart, or newer
+answers took its place) is asked of the upstream again, and still charged once."""
 
 from __future__ import annotations
 

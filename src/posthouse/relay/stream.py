@@ -1,9 +1,8 @@
 """A streamed answer on its way from the upstream's socket to the caller's door.
 
-Pieces come synchronously from the connection's callback; whole events go out in the same call, so that a chunk
-costs no task switch. Before the door is open (the answer's head waits for the first event) they are kept.
-The final `[DONE]` event is held back by the meter: it goes out when the charge is on disk.
-"""
+Pieces come synchronously from the connection's callback; whole events go out in the same call, so that a
+chunk costs no task switch. Before the door is open (the answer's head waits for the first event) they are
+kept. The final `[DONE]` event is held back by the meter: it goes out when the charge is on disk."""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ class AsgiApp:
 
 
 class AsgiDoor:
-    """relay.values.Door over ASGI: what the pipeline writes synchronously waits in a queue that `run` sends."""
+    """relay.values.Door over ASGI: what the pipeline writes synchronously waits in a queue that `run`
+    sends."""
 
     def __init__(self, receive: Receive, send: Send, settings: Settings) -> None:
         self._receive = receive

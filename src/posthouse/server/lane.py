@@ -1,8 +1,8 @@
 """The lane: the relay's own HTTP/1.1 door, a uvicorn protocol class on llhttp (httptools).
 
-It exists because an ASGI round trip costs as much as all the rest of a relayed call (docs/adr/0001). A request
-becomes a Turn, which is the pipeline's Door; requests for paths that are not the relay's are handed, with their
-connection, to uvicorn's own protocol and so to the ASGI app.
+It exists because an ASGI round trip costs as much as all the rest of a relayed call (docs/adr/0001). A
+request becomes a Turn, which is the pipeline's Door; requests for paths that are not the relay's are handed,
+with their connection, to uvicorn's own protocol and so to the ASGI app.
 
 What a connection waits for is one of
 
@@ -62,9 +62,9 @@ SINGLE_HEADERS = frozenset(
 RELAY_PATHS = ("/v1/", "/dashboard/")
 RELAY_PATHS_EXACT = frozenset(("/v1", "/healthz", "/readyz"))
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else 'Status'}\r\n".encode()
-    for status in range(200, 600)
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}\r\n".encode() for status in range(200, 600)
 }
 
 
@@ -334,7 +334,7 @@ class RelayProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._parser = None
-        self.server_state.connections.discard(self)  # type: ignore[arg-type]  # as above
+        self.server_state.connections.discard(self)
         self.lane.connections.discard(self)
         for turn in (self._turn, *self._turns):
             if turn is not None:
@@ -567,7 +567,7 @@ class RelayProtocol(asyncio.Protocol):
             return
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-        self.server_state.connections.discard(self)  # type: ignore[arg-type]  # as above
+        self.server_state.connections.discard(self)
         self.lane.connections.discard(self)
         self._parser = None
         self._transport = None

@@ -18,7 +18,8 @@ from posthouse.observe.observer import serve_metrics
 
 # Connections waiting to be accepted: what a burst of clients opens at once.
 BACKLOG = 2048
-# Garbage collection looks at young objects after so many, not 700: a call makes dozens that die by count alone.
+# Garbage collection looks at young objects after so many, not 700: a call makes dozens that die by count
+# alone.
 GC_THRESHOLD = 50_000
 
 

@@ -16,10 +16,11 @@ from posthouse.upstream.connection import Connection, Deadlines, Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
 
 SWEEP_S = 0.1
-# Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that a pooled
-# connection is seldom one that the other side has just closed.
+# Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that a
+# pooled connection is seldom one that the other side has just closed.
 IDLE_EXPIRY_S = 45.0
-# Per origin; HTTP/1.1 carries one call a connection, and 4,096 calls to one upstream fill any account's limits.
+# Per origin; HTTP/1.1 carries one call a connection, and 4,096 calls to one upstream fill any account's
+# limits.
 CONNECTIONS_MAX = 4096
 
 
@@ -40,6 +41,7 @@ class Origin:
         self.loop = loop
         self.host = self.url.hostname or ""
         self.port = self.url.port or (443 if self.url.scheme == "https" else 80)
+        self.proxy_host = (self.proxy.hostname or "") if self.proxy else ""
         self.tls = _tls_context(tls_verify, ca_file) if self.url.scheme == "https" else None
         self.idle: list[Connection] = []
         self.active: set[Exchange] = set()
@@ -125,10 +127,10 @@ class Origin:
             return
         proxy_port = self.proxy.port or (443 if self.proxy.scheme == "https" else 80)
         if self.tls is None:
-            await self.loop.create_connection(lambda: connection, self.proxy.hostname, proxy_port)
+            await self.loop.create_connection(lambda: connection, self.proxy_host, proxy_port)
             return
         tunnel = _Tunnel(self.loop, self.host, self.port, self.proxy)
-        transport, _ = await self.loop.create_connection(lambda: tunnel, self.proxy.hostname, proxy_port)
+        transport, _ = await self.loop.create_connection(lambda: tunnel, self.proxy_host, proxy_port)
         try:
             await tunnel.opened
             tls = await self.loop.start_tls(transport, connection, self.tls, server_hostname=self.host)

@@ -74,7 +74,8 @@ class Exchange(Struct, eq=False):
         return next((value for header, value in self.headers if header == name), b"")
 
     def consume(self, consumer: Consumer) -> None:
-        """Hand what has come and what comes to `consumer`, called synchronously with each piece and at the end."""
+        """Hand what has come and what comes to `consumer`, called synchronously with each piece and at the
+        end."""
         self.consumer = consumer
         pieces, self.pieces = self.pieces, []
         for piece in pieces:
@@ -106,7 +107,8 @@ class Exchange(Struct, eq=False):
         self.resume()
 
     def abandon(self) -> None:
-        """Give the answer up: closes the connection unless the exchange had ended. Safe to call at any time."""
+        """Give the answer up: closes the connection unless the exchange had ended. Safe to call at any
+        time."""
         if self.connection is not None:
             self.connection.fail(Fault.CLOSED)
 

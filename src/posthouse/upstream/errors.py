@@ -6,8 +6,8 @@ from posthouse.kernel.errors import PosthouseError
 
 
 class Fault(StrEnum):
-    """CONNECT: no connection (refused, unreachable, DNS). TLS: the handshake failed. PROXY: the outbound proxy
-    refused. CLOSED: the connection ended before the whole answer. MALFORMED: no valid HTTP or not the
+    """CONNECT: no connection (refused, unreachable, DNS). TLS: the handshake failed. PROXY: the outbound
+    proxy refused. CLOSED: the connection ended before the whole answer. MALFORMED: no valid HTTP or not the
     announced length. TOO_LARGE: over the bound. The TIMEOUT_* name the deadline that passed."""
 
     CONNECT = "connect"

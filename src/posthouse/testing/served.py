@@ -1,0 +1,190 @@
+"""A relay as an operator runs it: `posthouse serve` in its own process, with a data directory of its own.
+
+with ScriptedUpstream() as upstream, ServedRelay(tmp_path, upstream.base_url) as relay:
+    key = relay.member("ada@example.org", credit="10")
+    openai.OpenAI(base_url=relay.base_url, api_key=key)...
+    assert relay.usage()[0].charge_nanos == ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from posthouse.accounts.service import create_account, create_key
+from posthouse.catalogue.document import read_document
+from posthouse.catalogue.service import apply
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.money import parse_nanos
+from posthouse.kernel.outcome import Outcome
+from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.ledger.queries import Difference, get_balance, verify
+from posthouse.ledger.transfers import credit
+from posthouse.ledger.usage import UsageFilter, list_usage
+from posthouse.store.engine import Store, open_store
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+MINIMAL = """
+[operator]
+default_plan = "paid"
+[models."gpt-4o-mini"]
+list = "openai/gpt-4o-mini"
+[models."text-embedding-3-small"]
+list = "openai/text-embedding-3-small"
+[plans.paid]
+kind = "paid"
+[channels.main]
+base_url = "${UPSTREAM_BASE_URL}"
+credential = "${UPSTREAM_API_KEY}"
+"""
+
+
+class ServedRelay:
+    """`configuration` is the text of an `apply` file, in which ${UPSTREAM_BASE_URL} and ${UPSTREAM_API_KEY}
+    are filled; `environment` is added to the server's. The log is kept in `log_path`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        upstream_url: str,
+        configuration: str = MINIMAL,
+        *,
+        upstream_key: str = "sk-upstream-credential",
+        environment: Mapping[str, str] | None = None,
+        database: str = "",
+    ) -> None:
+        self.data = directory / "data"
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.log_path = directory / "server.log"
+        self.port, self.ops_port = _free_ports(2)
+        self._variables = {"UPSTREAM_BASE_URL": upstream_url, "UPSTREAM_API_KEY": upstream_key}
+        self._environment = dict(environment or {})
+        self._database = database or f"sqlite:///{self.data}/posthouse.db"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.store: Store = open_store(self._database)
+        self.box = SecretBox(load_master_key(self.data, None))
+        self.apply(configuration)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return self.origin + "/v1"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the relay is not running"
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.store.close()
+
+    # -- the process -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the server and wait until it is ready; AssertionError with its log when it isn't."""
+        command = [sys.executable, "-m", "posthouse", "serve", "--data", str(self.data)]
+        command += ["--database", self._database]
+        command += ["--port", str(self.port), "--ops-port", str(self.ops_port)]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                command, stdout=log, stderr=log, env={**os.environ, **self._environment}
+            )
+        give_up_s = time.monotonic() + START_TIMEOUT_S
+        while not self._is_ready():
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < give_up_s, self.log()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop as an operator does (SIGTERM), and wait for it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(STOP_TIMEOUT_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """Stop as a power cut does (SIGKILL)."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(STOP_TIMEOUT_S)
+        self._process = None
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    # -- the operator's side -----------------------------------------------------------------------------
+
+    def apply(self, configuration: str) -> None:
+        document = read_document(configuration, source="test.toml", environment=self._variables)
+        apply(self.store, document, self.box, now_ms=now_ms())
+
+    def member(self, email: str, *, plan: str | None = None, credit: str = "") -> str:
+        """Make an account with a key, and return the key."""
+        create_account(self.store, email, plan=plan)
+        if credit:
+            self.credit(email, credit)
+        return create_key(self.store, email).key
+
+    def credit(self, email: str, amount: str) -> None:
+        credit(self.store, email, parse_nanos(amount), reason="test")
+
+    def balance(self, email: str) -> int:
+        """Nanos."""
+        return get_balance(self.store, email).balance_nanos
+
+    def usage(self, email: str = "") -> list[Outcome]:
+        """Usage records, oldest first."""
+        return list(self._pages(email))[::-1]
+
+    def differences(self) -> list[Difference]:
+        """What `ledger verify` finds."""
+        return list(verify(self.store))
+
+    def _pages(self, email: str) -> Iterator[Outcome]:
+        before = ""
+        while True:
+            page = list_usage(self.store, UsageFilter(account=email), before=before, limit=1000)
+            yield from page.records
+            before = page.next
+            if not before:
+                return
+
+    def _is_ready(self) -> bool:
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"{self.origin}/readyz", timeout=5).close()  # noqa: S310
+            return True
+        return False
+
+
+def _free_ports(count: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
