@@ -70,8 +70,9 @@ class StreamMeter:
     """Fed whole events in order; says what to forward and remembers what they meant.
 
     `hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
-    carries it nor its null in the others. `saw_done`: the stream's [DONE] came; `saw_finish`: a choice's
-    finish_reason; `error_seen`: an error event; `unparsed`: events that are no JSON object.
+    carries it nor its null in the others. `saw_done`: the stream's [DONE] came; it is held back, in `last`,
+    for the caller to send when the charge is on disk. `saw_finish`: a choice's finish_reason came;
+    `error_seen`: an error event; `unparsed`: events that are no JSON object.
     """
 
     __slots__ = (

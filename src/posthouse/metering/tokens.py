@@ -172,13 +172,13 @@ _MEDIA_PARTS = frozenset({"image_url", "input_image", "input_audio", "file", "in
 _UNCOUNTED = frozenset({"type", "id", "tool_call_id", "cache_control"})
 
 
-def _pieces(text: str) -> list[str]:
+def _pieces(text: str, chars_max: int = PIECE_CHARS_MAX) -> list[str]:
     pieces = []
     begin = 0
-    while len(text) - begin > PIECE_CHARS_MAX:
-        end = text.rfind(" ", begin + 1, begin + PIECE_CHARS_MAX)
+    while len(text) - begin > chars_max:
+        end = text.rfind(" ", begin + 1, begin + chars_max)
         if end == -1:
-            end = begin + PIECE_CHARS_MAX
+            end = begin + chars_max
         pieces.append(text[begin:end])
         begin = end
     pieces.append(text[begin:])

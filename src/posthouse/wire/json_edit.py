@@ -17,6 +17,7 @@ from posthouse.kernel.errors import PosthouseError
 
 # Far above what any API has parameters: a body of millions of members would cost seconds and gigabytes.
 MEMBERS_MAX = 1000
+_ADDED_MEMBERS_MAX = 20  # more than `edit` adds to a body that `peek` accepted
 
 # Up to here all members fit in memory whatever they are, and one look at them all is faster than one at each.
 _SMALL_BODY_BYTES = 64 * 1024
@@ -200,7 +201,7 @@ def _scan(body: bytes) -> Iterator[_Member]:
         body = _mend_surrogates(body)
     position = body.index(b"{") + 1
     view = memoryview(body)
-    for _ in range(MEMBERS_MAX):
+    for _ in range(MEMBERS_MAX + _ADDED_MEMBERS_MAX):
         key = _KEY.match(body, position)
         if key is None:
             return
@@ -235,12 +236,16 @@ def _repeats_governed(body: bytes) -> bool:
     """Whether a governed key stands twice. Raises BrokenBody for one in another case."""
     if len(body) <= _SMALL_BODY_BYTES:
         members = _decode_members(body)
+        if len(members) > MEMBERS_MAX:
+            raise BrokenBody("too_many_fields")
         explained = len("".join(members)) + sum(map(len, members.values())) + 4 * len(members) + 1
         if len(body) - explained < _REPETITION_BYTES_MIN:
             if not members.keys() <= _KNOWN:
                 _refuse_ambiguous(members)
             return False
     keys = [member.key for member in _scan(body)]
+    if len(keys) > MEMBERS_MAX:
+        raise BrokenBody("too_many_fields")
     _refuse_ambiguous(keys)
     governed = [key for key in keys if key in GOVERNED]
     return len(governed) != len(set(governed))

@@ -199,9 +199,7 @@ tariffs = st.dictionaries(st.tuples(components, overs, tiers), nanos, min_size=1
     )
 )
 tokens = st.integers(0, 100)
-quantities = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys([*FALLBACKS, "web_search"], tokens)
-)
+quantities = st.fixed_dictionaries({}, optional=dict.fromkeys([*FALLBACKS, "web_search"], tokens))
 SERVED = {
     None: ["", "default"],
     "auto": ["default", "priority"],

@@ -125,10 +125,17 @@ def test_refuses_a_key_in_another_case_in_a_body_of_any_size(filler: str) -> Non
         peek(json.dumps({"a": filler, "Stream": True}).encode())
 
 
-def test_refuses_very_many_members() -> None:
-    assert peek_of(a="x" * 100_000, **{f"k{i}": 1 for i in range(MEMBERS_MAX - 2)}).model is None
-    with pytest.raises(BrokenBody, match="too_many_fields"):
-        peek_of(a="x" * 100_000, **{f"k{i}": 1 for i in range(MEMBERS_MAX)})
+@pytest.mark.parametrize("filler", ["", "x" * 100_000], ids=["small", "large"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "spaced"])
+def test_refuses_very_many_members(filler: str, separators: tuple[str, str]) -> None:
+    members: dict[str, object] = {"a": filler, **{f"k{i}": 1 for i in range(MEMBERS_MAX - 1)}}
+    body = json.dumps(members, separators=separators).encode()
+    assert peek(body).model is None
+    assert edit(edit(body, {"model": b"1"}), {"k7": b"2"}).startswith(b'{"model":1,')
+    for more in (1, MEMBERS_MAX):
+        members.update({f"more{i}": 1 for i in range(more)})
+        with pytest.raises(BrokenBody, match="too_many_fields"):
+            peek(json.dumps(members, separators=separators).encode())
 
 
 def test_accepts_lone_surrogates_and_leaves_them_alone() -> None:

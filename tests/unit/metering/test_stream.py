@@ -1,0 +1,223 @@
+"""A stream read as it passes: what is forwarded, what is withheld, what is remembered."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthouse.metering.stream import TEXT_CHARS_MAX, StreamMeter, texts_of_answer
+from posthouse.metering.usage import Usage
+from posthouse.wire.sse import EventSplitter
+
+DONE = b"data: [DONE]\n\n"
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+def event(**fields: Any) -> bytes:
+    return b"data: " + json.dumps(fields, separators=(",", ":")).encode() + b"\n\n"
+
+
+def chunk(content: str | None = None, *, index: int = 0, **fields: Any) -> bytes:
+    choice = {
+        "index": index,
+        "delta": {"content": content},
+        "finish_reason": fields.pop("finish_reason", None),
+    }
+    return event(id="x", choices=[choice], **fields)
+
+
+def test_a_stream_whose_caller_asked_for_usage_passes_unchanged() -> None:
+    meter = StreamMeter("gpt-4o")
+    events = [chunk("Hello", usage=None), chunk(" you", usage=None), event(choices=[], usage=USAGE), DONE]
+    assert meter.feed(events[:-1]) == b"".join(events[:-1])
+    assert not meter.saw_done
+    assert meter.feed(events[-1:]) == b""
+    assert (meter.saw_done, meter.last) == (True, DONE)
+    assert meter.usage == Usage({"input": 10, "output": 5}, 10, 5)
+    assert meter.take_text() == ["Hello you"]
+
+
+def test_usage_that_only_the_relay_asked_for_is_withheld() -> None:
+    meter = StreamMeter("gpt-4o", hide_usage=True)
+    asked = [
+        chunk("Hi", usage=None),
+        chunk(finish_reason="stop", usage=None),
+        event(choices=[], usage=USAGE),
+        DONE,
+    ]
+    assert meter.feed(asked) == chunk("Hi") + chunk(finish_reason="stop")
+    assert meter.usage == Usage({"input": 10, "output": 5}, 10, 5)
+    assert meter.saw_finish
+    assert meter.feed([event(choices=[], usage=USAGE)]) == b""
+
+
+def test_what_would_be_there_without_asking_stays() -> None:
+    meter = StreamMeter(hide_usage=True)
+    events = [
+        event(choices=[], prompt_filter_results=[]),
+        chunk("with the last text", usage=USAGE),
+        chunk('say ,"usage":null', usage={"prompt_tokens": 1}),
+        event(choices=[{"index": 0, "delta": {}, "usage": None}], a=1, usage=None),
+        b": comment\n\n",
+    ]
+    assert meter.feed(events) == b"".join(events)
+
+
+def test_the_last_usage_counts_and_is_never_added() -> None:
+    meter = StreamMeter()
+    meter.feed([chunk("a", usage={"prompt_tokens": 10, "completion_tokens": n}) for n in range(1, 4)])
+    meter.feed([chunk("b", usage=None), chunk("c")])
+    assert meter.usage == Usage({"input": 10, "output": 3}, 10, 3)
+
+
+def test_no_usage_and_malformed_usage_are_none() -> None:
+    meter = StreamMeter()
+    meter.feed([chunk("a")])
+    assert meter.usage is None
+    meter.feed([event(choices=[], usage={"prompt_tokens": -1})])
+    assert meter.usage is None
+
+
+def test_the_service_tier_that_was_served_goes_with_the_usage() -> None:
+    meter = StreamMeter()
+    meter.feed([chunk("a", service_tier="flex"), event(choices=[], usage=USAGE)])
+    assert meter.usage == Usage({"input": 10, "output": 5}, 10, 5, "flex")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]),
+        event(choices=[], x_groq={"usage": USAGE}),
+        event(choices=[{"index": 0, "delta": {"content": [{"type": "text"}]}}], usage=USAGE),
+    ],
+    ids=["moonshot", "groq", "another shape"],
+)
+def test_finds_usage_where_providers_put_it(last: bytes) -> None:
+    meter = StreamMeter()
+    assert meter.feed([last]) == last
+    assert meter.usage == Usage({"input": 10, "output": 5}, 10, 5)
+
+
+def test_all_delivered_text_is_kept_by_choice() -> None:
+    meter = StreamMeter()
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        {"content": "a"},
+        {"reasoning_content": "b"},
+        {"reasoning": "c"},
+        {"refusal": "d"},
+        {"function_call": {"name": "e", "arguments": "f"}},
+        {"tool_calls": [{"index": 0, "function": {"name": "g", "arguments": "h"}}, {"index": 1}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "i"}}]},
+    ]
+    for delta in deltas:
+        meter.feed([event(choices=[{"index": 0, "delta": delta}])])
+    meter.feed(
+        [chunk("other", index=1), event(choices=[{"index": 0, "text": "j"}]), event(choices=[{"text": None}])]
+    )
+    assert meter.text_chars == 15
+    assert meter.take_text() == ["abcdefghij", "other"]
+    assert meter.take_text() == []
+    assert meter.text_chars == 0
+
+
+def test_text_of_another_shape_is_kept_too() -> None:
+    meter = StreamMeter()
+    strange = event(choices=[{"delta": {"content": [{"text": "Bonjour"}, 1, None]}}])
+    assert meter.feed([strange]) == strange
+    assert meter.take_text() == ["Bonjour"]
+
+
+def test_texts_of_a_whole_answer() -> None:
+    answer = {"usage": None, "choices": [{"message": {"content": "Hello", "tool_calls": [{"id": "call_1"}]}}]}
+    assert texts_of_answer(json.dumps(answer).encode()) == ["Hello", "call_1"]
+    assert texts_of_answer(b"<html>") == []
+
+
+def test_long_text_asks_to_be_taken() -> None:
+    meter = StreamMeter()
+    meter.feed([chunk("x" * TEXT_CHARS_MAX)])
+    assert not meter.text_is_long
+    meter.feed([chunk("x")])
+    assert meter.text_is_long
+    assert len(meter.take_text()[0]) == TEXT_CHARS_MAX + 1
+    assert not meter.text_is_long
+
+
+@pytest.mark.parametrize(
+    ("last", "seen"),
+    [
+        (event(error={"message": "overloaded"}), True),
+        (b"event: error\r\n" + event(error="overloaded").replace(b"\n", b"\r\n"), True),
+        (event(error={"message": "x"}, choices="none"), True),
+        (event(error=None, choices=[]), False),
+        (event(error=None, choices="none"), False),
+        (chunk("error"), False),
+    ],
+)
+def test_sees_errors(last: bytes, seen: bool) -> None:
+    meter = StreamMeter()
+    meter.feed([event(error={}), chunk("a")] if seen else [chunk("a")])
+    assert meter.feed([last]) == last
+    assert meter.error_seen is seen
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"data: {\n\n",
+        b"data: ping\n\n",
+        b"data: []\n\n",
+        b'data: {"service_tier":"\xff","choices":"\xff"}\n\n',
+    ],
+)
+def test_counts_and_forwards_what_it_can_not_read(broken: bytes) -> None:
+    meter = StreamMeter()
+    assert meter.feed([broken, chunk("a")]) == broken + chunk("a")
+    assert meter.unparsed == 1
+    assert meter.take_text() == ["a"]
+
+
+events = st.lists(
+    st.one_of(
+        st.builds(chunk, st.text(max_size=5), index=st.integers(0, 1), usage=st.sampled_from([None, USAGE])),
+        st.builds(chunk, st.text(max_size=5), finish_reason=st.sampled_from([None, "stop"])),
+        st.sampled_from(
+            [
+                DONE,
+                event(choices=[], usage=USAGE),
+                event(error={}),
+                b"data: {\n\n",
+                b": ping\n\n",
+                b"data: 1\r\n\r\n",
+            ]
+        ),
+    ),
+    max_size=8,
+)
+
+
+def metered(feeds: list[list[bytes]], *, hide_usage: bool) -> tuple[object, ...]:
+    meter = StreamMeter(hide_usage=hide_usage)
+    forwarded = b"".join([meter.feed(feed) for feed in feeds])
+    seen = (meter.saw_done, meter.saw_finish, meter.error_seen, meter.unparsed, meter.text_chars)
+    return forwarded, meter.last, meter.usage, seen, meter.take_text()
+
+
+@given(events, st.lists(st.integers(0, 2000), max_size=6), st.booleans())
+def test_the_same_result_for_every_split(all_events: list[bytes], cuts: list[int], hide_usage: bool) -> None:
+    stream = b"".join(all_events)
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    splitter = EventSplitter()
+    feeds = [splitter.feed(stream[start:end]) for start, end in pairwise(places)]
+    assert metered(feeds, hide_usage=hide_usage) == metered([all_events], hide_usage=hide_usage)
+
+
+@given(events)
+def test_without_hiding_every_byte_passes_but_the_last_event(all_events: list[bytes]) -> None:
+    expected = b"".join(one for one in all_events if one != DONE)
+    assert metered([all_events], hide_usage=False)[:2] == (expected, DONE if DONE in all_events else b"")

@@ -1,0 +1,242 @@
+"""Tokens counted offline agree with OpenAI's own published counts."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiktoken_ext import openai_public
+
+from posthouse.metering import tokens
+from posthouse.metering.ceilings import (
+    IMAGE_TOKENS_MAX,
+    REFERENCE_TOKENS_MAX,
+    TEMPLATE_TOKENS_MAX,
+    prompt_tokens_bound,
+)
+from posthouse.metering.tokens import (
+    IMAGE_TOKENS,
+    LOW_DETAIL_IMAGE_TOKENS,
+    PIECE_CHARS_MAX,
+    BrokenVocabulary,
+    TokenCounter,
+    encoding_for,
+)
+
+COUNTER = (
+    TokenCounter()
+)  # loads nothing before its first use; one for all tests, a vocabulary takes half a second
+
+
+def count_chat(model: str = "gpt-4o", **fields: Any) -> int:
+    return COUNTER.count_prompt(model, json.dumps(fields).encode(), "chat/completions")
+
+
+@pytest.mark.parametrize("name", ["cl100k_base", "o200k_base"])
+def test_vocabularies_are_as_tiktoken_itself_defines_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        openai_public, "load_tiktoken_bpe", lambda url, expected_hash: asked.append(expected_hash)
+    )
+    definition = openai_public.ENCODING_CONSTRUCTORS[name]()
+    vocabulary = tokens._VOCABULARIES[name]
+    assert [vocabulary.sha256] == asked
+    assert vocabulary.pattern == definition["pat_str"]
+
+
+def test_a_vocabulary_that_is_not_openais_is_refused() -> None:
+    with pytest.raises(BrokenVocabulary, match="o200k_base"):
+        tokens._read_ranks("o200k_base", b"IQ== 0\n", tokens._VOCABULARIES["o200k_base"].sha256)
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("gpt-3.5-turbo", "cl100k_base"),
+        ("gpt-3.5-turbo-16k-0613", "cl100k_base"),
+        ("gpt-35-turbo", "cl100k_base"),
+        ("gpt-4", "cl100k_base"),
+        ("gpt-4-32k-0314", "cl100k_base"),
+        ("gpt-4-turbo-2024-04-09", "cl100k_base"),
+        ("ft:gpt-4-0613:acme::id", "cl100k_base"),
+        ("text-embedding-3-small", "cl100k_base"),
+        ("text-embedding-ada-002-v2", "cl100k_base"),
+        ("text-davinci-003", "cl100k_base"),
+        ("davinci-002", "cl100k_base"),
+        ("ft:babbage-002", "cl100k_base"),
+        ("code-davinci-002", "cl100k_base"),
+        ("gpt-4o", "o200k_base"),
+        ("openai/gpt-4o-mini-2024-07-18", "o200k_base"),
+        ("ft:gpt-4o-2024-08-06:acme", "o200k_base"),
+        ("gpt-4.1-nano", "o200k_base"),
+        ("gpt-4.5-preview", "o200k_base"),
+        ("gpt-5.4-mini", "o200k_base"),
+        ("gpt-6-sol", "o200k_base"),
+        ("chatgpt-4o-latest", "o200k_base"),
+        ("o1", "o200k_base"),
+        ("o3-mini", "o200k_base"),
+        ("o4-mini", "o200k_base"),
+        ("gpt-oss-120b", "o200k_base"),
+        ("claude-haiku-4-5", "o200k_base"),
+        ("", "o200k_base"),
+    ],
+)
+def test_encoding_for(model: str, encoding: str) -> None:
+    assert encoding_for(model) == encoding
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "count"),
+    [
+        ("gpt-4", "antidisestablishmentarianism", 6),
+        ("gpt-4", "2 + 2 = 4", 7),
+        ("gpt-4", "お誕生日おめでとう", 9),
+        ("gpt-4o", "お誕生日おめでとう", 8),
+        ("gpt-4o", "", 0),
+        ("gpt-4o", "<|endoftext|>", 7),
+        ("gpt-4o", "\ud800", 1),
+    ],
+)
+def test_count_text_as_published(model: str, text: str, count: int) -> None:
+    assert COUNTER.count_text(model, text) == count
+
+
+def test_a_long_text_counts_as_its_pieces() -> None:
+    words = "Tell me about horses, " * 4000
+    assert len(words) > 2 * PIECE_CHARS_MAX
+    assert COUNTER.count_text("gpt-4o", words) == 4000 * 5 + 1
+    assert COUNTER.count_text("gpt-4", " " * 10**6) > 0  # tiktoken alone overflows its stack here
+
+
+# The example of OpenAI's cookbook, "How to count tokens with tiktoken", and its counts by the API.
+COOKBOOK = [
+    {
+        "role": "system",
+        "content": "You are a helpful, pattern-following assistant that translates corporate jargon into "
+        "plain English.",
+    },
+    {"role": "system", "name": "example_user", "content": "New synergies will help drive top-line growth."},
+    {
+        "role": "system",
+        "name": "example_assistant",
+        "content": "Things working well together will increase revenue.",
+    },
+    {
+        "role": "system",
+        "name": "example_user",
+        "content": "Let's circle back when we have more bandwidth to touch base on opportunities for "
+        "increased leverage.",
+    },
+    {
+        "role": "system",
+        "name": "example_assistant",
+        "content": "Let's talk later when we're less busy about how to do better.",
+    },
+    {
+        "role": "user",
+        "content": "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+    },
+]
+
+
+@pytest.mark.parametrize(("model", "count"), [("gpt-3.5-turbo", 129), ("gpt-4", 129), ("gpt-4o", 124)])
+def test_counts_the_cookbooks_chat(model: str, count: int) -> None:
+    assert count_chat(model, messages=COOKBOOK) == count
+
+
+def test_counts_parts_tools_and_media() -> None:
+    plain = count_chat(messages=[{"role": "user", "content": "hi"}])
+    assert plain == 3 + 3 + 1 + 1
+    parts = [{"type": "text", "text": "hi"}]
+    assert count_chat(messages=[{"role": "user", "content": parts}]) == plain
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert count_chat(messages=[{"role": "user", "content": [*parts, image]}]) == plain + IMAGE_TOKENS
+    image["image_url"]["detail"] = "low"
+    assert (
+        count_chat(messages=[{"role": "user", "content": [*parts, image]}]) == plain + LOW_DETAIL_IMAGE_TOKENS
+    )
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    assert count_chat(messages=[{"role": "user", "content": [*parts, sound]}]) == plain + IMAGE_TOKENS
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    json_tokens = COUNTER.count_text("gpt-4o", '[{"type":"function","function":{"name":"f"}}]')
+    assert count_chat(messages=[{"role": "user", "content": "hi"}], tools=tools) == plain + json_tokens
+    assert count_chat(messages=[{"role": "user", "content": "hi", "tool_call_id": "call_abc"}]) == plain
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "count"),
+    [
+        ("embeddings", {"input": "hello world"}, 2),
+        ("embeddings", {"input": ["hello world", "hello"]}, 3),
+        ("embeddings", {"input": [1, 2, 3]}, 3),
+        ("embeddings", {"input": [[1, 2, 3], [4]]}, 4),
+        ("embeddings", {}, 0),
+        ("completions", {"prompt": "hello world", "input": "not this"}, 2),
+        ("completions", {"prompt": None}, 0),
+        ("chat/completions", {}, 6),
+        ("chat/completions", {"messages": "hello"}, 7),
+        ("chat/completions", {"messages": [None, "hello"]}, 10),
+    ],
+)
+def test_counts_other_inputs(endpoint: str, body: dict[str, Any], count: int) -> None:
+    assert COUNTER.count_prompt("gpt-4o", json.dumps(body).encode(), endpoint) == count
+
+
+@pytest.mark.parametrize("body", [b"hello", b"[1]", b"\xff", b'{"a":' + b"[" * 10_000])
+def test_what_is_no_json_object_counts_as_text(body: bytes) -> None:
+    assert COUNTER.count_prompt("gpt-4o", body, "embeddings") == COUNTER.count_text(
+        "gpt-4o", body.decode(errors="replace")
+    )
+
+
+def test_bound_of_plain_text_is_its_bytes() -> None:
+    body = b'{"messages":[{"role":"user","content":"say \\"image_url\\": hi"}]}'
+    assert prompt_tokens_bound(body) == len(body) + TEMPLATE_TOKENS_MAX
+    assert prompt_tokens_bound(body, context_tokens_max=100) == 100
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens_max"),
+    [
+        (b'{"type":"image_url","image_url":{"url":"https://x"}}', IMAGE_TOKENS_MAX),
+        (b'{"type":"image_url","image_url" : "https://x"}', IMAGE_TOKENS_MAX),
+        (rb'{"type":"image_url","\u0069mage\u005furl":"x"}', IMAGE_TOKENS_MAX),
+        (rb'{"type":"image_url","image_ur\u006C":"x"}', IMAGE_TOKENS_MAX),
+        (b'{"type":"file","file":{"x":"id"}}', REFERENCE_TOKENS_MAX),
+        (rb'{"type":"file","\u0066ile":{"x":"id"}}', REFERENCE_TOKENS_MAX),
+        (b'{"type":"video_url","video_url":{"url":"x"}}', REFERENCE_TOKENS_MAX),
+        (b'{"role":"assistant","audio":{"id":"x"}}', REFERENCE_TOKENS_MAX),
+        (rb'{"type":"text","text":"caf\u00e9 \u0041"}', 0),
+    ],
+)
+def test_bound_counts_what_the_body_only_names(part: bytes, tokens_max: int) -> None:
+    body = b'{"messages":[' + part + b"]}"
+    assert prompt_tokens_bound(body) == len(body) + TEMPLATE_TOKENS_MAX + tokens_max
+    twice = b'{"messages":[' + part + b"," + part + b"]}"
+    assert prompt_tokens_bound(twice, image_tokens_max=5) - len(twice) - TEMPLATE_TOKENS_MAX == 2 * min(
+        tokens_max, 5 if tokens_max == IMAGE_TOKENS_MAX else tokens_max
+    )
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": st.text()}), max_size=4
+    ),
+    st.booleans(),
+    st.sampled_from(["gpt-4", "gpt-4o"]),
+)
+def test_no_prompt_counts_more_than_its_bound(
+    messages: list[dict[str, str]], ascii_only: bool, model: str
+) -> None:
+    body = json.dumps({"messages": messages}, ensure_ascii=ascii_only).encode()
+    assert COUNTER.count_prompt(model, body, "chat/completions") <= prompt_tokens_bound(body)
+
+
+@settings(max_examples=50)
+@given(st.text(alphabet="ab 1.\n中", max_size=400), st.integers(1, 40))
+def test_pieces_are_the_text_and_no_longer_than_allowed(text: str, longest: int) -> None:
+    pieces = tokens._pieces(text, longest)
+    assert "".join(pieces) == text
+    assert all(len(piece) <= longest for piece in pieces)
