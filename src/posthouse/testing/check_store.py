@@ -108,7 +108,7 @@ def with_ledger(store: Store, story: Callable[[Ledger], Coroutine[Any, Any, None
 async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
     """Wait for what comes from another thread; raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  another thread makes it true and knows no event
             await asyncio.sleep(0.01)
 
 
@@ -202,7 +202,8 @@ def check_a_frozen_key_is_known_to_the_directory(store: Store) -> None:
         assert await directory.load(hash_key(b"unknown")) is None
         assert await directory.load(hash_key(b"unknown")) is None
         entry = await directory.load(key_hash)
-        assert entry is not None and (entry.key_id, entry.key_status) == (member.key_id, "active")
+        assert entry is not None
+        assert (entry.key_id, entry.key_status) == (member.key_id, "active")
         assert directory.find(key_hash) is entry
         for freeze, status in (
             (lambda: freeze_key(store, member.key_id), "key"),
@@ -211,7 +212,8 @@ def check_a_frozen_key_is_known_to_the_directory(store: Store) -> None:
             await asyncio.to_thread(freeze)
             await until(lambda: directory.find(key_hash) is None)
             entry = await directory.load(key_hash)
-            assert entry is not None and getattr(entry, f"{status}_status") == "frozen"
+            assert entry is not None
+            assert getattr(entry, f"{status}_status") == "frozen"
         await feed.stop()
 
     def freeze_the_account() -> Any:
@@ -228,11 +230,13 @@ def check_a_settlement_is_read_back_as_written(store: Store) -> None:
         hold = (await ledger.load_wallet(member.account_id)).hold(500)
         assert await ledger.settle(hold, outcome, snapshot=PRICE) == outcome
         wallet = ledger.wallet(member.account_id)
-        assert wallet is not None and (wallet.available_nanos, wallet.unsettled) == (700, 0)
+        assert wallet is not None
+        assert (wallet.available_nanos, wallet.unsettled) == (700, 0)
 
     with_ledger(store, story)
     page = list_usage(store, UsageFilter(account=member.account_id))
-    assert page.records == (outcome,) and page.next == ""
+    assert page.records == (outcome,)
+    assert page.next == ""
     balance = get_balance(store, member.account_id)
     assert (balance.balance_nanos, balance.free_nanos, balance.charged_nanos) == (700, 700, 300)
     (day,) = spend_by_day(store, member.account_id, since_ms=0, until_ms=2**50)
@@ -265,7 +269,8 @@ def check_groups_of_many_members(store: Store) -> None:
     charges = [record.charge_nanos for page in pages for record in page.records]
     assert charges == list(range(295, -1, -5))
     rows = list(export_usage(store, UsageFilter(key_id=members[0].key_id)))
-    assert len(rows) == 61 and rows[0][0] == "request_id"
+    assert len(rows) == 61
+    assert rows[0][0] == "request_id"
 
 
 def check_the_same_call_is_charged_once(store: Store) -> None:
@@ -381,7 +386,8 @@ def check_key_budgets(store: Store) -> None:
         hold = wallet.hold(80, budget)
         assert wallet.hold(30, budget) is None
         await ledger.settle(hold, outcome_of(member, 60), snapshot=PRICE)
-        assert budget.available_nanos == 40 and wallet.available_nanos == 940
+        assert budget.available_nanos == 40
+        assert wallet.available_nanos == 940
 
     with_ledger(store, story)
 
