@@ -1,0 +1,135 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from posthouse.accounts import queries, service
+from posthouse.accounts.errors import EmailTaken, InvalidField, UnknownAccount, UnknownKey
+from posthouse.accounts.rules import (
+    hint_of,
+    parse_budget,
+    parse_email,
+    parse_name,
+    parse_networks,
+    parse_prefix,
+    parse_scope,
+)
+from posthouse.kernel.secrets import hash_key, is_key_shaped
+from posthouse.store.engine import Store
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "parsed"),
+    [
+        (parse_email, " Ada@Example.ORG ", "ada@example.org"),
+        (parse_name, " laptop ", "laptop"),
+        (parse_prefix, "sk-proj_1", "sk-proj_1"),
+        (parse_scope, None, None),
+        (parse_scope, ("b", "a", " a ", ""), ("a", "b")),
+        (parse_networks, None, None),
+        (parse_networks, ("10.1.2.3/8", "::1"), ("10.0.0.0/8", "::1/128")),
+        (parse_budget, None, None),
+        (parse_budget, 0, 0),
+    ],
+)
+def test_what_a_field_may_be(parse: Callable[[Any], Any], value: object, parsed: object) -> None:
+    assert parse(value) == parsed
+
+
+@pytest.mark.parametrize(
+    ("parse", "value"),
+    [
+        (parse_email, "ada"),
+        (parse_email, "a b@example.org"),
+        (parse_email, "a@" + "x" * 255),
+        (parse_name, "x" * 101),
+        (parse_name, "a\nb"),
+        (parse_prefix, "s k"),
+        (parse_scope, ()),
+        (parse_scope, (" ",)),
+        (parse_scope, tuple(map(str, range(201)))),
+        (parse_networks, ("10.0.0.0/99",)),
+        (parse_budget, -1),
+        (parse_budget, 2**63),
+    ],
+)
+def test_what_a_field_may_not_be(parse: Callable[[Any], Any], value: object) -> None:
+    with pytest.raises(InvalidField):
+        parse(value)
+
+
+def test_a_hint_tells_little() -> None:
+    assert hint_of("sk-0123456789", "sk-") == "sk-…6789"
+
+
+def test_an_account_is_found_by_id_and_email(store: Store) -> None:
+    account = service.create_account(store, "Ada@example.org", plan="paid")
+    assert queries.get_account(store, account.id) == queries.get_account(store, "ADA@example.org") == account
+    assert (account.plan, account.status) == ("paid", "active")
+    with pytest.raises(EmailTaken):
+        service.create_account(store, "ada@EXAMPLE.org")
+    with pytest.raises(UnknownAccount):
+        queries.get_account(store, "bob@example.org")
+
+
+def test_accounts_are_listed_in_pages(store: Store) -> None:
+    for name in "cab":
+        service.create_account(store, f"{name}@example.org")
+    page = queries.list_accounts(store, limit=2)
+    rest = queries.list_accounts(store, after=page[-1].email)
+    assert [account.email[0] for account in [*page, *rest]] == ["a", "b", "c"]
+
+
+def test_an_account_is_frozen_and_moved(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    assert service.freeze_account(store, account.id).status == "frozen"
+    assert service.unfreeze_account(store, account.id).status == "active"
+    assert service.set_plan(store, account.email, "paid").plan == "paid"
+    assert queries.get_account(store, account.id).plan == "paid"
+
+
+def test_a_key_is_stored_as_its_hash_only(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    made = service.create_key(store, account.id, name="laptop")
+    assert is_key_shaped(made.key)
+    entry = queries.find_entry(store, hash_key(made.key.encode()))
+    assert entry is not None
+    assert (entry.key_id, entry.account_id, entry.name) == (made.id, account.id, "laptop")
+    database = store.engine.url.database
+    store.close()
+    assert database is not None
+    for name in (database, f"{database}-wal"):
+        try:
+            with open(name, "rb") as file:
+                assert made.key.encode() not in file.read()
+        except FileNotFoundError:
+            continue
+
+
+def test_a_keys_life(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    key_id = service.create_key(store, account.id, models=("gpt-4o",), budget_nanos=5).id
+    assert service.freeze_key(store, key_id).status == "frozen"
+    assert service.unfreeze_key(store, key_id).status == "active"
+    assert service.rename_key(store, key_id, "desk").name == "desk"
+    assert service.expire_key(store, key_id, 9).expires_ms == 9
+    assert service.set_key_budget(store, key_id, None).budget_nanos is None
+    scoped = service.set_key_scope(store, key_id, endpoints=("/v1/embeddings",), addresses=("10.0.0.1",))
+    assert (scoped.models, scoped.endpoints, scoped.addresses) == (
+        None,
+        ("/v1/embeddings",),
+        ("10.0.0.1/32",),
+    )
+    assert service.revoke_key(store, key_id).status == "revoked"
+    with pytest.raises(InvalidField):
+        service.unfreeze_key(store, key_id)
+    assert queries.list_keys(store, account.email) == [queries.get_key(store, key_id)]
+
+
+def test_unknown_keys(store: Store) -> None:
+    with pytest.raises(UnknownKey):
+        service.freeze_key(store, "key_x")
+    with pytest.raises(UnknownKey):
+        service.rename_key(store, "key_x", "name")
+    with pytest.raises(UnknownAccount):
+        service.create_key(store, "nobody@example.org")
