@@ -8,7 +8,7 @@ that equals a governed one but for its case is refused. All other bytes stay as 
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -25,7 +25,9 @@ _SMALL_BODY_BYTES = 64 * 1024
 # More prompts in one call are counted by their commas, never too few, instead of one by one.
 _PROMPTS_COUNTED_MAX = 10_000
 
-# `"n":1,`: a repeated member is at least so long, so a body with fewer unexplained bytes repeats none.
+# `"":1,` is the shortest member and `"n":1,` the shortest governed one: with fewer bytes unexplained by the
+# members that were decoded, none is repeated.
+_MEMBER_BYTES_MIN = 5
 _REPETITION_BYTES_MIN = 6
 
 
@@ -61,6 +63,7 @@ class _Governed(Struct, gc=False):
 
 
 GOVERNED = frozenset(_Governed.__struct_fields__)
+_QUOTED = {key: b'"' + key.encode() + b'"' for key in GOVERNED}
 
 # Keys whose case needs no look: what OpenAI's chat, completions and embeddings calls take.
 _KNOWN = GOVERNED | {
@@ -111,15 +114,15 @@ def peek(body: bytes) -> Peek:
         if mended == body:
             _refuse(error)
         return peek(mended)
-    options = got.stream_options
+    n, best_of, options = got.n, got.best_of, got.stream_options
     return Peek(
         got.model,
         got.stream is True,
-        _limit(got.max_tokens),
-        _limit(got.max_completion_tokens),
-        _limit(got.max_output_tokens),
-        got.n if got.n is not None and got.n > 1 else 1,
-        got.best_of if got.best_of is not None and got.best_of > 1 else 1,
+        got.max_tokens if got.max_tokens is None else _limit(got.max_tokens),
+        got.max_completion_tokens if got.max_completion_tokens is None else _limit(got.max_completion_tokens),
+        got.max_output_tokens if got.max_output_tokens is None else _limit(got.max_output_tokens),
+        n if n is not None and n > 1 else 1,
+        best_of if best_of is not None and best_of > 1 else 1,
         got.service_tier,
         options is not None,
         options is not None and options.include_usage is True,
@@ -182,7 +185,7 @@ def _replace(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
     return b"".join(parts)
 
 
-class _Member(NamedTuple):
+class _Member(Struct, frozen=True, gc=False):
     """One top-level member: its key as decoded, where it starts, where its value stands."""
 
     key: str
@@ -236,11 +239,11 @@ def _repeats_governed(body: bytes) -> bool:
     """Whether a governed key stands twice. Raises BrokenBody for one in another case."""
     if len(body) <= _SMALL_BODY_BYTES:
         members = _decode_members(body)
-        if len(members) > MEMBERS_MAX:
-            raise BrokenBody("too_many_fields")
-        explained = len("".join(members)) + sum(map(len, members.values())) + 4 * len(members) + 1
-        if len(body) - explained < _REPETITION_BYTES_MIN:
-            if not members.keys() <= _KNOWN:
+        count = len(members)
+        unexplained = len(body) - len("".join(members)) - sum(map(len, members.values())) - 4 * count - 1
+        are_few = count + unexplained // _MEMBER_BYTES_MIN <= MEMBERS_MAX
+        if are_few and (unexplained < _REPETITION_BYTES_MIN or _stand_once(body, members.keys() & GOVERNED)):
+            if not _KNOWN.issuperset(members):
                 _refuse_ambiguous(members)
             return False
     keys = [member.key for member in _scan(body)]
@@ -249,6 +252,13 @@ def _repeats_governed(body: bytes) -> bool:
     _refuse_ambiguous(keys)
     governed = [key for key in keys if key in GOVERNED]
     return len(governed) != len(set(governed))
+
+
+def _stand_once(body: bytes, keys: Iterable[str]) -> bool:
+    """Whether each of these keys surely stands once: its text does, and no escape can hide another."""
+    if b"\\" in body and b"\\u00" in body:
+        return False
+    return all(body.count(_QUOTED[key]) == 1 for key in keys)
 
 
 def _refuse_ambiguous(keys: Iterable[str]) -> None:
@@ -283,8 +293,8 @@ def _mend_surrogates(body: bytes) -> bytes:
     return _LONE_SURROGATE.sub(rb"\\ufffd", body)
 
 
-def _limit(tokens: int | None) -> int | None:
-    return None if tokens is None or tokens < 0 else tokens
+def _limit(tokens: int) -> int | None:
+    return None if tokens < 0 else tokens
 
 
 def _prompts(raw: bytes) -> int:
