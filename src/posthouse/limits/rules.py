@@ -113,15 +113,17 @@ class Standing(Struct, frozen=True):
     quota: Quota
 
 
-class Slot(Struct, gc=False):
+class Slot:
     """Events that leave the window together, `window_ms` after `last_ms`; `counted` until they have."""
 
-    first_ms: int
-    last_ms: int
-    requests: int
-    tokens: int
-    spend_nanos: int
-    counted: bool = True
+    __slots__ = ("counted", "first_ms", "last_ms", "requests", "spend_nanos", "tokens")
+
+    def __init__(self, at_ms: int, requests: int, tokens: int, spend_nanos: int) -> None:
+        self.first_ms = self.last_ms = at_ms
+        self.requests = requests
+        self.tokens = tokens
+        self.spend_nanos = spend_nanos
+        self.counted = True
 
 
 class Counter:
@@ -152,19 +154,21 @@ class Counter:
         """Count an event; the slot is what gives it back later. A clock that went back joins the newest
         slot, which keeps its time: late rather than early."""
         slots = self.slots
-        if slots and now_ms - slots[-1].first_ms < self.width_ms:
-            slot = slots[-1]
+        slot = slots[-1] if slots else None
+        if slot is not None and now_ms - slot.first_ms < self.width_ms:
             if now_ms > slot.last_ms:
                 slot.last_ms = now_ms
             slot.requests += requests
             slot.tokens += tokens
-            slot.spend_nanos += spend_nanos
+            if spend_nanos:
+                slot.spend_nanos += spend_nanos
         else:
-            slot = Slot(now_ms, now_ms, requests, tokens, spend_nanos)
+            slot = Slot(now_ms, requests, tokens, spend_nanos)
             slots.append(slot)
         self.requests += requests
         self.tokens += tokens
-        self.spend_nanos += spend_nanos
+        if spend_nanos:
+            self.spend_nanos += spend_nanos
         return slot
 
     def give_back(self, slot: Slot, requests: int, tokens: int, spend_nanos: int) -> None:
@@ -206,13 +210,11 @@ class Counter:
         return self.window_ms
 
 
-_UNUSED = Counter(0)  # reads as nothing used; never added to
+UNUSED = Counter(0)  # what a subject without a counter has used; never added to
 
 
-def admits(rule: LimitRule, counter: Counter | None, demand: Demand) -> bool:
-    """Whether the rule lets the call pass. `counter` (None: never used) is expired up to now."""
-    if counter is None:
-        counter = _UNUSED
+def admits(rule: LimitRule, counter: Counter, demand: Demand) -> bool:
+    """Whether the rule lets the call pass. `counter` is expired up to now."""
     limit = rule.requests
     if limit is not None and counter.requests >= limit:
         return False
@@ -226,7 +228,7 @@ def admits(rule: LimitRule, counter: Counter | None, demand: Demand) -> bool:
     return limit is None or counter.running < limit
 
 
-def refusal(rule: LimitRule, counter: Counter | None, demand: Demand, now_ms: int) -> Refused:
+def refusal(rule: LimitRule, counter: Counter, demand: Demand, now_ms: int) -> Refused:
     """Why a rule does not admit the call: of its measures the slowest to recover."""
     asks = (
         (Measure.REQUESTS, rule.requests, 1),
@@ -234,7 +236,6 @@ def refusal(rule: LimitRule, counter: Counter | None, demand: Demand, now_ms: in
         (Measure.SPEND, rule.spend_nanos, demand.spend_nanos or 1),
         (Measure.CONCURRENCY, rule.concurrency, 1),
     )
-    counter = counter or _UNUSED
     found: list[Refused] = []
     for measure, limit, amount in asks:
         used = counter.used(measure)
@@ -253,7 +254,7 @@ def refusal(rule: LimitRule, counter: Counter | None, demand: Demand, now_ms: in
     return worst(found)
 
 
-def standings(rule: LimitRule, counter: Counter | None, now_ms: int) -> list[Standing]:
+def standings(rule: LimitRule, counter: Counter, now_ms: int) -> list[Standing]:
     """What is left of each measure that the rule limits. `counter` is expired up to now."""
     limits = {
         Measure.REQUESTS: rule.requests,
@@ -261,7 +262,6 @@ def standings(rule: LimitRule, counter: Counter | None, now_ms: int) -> list[Sta
         Measure.SPEND: rule.spend_nanos,
         Measure.CONCURRENCY: rule.concurrency,
     }
-    counter = counter or _UNUSED
     reset_ms = counter.reset_ms(now_ms) if counter.slots else 0
     return [
         Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
@@ -290,8 +290,9 @@ def format_reset(reset_ms: int) -> str:
     """As OpenAI's headers write durations: 250 -> "250ms", 1000 -> "1s", 360_000 -> "6m0s"."""
     if reset_ms < 1000:
         return f"{max(0, reset_ms)}ms"
-    minutes, rest_ms = divmod(reset_ms, 60_000)
-    seconds = f"{rest_ms // 1000}" if rest_ms % 1000 == 0 else f"{rest_ms / 1000:.3f}".rstrip("0")
+    whole, part = divmod(reset_ms, 1000)
+    minutes, whole = divmod(whole, 60)
+    seconds = f"{whole}.{part:03d}".rstrip("0") if part else str(whole)
     if not minutes:
         return f"{seconds}s"
     hours, minutes = divmod(minutes, 60)

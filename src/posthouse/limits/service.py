@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from posthouse.limits.rules import (
+    UNUSED,
     Counter,
     Demand,
     LimitRule,
@@ -14,7 +15,6 @@ from posthouse.limits.rules import (
     Refused,
     Slot,
     Standing,
-    Subject,
     admits,
     quota_headers,
     refusal,
@@ -22,9 +22,10 @@ from posthouse.limits.rules import (
     worst,
 )
 
-# Counters of one rule: what is over goes, the longest unused first. Idle ones go before that, and a counter
-# is made by an admitted call only, so a caller who sends from many networks fills up a limit, not memory.
+# Counters of one rule; over that, old ones go though they count. Idle ones go before, and only an admitted
+# call makes a counter, so a caller who sends from many networks fills up a limit, not memory.
 COUNTERS_MAX = 1_000_000
+LIMIT_MAX = 2**63 - 1
 _SWEPT_PER_NEW = 2  # more go than come
 
 
@@ -79,7 +80,7 @@ class MemoryLimiter:
 
     def __init__(self, *, counters_max: int = COUNTERS_MAX) -> None:
         self._counters_max = counters_max
-        self._tables: dict[tuple[str, Subject], Table] = {}
+        self._tables: dict[str, Table] = {}  # by rule name; a value tells of which subject it is
 
     @property
     def counters(self) -> int:
@@ -87,16 +88,13 @@ class MemoryLimiter:
         return sum(map(len, self._tables.values()))
 
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
-        found: list[tuple[LimitRule, Table, Counter | None]] = []
+        found: list[Counter | None] = []
         refusals: list[Refused] = []
         for rule in demand.rules:
-            table = self._table(rule)
-            counter = table.get(demand.value_of(rule.subject))
-            if counter is not None:
-                counter.expire(now_ms)
-            if not admits(rule, counter, demand):
-                refusals.append(refusal(rule, counter, demand, now_ms))
-            found.append((rule, table, counter))
+            counter = self._find(rule, demand, now_ms)
+            found.append(counter)
+            if not admits(rule, counter or UNUSED, demand):
+                refusals.append(refusal(rule, counter or UNUSED, demand, now_ms))
         if refusals:
             return worst(refusals)
         return self._take(demand, found, now_ms)
@@ -105,12 +103,13 @@ class MemoryLimiter:
         demand = _close(granted)
         tokens -= demand.prompt_tokens
         spend_nanos -= demand.spend_nanos
+        more = tokens > 0 or spend_nanos > 0
+        less = tokens < 0 or spend_nanos < 0
         for counter, slot in granted.taken:
             counter.running -= 1
-            if tokens > 0 or spend_nanos > 0:
-                counter.expire(now_ms)
+            if more:
                 counter.add(now_ms, 0, max(0, tokens), max(0, spend_nanos))
-            if tokens < 0 or spend_nanos < 0:
+            if less:
                 counter.give_back(slot, 0, max(0, -tokens), max(0, -spend_nanos))
 
     async def release(self, granted: Granted, now_ms: int, *, refund_request: bool) -> None:
@@ -120,62 +119,60 @@ class MemoryLimiter:
             counter.give_back(slot, int(refund_request), demand.prompt_tokens, demand.spend_nanos)
 
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
-        found: list[Standing] = []
-        for rule in demand.rules:
-            counter = self._table(rule).get(demand.value_of(rule.subject))
-            if counter is not None:
-                counter.expire(now_ms)
-            found += standings(rule, counter, now_ms)
-        return found
+        return [
+            standing
+            for rule in demand.rules
+            for standing in standings(rule, self._find(rule, demand, now_ms) or UNUSED, now_ms)
+        ]
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
         for call in sorted(past, key=lambda call: call.started_ms):
+            at_ms = min(call.started_ms, now_ms)
             for rule in call.demand.rules:
-                if call.started_ms > now_ms - rule.window_ms:
-                    counter = self._counter(rule, self._table(rule), call.demand, call.started_ms)
-                    counter.add(min(call.started_ms, now_ms), 1, call.tokens, call.spend_nanos)
+                if at_ms > now_ms - rule.window_ms:
+                    counter = self._find(rule, call.demand, at_ms) or self._new(rule, call.demand, at_ms)
+                    counter.add(at_ms, 1, call.tokens, call.spend_nanos)
 
-    def _table(self, rule: LimitRule) -> Table:
-        table = self._tables.get((rule.name, rule.subject))
-        if table is None:
-            table = self._tables[rule.name, rule.subject] = OrderedDict()
-        return table
+    def _find(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter | None:
+        """The subject's counter, expired up to now."""
+        table = self._tables.get(rule.name)
+        counter = None if table is None else table.get(demand.value_of(rule.subject))
+        if counter is not None and counter.slots and counter.slots[0].last_ms <= now_ms - rule.window_ms:
+            counter.expire(now_ms)
+        return counter
 
-    def _take(
-        self, demand: Demand, found: list[tuple[LimitRule, Table, Counter | None]], now_ms: int
-    ) -> Granted:
+    def _take(self, demand: Demand, found: list[Counter | None], now_ms: int) -> Granted:
         taken: list[tuple[Counter, Slot]] = []
-        requests: Quota | None = None
-        tokens: Quota | None = None
-        for rule, table, counter in found:
+        requests: tuple[LimitRule, Counter] | None = None
+        tokens: tuple[LimitRule, Counter] | None = None
+        requests_left = tokens_left = LIMIT_MAX
+        for rule, counter in zip(demand.rules, found, strict=True):
             if counter is None:
-                counter = self._counter(rule, table, demand, now_ms)
-            else:
-                table.move_to_end(demand.value_of(rule.subject))
-            slot = counter.add(now_ms, 1, demand.prompt_tokens, demand.spend_nanos)
+                counter = self._new(rule, demand, now_ms)
+            taken.append((counter, counter.add(now_ms, 1, demand.prompt_tokens, demand.spend_nanos)))
             counter.running += 1
-            taken.append((counter, slot))
-            if rule.requests is not None:
-                left = rule.requests - counter.requests
-                if requests is None or left < requests.remaining:
-                    requests = Quota(rule.requests, left, counter.reset_ms(now_ms))
-            if rule.tokens is not None:
-                left = rule.tokens - counter.tokens
-                if tokens is None or left < tokens.remaining:
-                    tokens = Quota(rule.tokens, left, counter.reset_ms(now_ms))
-        return Granted(demand, requests, tokens, taken)
+            if rule.requests is not None and rule.requests - counter.requests < requests_left:
+                requests, requests_left = (rule, counter), rule.requests - counter.requests
+            if rule.tokens is not None and rule.tokens - counter.tokens < tokens_left:
+                tokens, tokens_left = (rule, counter), rule.tokens - counter.tokens
+        return Granted(
+            demand,
+            requests and Quota(requests[0].requests or 0, requests_left, requests[1].reset_ms(now_ms)),
+            tokens and Quota(tokens[0].tokens or 0, tokens_left, tokens[1].reset_ms(now_ms)),
+            taken,
+        )
 
-    def _counter(self, rule: LimitRule, table: Table, demand: Demand, now_ms: int) -> Counter:
-        """The subject's counter, new if need be: then the longest unused ones that are idle go."""
-        value = demand.value_of(rule.subject)
-        counter = table.get(value)
-        if counter is None:
-            for _ in range(_SWEPT_PER_NEW):
-                oldest = next(iter(table.values()), None)
-                if oldest is None or not (oldest.is_idle(now_ms) or len(table) >= self._counters_max):
-                    break
-                table.popitem(last=False)
-            counter = table[value] = Counter(rule.window_ms)
+    def _new(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter:
+        """A counter for the subject. On the way, of the table's next few the idle ones go and the others
+        queue up again, so that all have their turn."""
+        table = self._tables.setdefault(rule.name, OrderedDict())
+        for _ in range(min(_SWEPT_PER_NEW, len(table))):
+            value, oldest = next(iter(table.items()))
+            if oldest.is_idle(now_ms) or len(table) >= self._counters_max:
+                del table[value]
+            else:
+                table.move_to_end(value)
+        counter = table[demand.value_of(rule.subject)] = Counter(rule.window_ms)
         return counter
 
 

@@ -1,7 +1,7 @@
 """The one place that sees every Outcome: a `request_finished` log line and the metrics' sums.
 
-A call costs a few additions and one encoded line here; lines are written together, and Prometheus's own
-objects are made only when somebody scrapes.
+A call costs an append; lines and sums are made together a few times a second (a crash loses that much of
+them, of the usage records nothing), and Prometheus's own objects only when somebody scrapes.
 """
 
 from __future__ import annotations
@@ -22,34 +22,8 @@ from prometheus_client.core import (
 from posthouse.kernel.money import NANOS
 from posthouse.kernel.outcome import Ending, Outcome
 
-# Lines wait for each other at most until one of these; a crash loses them, the usage records it does not.
-LINES_MAX = 256
 SECONDS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _MS_BOUNDS = tuple(int(bound * 1000) for bound in SECONDS_BOUNDS)
-
-
-class _Finished(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """The log line's fields."""
-
-    event: str
-    at_ms: int
-    request_id: str
-    ending: str
-    http_status: int
-    relay_code: int = 0
-    account_id: str = ""
-    key_id: str = ""
-    endpoint: str = ""
-    model: str = ""
-    channel: str = ""
-    attempts: int = 0
-    stream: bool = False
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    charge_nanos: int = 0
-    estimated: bool = False
-    duration_ms: int = 0
-    ttft_ms: int = 0
 
 
 class Histogram:
@@ -74,114 +48,101 @@ class Histogram:
         return buckets, self.sum_ms / 1000
 
 
+class Totals:
+    """Sums over the calls that ended alike."""
+
+    __slots__ = ("calls", "charge_nanos", "completion_tokens", "duration", "prompt_tokens", "ttft")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.charge_nanos = 0
+        self.duration = Histogram()
+        self.ttft = Histogram()
+
+
 class Observer:
     """`write` takes whole log lines, e.g. os.write to standard error."""
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         self._write = write or _write_stderr
-        self._encoder = msgspec.json.Encoder()
-        self._lines: list[bytes] = []
-        self.finished_by: dict[tuple[str, str, str, int, int], int] = {}
-        self.tokens_by: dict[tuple[str, str], list[int]] = {}
-        self.charge_nanos_by: dict[str, int] = {}
-        self.attempts_by: dict[tuple[str, str, int], int] = {}
-        self.duration_by: dict[str, Histogram] = {}
-        self.ttft_by: dict[str, Histogram] = {}
+        self._encode = msgspec.json.Encoder().encode
+        self._waiting: list[Outcome] = []
+        self.finished = self._waiting.append  # once per call
+        self.totals: dict[tuple[str, str, str, Ending, int, int], Totals] = {}
+        self.attempts: dict[tuple[str, str, int], int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
-    def finished(self, outcome: Outcome) -> None:
-        """Once per call."""
-        self._lines.append(self._line(outcome))
-        if len(self._lines) >= LINES_MAX:
-            self.flush()
-        o = outcome
-        key = (o.endpoint, o.model, o.ending.value, o.http_status, o.relay_code)
-        self.finished_by[key] = self.finished_by.get(key, 0) + 1
-        for attempt in o.attempts:
-            tried = (attempt.channel, attempt.fault, attempt.status)
-            self.attempts_by[tried] = self.attempts_by.get(tried, 0) + 1
-        if o.ending is Ending.REFUSED:
-            return
-        tokens = self.tokens_by.setdefault((o.model, o.plan), [0, 0])
-        tokens[0] += o.prompt_tokens
-        tokens[1] += o.completion_tokens
-        self.charge_nanos_by[o.model] = self.charge_nanos_by.get(o.model, 0) + o.charge_nanos
-        self.duration_by.setdefault(o.model, Histogram()).add(o.duration_ms)
-        if o.stream:
-            self.ttft_by.setdefault(o.model, Histogram()).add(o.ttft_ms)
-
     def flush(self) -> None:
-        """Write the waiting lines; the server calls it a few times a second and at its end."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._write(b"".join(lines))
+        """Write the lines and add up the sums of the calls since the last time; the server does it a few
+        times a second and at its end."""
+        if not self._waiting:
+            return
+        outcomes = self._waiting.copy()
+        self._waiting.clear()
+        for outcome in outcomes:
+            self._add(outcome)
+        encode = self._encode
+        self._write(b"".join([b'{"event":"request_finished",%b\n' % encode(one)[1:] for one in outcomes]))
+
+    def _add(self, one: Outcome) -> None:
+        key = (one.endpoint, one.model, one.plan, one.ending, one.http_status, one.relay_code)
+        totals = self.totals.get(key)
+        if totals is None:
+            totals = self.totals[key] = Totals()
+        totals.calls += 1
+        totals.prompt_tokens += one.prompt_tokens
+        totals.completion_tokens += one.completion_tokens
+        totals.charge_nanos += one.charge_nanos
+        totals.duration.add(one.duration_ms)
+        if one.stream and one.ttft_ms:
+            totals.ttft.add(one.ttft_ms)
+        for attempt in one.attempts:
+            tried = (attempt.channel, attempt.fault, attempt.status)
+            self.attempts[tried] = self.attempts.get(tried, 0) + 1
 
     def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody scrapes."""
         self.gauges[name] = (documentation, read)
 
-    def _line(self, o: Outcome) -> bytes:
-        finished = _Finished(
-            event="request_finished",
-            at_ms=o.started_ms + o.duration_ms,
-            request_id=o.request_id,
-            ending=o.ending.value,
-            http_status=o.http_status,
-            relay_code=o.relay_code,
-            account_id=o.account_id,
-            key_id=o.key_id,
-            endpoint=o.endpoint,
-            model=o.model,
-            channel=o.channel,
-            attempts=len(o.attempts),
-            stream=o.stream,
-            prompt_tokens=o.prompt_tokens,
-            completion_tokens=o.completion_tokens,
-            charge_nanos=o.charge_nanos,
-            estimated=o.estimated,
-            duration_ms=o.duration_ms,
-            ttft_ms=o.ttft_ms,
-        )
-        return self._encoder.encode(finished) + b"\n"
-
     # -- Prometheus ------------------------------------------------------------------------------------
 
     def collect(self) -> Iterator[Metric]:
-        """prometheus-client's collector interface."""
-        calls = CounterMetricFamily(
-            "posthouse_requests",
-            "Calls by how they ended.",
-            labels=["endpoint", "model", "ending", "status", "relay_code"],
-        )
-        for (endpoint, model, ending, status, code), count in list(self.finished_by.items()):
-            calls.add_metric([endpoint, model, ending, str(status), str(code or "")], count)
+        """prometheus-client's collector interface; runs in the metrics server's thread."""
+        labels = ["endpoint", "model", "plan", "ending", "status", "relay_code"]
+        calls = CounterMetricFamily("posthouse_requests", "Calls by how they ended.", labels=labels)
         tokens = CounterMetricFamily("posthouse_tokens", "Tokens metered.", labels=["model", "plan", "kind"])
-        for (model, plan), (prompt, completion) in list(self.tokens_by.items()):
+        charges = CounterMetricFamily(
+            "posthouse_charge", "Charged, in the operator's currency.", labels=["model", "plan"]
+        )
+        duration = HistogramMetricFamily("posthouse_request_seconds", "Whole calls.", labels=labels)
+        ttft = HistogramMetricFamily(
+            "posthouse_first_event_seconds", "Time to a stream's first event.", labels=labels
+        )
+        sums: dict[tuple[str, str], list[int]] = {}
+        for key, totals in list(self.totals.items()):
+            endpoint, model, plan, ending, status, code = key
+            values = [endpoint, model, plan, ending.value, str(status or ""), str(code or "")]
+            calls.add_metric(values, totals.calls)
+            duration.add_metric(values, *totals.duration.family_sample())
+            if totals.ttft.sum_ms:
+                ttft.add_metric(values, *totals.ttft.family_sample())
+            added = (totals.prompt_tokens, totals.completion_tokens, totals.charge_nanos)
+            known = sums.get((model, plan), [0, 0, 0])
+            sums[model, plan] = [one + other for one, other in zip(known, added, strict=True)]
+        for (model, plan), (prompt, completion, charge_nanos) in sums.items():
             tokens.add_metric([model, plan, "prompt"], prompt)
             tokens.add_metric([model, plan, "completion"], completion)
-        charges = CounterMetricFamily(
-            "posthouse_charge", "Charged, in the operator's currency.", labels=["model"]
-        )
-        for model, nanos in list(self.charge_nanos_by.items()):
-            charges.add_metric([model], nanos / NANOS)
+            charges.add_metric([model, plan], charge_nanos / NANOS)
         attempts = CounterMetricFamily(
             "posthouse_upstream_attempts", "Tries by channel.", labels=["channel", "fault", "status"]
         )
-        for (channel, fault, status), count in list(self.attempts_by.items()):
+        for (channel, fault, status), count in list(self.attempts.items()):
             attempts.add_metric([channel, fault, str(status or "")], count)
-        yield from (calls, tokens, charges, attempts)
-        yield _histogram("posthouse_request_seconds", "Whole calls.", self.duration_by)
-        yield _histogram("posthouse_first_event_seconds", "Time to a stream's first event.", self.ttft_by)
+        yield from (calls, tokens, charges, duration, ttft, attempts)
         for name, (documentation, read) in self.gauges.items():
             yield GaugeMetricFamily(name, documentation, value=read())
-
-
-def _histogram(name: str, documentation: str, by_model: dict[str, Histogram]) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, documentation, labels=["model"])
-    for model, histogram in list(by_model.items()):
-        buckets, total_s = histogram.family_sample()
-        family.add_metric([model], buckets, total_s)
-    return family
 
 
 def serve_metrics(observer: Observer, host: str, port: int) -> Callable[[], None]:

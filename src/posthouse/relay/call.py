@@ -7,7 +7,6 @@ from msgspec import Struct
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import ModelSpec, PlanSpec
 from posthouse.kernel.outcome import AttemptRecord
-from posthouse.kernel.secrets import SecretText
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.wallet import Hold
@@ -15,12 +14,8 @@ from posthouse.limits.rules import LimitRule
 from posthouse.limits.service import Granted
 from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
-from posthouse.relay.forward import Answer
+from posthouse.relay.forward import Answer, Offer
 from posthouse.relay.values import Door, RelayRequest
-from posthouse.routing.channels import ChannelSpec
-
-# The longest answer of a model that says none: what most can give. It bounds the hold, not the answer.
-OUTPUT_TOKENS_DEFAULT = 16_384
 
 
 class Terms(Struct, frozen=True):
@@ -33,14 +28,9 @@ class Terms(Struct, frozen=True):
     snapshot: Snapshot
     rules: tuple[LimitRule, ...]
     counts_tokens: bool  # some rule limits tokens, so the prompt is counted before the call
-    channels: tuple[ChannelSpec, ...]  # by priority
-    credentials: dict[str, SecretText]
-
-    @property
-    def output_tokens_max(self) -> int:
-        if self.model.kind == "embedding":
-            return 0
-        return self.model.max_output_tokens or OUTPUT_TOKENS_DEFAULT
+    offers: tuple[Offer, ...]  # by priority
+    output_tokens_max: int  # of one answer, when the caller sets no limit
+    request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long
 
 
 class Call(Struct, eq=False):
@@ -52,6 +42,7 @@ class Call(Struct, eq=False):
     key: KeyEntry
     ask: Ask
     terms: Terms
+    prompt_bound: int = 0  # tokens that the prompt has at most, told from its bytes
     claim: Claim | None = None
     granted: Granted | None = None
     hold: Hold | None = None

@@ -20,6 +20,7 @@ from msgspec import Struct
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import AttemptRecord
 from posthouse.kernel.secrets import SecretText
+from posthouse.metering.prices import Tariff
 from posthouse.metering.stream import StreamMeter
 from posthouse.relay.ask import Ask, upstream_body
 from posthouse.relay.stream import EventStream
@@ -34,10 +35,26 @@ TRIED_ELSEWHERE = frozenset((401, 403, 404, 408, 409, 425, 429))
 USER_AGENT = "posthouse"
 
 
+class Offer(Struct, frozen=True):
+    """A channel that offers the model: the credential to use, and what the upstream takes (None: unknown)."""
+
+    spec: ChannelSpec
+    credential: SecretText | None
+    cost: Tariff | None
+
+    @property
+    def priority(self) -> int:
+        return self.spec.priority
+
+    @property
+    def weight(self) -> int:
+        return self.spec.weight
+
+
 class Answer(Struct, eq=False):
     """What an upstream said. Exactly one of `body` (the whole answer) and `stream` counts."""
 
-    spec: ChannelSpec
+    offer: Offer
     exchange: Exchange
     body: bytes = b""
     stream: EventStream | None = None
@@ -93,7 +110,7 @@ class Forwarder:
         ask: Ask,
         model: str,
         headers: dict[bytes, bytes],
-        channels: tuple[tuple[ChannelSpec, SecretText | None], ...],
+        offers: tuple[Offer, ...],
         *,
         output_cap: int | None,
         attempts: list[AttemptRecord],
@@ -103,12 +120,12 @@ class Forwarder:
         allowed = request_header_block(headers)
         last: Answer | None = None
         fault: UpstreamFault | None = None
-        spec: ChannelSpec | None = None
-        for spec, credential in channels:
+        offer: Offer | None = None
+        for offer in offers:
             started_s = self._loop.time()
             status, reason = 0, ""
             try:
-                answer = await self._attempt(spec, credential, ask, model, allowed, output_cap)
+                answer = await self._attempt(offer, ask, model, allowed, output_cap)
                 status = answer.status
                 if status < 400 or (status < 500 and status not in TRIED_ELSEWHERE):
                     return answer
@@ -117,22 +134,21 @@ class Forwarder:
                 fault, reason = caught, caught.fault.value
             finally:
                 duration_ms = int((self._loop.time() - started_s) * 1000)
-                attempts.append(AttemptRecord(spec.name, status, reason, duration_ms))
+                attempts.append(AttemptRecord(offer.spec.name, status, reason, duration_ms))
         if last is not None:
             return last
-        raise refusal_of(fault, spec, "default", attempts=len(attempts))
+        raise refusal_of(fault, offer.spec if offer else None, "default", attempts=len(attempts))
 
     async def _attempt(
         self,
-        spec: ChannelSpec,
-        credential: SecretText | None,
+        offer: Offer,
         ask: Ask,
         model: str,
         allowed: bytes,
         output_cap: int | None,
     ) -> Answer:
         """One try: the whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
-        route = self._route(spec, credential)
+        spec, route = offer.spec, self._route(offer)
         upstream_model = spec.upstream_model(model)
         body = upstream_body(ask, upstream_model, output_cap)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (
@@ -143,30 +159,31 @@ class Forwarder:
         exchange = await route.origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
         try:
             if ask.peek.stream and exchange.status == 200 and _is_event_stream(exchange):
-                return await self._begin_stream(spec, exchange, ask)
+                return await self._begin_stream(offer, exchange, ask)
             await exchange.wait_done()
-            return Answer(spec, exchange, b"".join(exchange.pieces))
+            return Answer(offer, exchange, b"".join(exchange.pieces))
         except BaseException:
             exchange.abandon()
             raise
 
-    async def _begin_stream(self, spec: ChannelSpec, exchange: Exchange, ask: Ask) -> Answer:
+    async def _begin_stream(self, offer: Offer, exchange: Exchange, ask: Ask) -> Answer:
         meter = StreamMeter(ask.model, hide_usage=ask.hides_usage)
         stream = EventStream(exchange, meter, EventSplitter())
         exchange.consume(stream)
         await stream.wait_begun()
         if not stream.began:
             raise stream.fault or UpstreamFault(Fault.MALFORMED, "an empty stream")
-        return Answer(spec, exchange, stream=stream)
+        return Answer(offer, exchange, stream=stream)
 
-    def _route(self, spec: ChannelSpec, credential: SecretText | None) -> Route:
+    def _route(self, offer: Offer) -> Route:
+        spec = offer.spec
         route = self._routes.get(spec.name)
         if route is None or route.spec is not spec:
             url = urlsplit(spec.base_url)
             origin = self._client.origin(
                 f"{url.scheme}://{url.netloc}", spec.proxy, spec.tls_verify, spec.ca_file
             )
-            route = self._routes[spec.name] = Route(spec, origin, url.path.rstrip("/"), credential)
+            route = self._routes[spec.name] = Route(spec, origin, url.path.rstrip("/"), offer.credential)
         return route
 
 

@@ -4,21 +4,25 @@ credentials, replaced as a whole when the configuration changes."""
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 from posthouse.accounts.rules import KeyEntry
-from posthouse.catalogue.compiled import Catalogue, ModelSpec
+from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
 from posthouse.catalogue.queries import load_catalogue, load_credentials
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.ledger.settlement import Snapshot
-from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Terms
 from posthouse.relay.endpoints import Endpoint
+from posthouse.relay.forward import Offer
 from posthouse.routing.plan import offering
 from posthouse.store.changes import ChangeKind
 from posthouse.store.engine import Store
+
+# The longest answer of a model that says none: what most can give. It bounds the hold, not the answer.
+OUTPUT_TOKENS_DEFAULT = 16_384
 
 
 class Market:
@@ -49,11 +53,6 @@ class Market:
     @property
     def currency(self) -> str:
         return self.catalogue.operator.currency
-
-    def cost(self, channel: str, model: str) -> Tariff | None:
-        """What the channel's upstream takes for the model; None where nobody knows."""
-        spec = next((one for one in self.catalogue.channels if one.name == channel), None)
-        return None if spec is None else self.catalogue.cost(spec, model)
 
     def terms(self, key: KeyEntry, ask: Ask) -> Terms:
         """The terms of a call. Raises Refusal when the model is not to be had, or not by this key."""
@@ -97,8 +96,11 @@ class Market:
         tariff = catalogue.tariff(plan.name, model.name)
         if tariff is None:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=model.name)
-        channels = offering(catalogue.channels, model.name)
-        if not channels:
+        offers = tuple(
+            Offer(spec, self._credentials.get(spec.name), catalogue.cost(spec, model.name))
+            for spec in offering(catalogue.channels, model.name)
+        )
+        if not offers:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "no_channel", param="model", model=model.name)
         rules = catalogue.rules(plan.name, model.name)
         terms = Terms(
@@ -108,11 +110,23 @@ class Market:
             snapshot=Snapshot(tariff.id, tariff.lines_json.decode()),
             rules=rules,
             counts_tokens=any(rule.tokens is not None for rule in rules),
-            channels=channels,
-            credentials=self._credentials,
+            offers=offers,
+            output_tokens_max=_output_tokens_max(model),
+            request_tokens_max=_request_tokens_max(plan, model),
         )
         self._terms[plan_name, asked] = terms
         return terms
+
+
+def _output_tokens_max(model: ModelSpec) -> int:
+    if model.kind == "embedding":
+        return 0
+    return model.max_output_tokens or OUTPUT_TOKENS_DEFAULT
+
+
+def _request_tokens_max(plan: PlanSpec, model: ModelSpec) -> int:
+    limits = (plan.input_tokens_max, plan.request_tokens_max, model.max_input_tokens)
+    return min((limit for limit in limits if limit is not None), default=sys.maxsize)
 
 
 def _not_in_plan(catalogue: Catalogue, plan_name: str, model: ModelSpec) -> Refusal:

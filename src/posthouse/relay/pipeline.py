@@ -212,17 +212,16 @@ class Relay:
         than the plan or the model takes. Counts exactly only where the cheap bound does not settle it."""
         terms, ask = call.terms, call.ask
         output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
+        bound = call.prompt_bound = self._estimator.prompt_bound(ask, terms.model)
+        if not terms.counts_tokens and bound + output <= terms.request_tokens_max:
+            return 0
+        prompt_tokens = await self._estimator.prompt_tokens(ask, terms.model)
         limits = (
             ("plan_input", terms.plan.input_tokens_max, 0),
             ("plan", terms.plan.request_tokens_max, output),
             ("default", terms.model.max_input_tokens, 0),
         )
-        bound = self._estimator.prompt_bound(ask, terms.model)
-        exceeded = [one for one in limits if one[1] is not None and bound + one[2] > one[1]]
-        if not exceeded and not terms.counts_tokens:
-            return 0
-        prompt_tokens = await self._estimator.prompt_tokens(ask, terms.model)
-        for situation, limit, extra in exceeded:
+        for situation, limit, extra in limits:
             if limit is not None and prompt_tokens + extra > limit:
                 raise Refusal(
                     RelayCode.CONTEXT_LENGTH_EXCEEDED,
@@ -255,7 +254,7 @@ class Relay:
         cap the answer instead of refusing it."""
         terms, ask, key = call.terms, call.ask, call.key
         tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
-        prompt = self._estimator.prompt_bound(ask, terms.model)
+        prompt = call.prompt_bound
         longest = self._longest_output(ask, terms)
         try:
             budget = None
@@ -308,14 +307,14 @@ class Relay:
     # -- the upstream's answer ---------------------------------------------------------------------------
 
     async def _forward(self, call: Call) -> Answer:
-        channels = call.terms.channels
-        if len(channels) > 1:
-            channels = plan_attempts(channels, random.random)
+        offers = call.terms.offers
+        if len(offers) > 1:
+            offers = plan_attempts(offers, random.random)
         return await self._forwarder.fetch(
             call.ask,
             call.terms.model.name,
             call.request.headers,
-            tuple((channel, call.terms.credentials.get(channel.name)) for channel in channels),
+            offers,
             output_cap=call.output_cap,
             attempts=call.attempts,
         )
@@ -348,7 +347,9 @@ class Relay:
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
         await self._settle(call, Ending.BROKEN, answer.status, usage)
-        call.door.abort(error_event(refusal_of(stream.fault, answer.spec, "broken"), call.request.headers))
+        call.door.abort(
+            error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request.headers)
+        )
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
@@ -385,7 +386,7 @@ class Relay:
                 granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms()
             )
         try:
-            outcome = await asyncio.shield(durable)
+            outcome = await durable  # when cancelled meanwhile it is written all the same
         except StoreDown:
             log.error("charge_not_written", request_id=outcome.request_id)
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
@@ -405,8 +406,10 @@ class Relay:
             charge_nanos = terms.tariff.charge(
                 quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
             ).nanos
-            cost = self._market.cost(answer.spec.name if answer else "", terms.model.name)
-            if cost is not None:
+            cost = answer.offer.cost if answer else None
+            if cost is not None and cost.id == terms.snapshot.price_id:
+                cost_nanos = charge_nanos
+            elif cost is not None:
                 cost_nanos = cost.charge(
                     quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
                 ).nanos
@@ -423,7 +426,7 @@ class Relay:
             endpoint=call.ask.endpoint.name,
             stream=call.ask.peek.stream,
             address_hash=request.address_hash,
-            channel=answer.spec.name if answer else "",
+            channel=answer.offer.spec.name if answer else "",
             attempts=tuple(call.attempts),
             quantities=quantities,
             prompt_tokens=prompt_tokens,
