@@ -1,0 +1,187 @@
+"""What is measured, section by section. Each takes the running gateways and returns samples: one for each
+gateway and round, rounds interleaved, so that a noisy minute falls on all alike."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench import load
+from bench.gateways import Gateway
+from bench.machine import GATEWAY_CORE
+
+CONCURRENCY = 64
+CHUNKS, PACE_MS = 100, 20
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One measurement; `values` by column name, units last in the name."""
+
+    gateway: str
+    round: int
+    values: dict[str, float]
+
+
+class Effort(msgspec.Struct, frozen=True):
+    """How much is measured. `slow` gateways get fewer streams, because they can't carry more."""
+
+    rounds: int = 5
+    seconds: float = 4.0  # of calls, in each round
+    latency_calls: int = 2000
+    streams: int = 400
+    slow_streams: int = 20
+    open_streams: int = 1000
+    slow_open_streams: int = 100
+    soak_minutes: float = 10.0
+
+
+QUICK = Effort(
+    rounds=2,
+    seconds=1.0,
+    latency_calls=300,
+    streams=100,
+    slow_streams=5,
+    open_streams=200,
+    slow_open_streams=20,
+    soak_minutes=0.25,
+)
+
+Section = Callable[[Sequence[Gateway], int, Effort], list[Sample]]
+
+
+def calls(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """64 callers that call again as soon as they are answered: CPU of the gateway for each call."""
+    samples = []
+    for number in range(effort.rounds):
+        for gateway in gateways:
+            result = load.calls(
+                gateway.calls,
+                concurrency=CONCURRENCY,
+                warm_up_s=effort.seconds / 4,
+                seconds=effort.seconds,
+                probe=gateway.process.cpu_ns,
+            )
+            values = {
+                "cpu_us_per_call": result.cpu_ns / 1000 / max(1, result.calls),
+                "calls_per_s": result.calls / result.seconds,
+                "core_busy_percent": result.cpu_ns / result.seconds / 1e7,
+            }
+            samples.append(Sample(gateway.name, number, values))
+    return samples
+
+
+def latency(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """One call at a time: what a gateway adds to the time of a call that goes straight to the mock."""
+    samples = []
+    for number in range(effort.rounds):
+        direct = _quantiles(load.Target(mock_port), effort.latency_calls)
+        samples.append(Sample("direct", number, {**direct, "added_p50_us": 0.0, "added_p99_us": 0.0}))
+        for gateway in gateways:
+            count = effort.latency_calls // (20 if gateway.slow else 1)
+            taken = _quantiles(gateway.calls, count)
+            added = {f"added_{name}": taken[name] - direct[name] for name in ("p50_us", "p99_us")}
+            samples.append(Sample(gateway.name, number, {**taken, **added}))
+    return samples
+
+
+def _quantiles(target: load.Target, count: int) -> dict[str, float]:
+    taken = sorted(load.latencies_ns(target, count + 20)[20:])  # the first calls warm the connections up
+    return {"p50_us": statistics.median(taken) / 1000, "p99_us": taken[len(taken) * 99 // 100] / 1000}
+
+
+def streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Paced streams of 100 chunks, one each 20 ms: CPU of the gateway for each chunk, all included, and every
+    chunk checked."""
+    samples = []
+    for number in range(effort.rounds):
+        for gateway in gateways:
+            count = effort.slow_streams if gateway.slow else effort.streams
+            samples.append(_wave(gateway, number, count=count, chunks=CHUNKS, pace_ms=PACE_MS))
+    return samples
+
+
+def _wave(
+    gateway: Gateway, number: int, *, count: int, chunks: int, pace_ms: int, ramp_s: float = 1.0
+) -> Sample:
+    process = gateway.process
+    result = load.streams(
+        gateway.streams,
+        count=count,
+        chunks=chunks,
+        pace_ms=pace_ms,
+        ramp_s=ramp_s,
+        cpu=process.cpu_ns,
+        rss=process.rss_bytes,
+    )
+    values = {
+        "streams": count,
+        "cpu_us_per_chunk": result.cpu_ns / 1000 / max(1, result.chunks),
+        "core_busy_percent": result.cpu_ns / result.seconds / 1e7,
+        "rss_mb": result.rss_bytes / 1e6,
+        "faults": result.faults,
+    }
+    return Sample(gateway.name, number, values)
+
+
+def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Many streams open at once, a chunk every two seconds each: resident memory."""
+    samples = []
+    for gateway in gateways:
+        count = effort.slow_open_streams if gateway.slow else effort.open_streams
+        before = gateway.process.rss_bytes() / 1e6
+        wave = _wave(gateway, 0, count=count, chunks=6, pace_ms=2000, ramp_s=4.0)
+        kept = {name: wave.values[name] for name in ("streams", "rss_mb", "faults")}
+        samples.append(Sample(gateway.name, 0, {"rss_before_mb": before, **kept}))
+    return samples
+
+
+def soak(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Posthouse alone under calls and streams for minutes: resident memory after each turn. Flat after the
+    first third, or something leaks."""
+    samples = []
+    for gateway in gateways:
+        if gateway.name != "posthouse":
+            continue
+        started, turn = time.monotonic(), 0
+        while (elapsed := time.monotonic() - started) < effort.soak_minutes * 60:
+            done = load.calls(
+                gateway.calls, concurrency=32, warm_up_s=0, seconds=3, probe=gateway.process.cpu_ns
+            )
+            wave = _wave(gateway, turn, count=100, chunks=50, pace_ms=20, ramp_s=0.5)
+            values = {
+                "minute": elapsed / 60,
+                "calls_per_s": done.calls / done.seconds,
+                "rss_mb": gateway.process.rss_bytes() / 1e6,
+                "faults": wave.values["faults"],
+            }
+            samples.append(Sample(gateway.name, turn, values))
+            turn += 1
+    return samples
+
+
+def store(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Settled calls without any HTTP: what one core writes durably. By callers at a time and µs of other work."""
+    script = Path(__file__).with_name("store.py")
+    options = {"--rounds": effort.rounds, "--seconds": effort.seconds / 2, "--core": GATEWAY_CORE}
+    arguments = [str(part) for option in options.items() for part in option]
+    subprocess.run([sys.executable, script, *arguments], check=True, stdout=subprocess.DEVNULL)
+    rows = msgspec.json.decode((script.parent / "results" / "store.json").read_bytes())["rows"]
+    return [
+        Sample(f"{row['concurrency']} callers, {row['busy_us']} µs", number, values)
+        for row in rows
+        for number, values in enumerate(row["rounds"])
+    ]
+
+
+SECTIONS: dict[str, Section] = {
+    "calls": calls,
+    "latency": latency,
+    "streams": streams,
+    "open": open_streams,
+    "soak": soak,
+    "store": store,
+}
