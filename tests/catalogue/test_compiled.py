@@ -144,6 +144,7 @@ def test_what_a_channel_costs_is_its_share_of_the_list_price() -> None:
     [channel] = CATALOGUE.channels
     cost = CATALOGUE.cost(channel, "gpt-4o-mini")
     assert cost is not None
+    assert CATALOGUE.cost(channel, "gpt-4o-mini") is cost
     assert cost.charge({"input": 1_000_000}, prompt_tokens=0).nanos == 150_000_000 * 7 * 9 // 10
     assert CATALOGUE.cost(channel, "own") is CATALOGUE.cost(channel, "nothing") is None
 

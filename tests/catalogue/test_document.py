@@ -63,6 +63,11 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
             "did you mean 'address'?",
         ),
         (
+            PLAN + "[[plans.p.limits]]\nrequests = 1\nper = 'plans'",
+            "operator.toml:5: plans.p.limits[0].per: 'plans' is none of key, address, account, plan; "
+            "did you mean 'plan'?",
+        ),
+        (
             PLAN + "[[plans.p.limits]]\nrequests = -1",
             "operator.toml:4: plans.p.limits[0].requests: expected int >= 0",
         ),

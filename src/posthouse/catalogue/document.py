@@ -136,8 +136,6 @@ def _credential(name: str, table: dict[str, Any], path: Path) -> dict[str, Secre
 
 
 def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:
-    if problem.line:
-        return problem
     path = (*problem.path, problem.key) if problem.key else problem.path
     return Problem(problem.path, problem.message, line_at(lines, path))
 
@@ -195,4 +193,4 @@ def _choices(found: Any) -> tuple[str, ...]:
     """The texts that a value may be."""
     if typing.get_origin(found) is typing.Literal:
         return typing.get_args(found)
-    return tuple(choice for one in typing.get_args(found) for choice in _choices(one))
+    return tuple(dict.fromkeys(choice for one in typing.get_args(found) for choice in _choices(one)))

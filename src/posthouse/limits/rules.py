@@ -198,16 +198,17 @@ class Counter:
         return self.spend_nanos if measure is Measure.SPEND else self.running
 
     def wait_ms(self, measure: Measure, excess: int, now_ms: int) -> int:
-        """Until at least `excess` of what is used has left the window; the window's length when that is
-        more than is used."""
+        """Until at least `excess` of what is used has left the window; until all has, when that is less."""
         if measure is Measure.CONCURRENCY:
             return CONCURRENCY_RETRY_MS
         field = "spend_nanos" if measure is Measure.SPEND else measure.value
+        wait_ms = 0
         for slot in self.slots:
+            wait_ms = slot.last_ms + self.window_ms - now_ms
             excess -= getattr(slot, field)
             if excess <= 0:
-                return slot.last_ms + self.window_ms - now_ms
-        return self.window_ms
+                break
+        return wait_ms
 
 
 UNUSED = Counter(0)  # what a subject without a counter has used; never added to

@@ -3,7 +3,7 @@ limiter that counts every event by itself, to compare with."""
 
 from collections.abc import Awaitable, Callable
 
-from posthouse.limits.rules import SLOTS, Demand, LimitRule, Measure, Refused, Subject
+from posthouse.limits.rules import SLOTS, Demand, LimitRule, Measure, Quota, Refused, Subject
 from posthouse.limits.service import Granted, Limiter, Past
 
 HOUR_MS = 3_600_000
@@ -144,6 +144,12 @@ async def _spending_is_bounded(limiter: Limiter) -> None:
 async def _a_call_larger_than_the_limit_is_told_not_to_wait(limiter: Limiter) -> None:
     no = await refused(limiter, demand(rule(tokens=100), tokens=101))
     assert (no.used, no.retry_after_s) == (0, None)
+    assert no.quota == Quota(100, 100, 0)
+    await granted(limiter, demand(rule(tokens=100), tokens=30))
+    no = await refused(limiter, demand(rule(tokens=100), tokens=101), NOW_MS + 1000)
+    assert no.retry_after_s is None
+    assert no.quota == Quota(100, 70, HOUR_MS - 1000)
+    assert no.code is no.rule.tokens_code
 
 
 async def _the_longest_wait_is_told(limiter: Limiter) -> None:
@@ -163,6 +169,27 @@ async def _the_tightest_quota_is_told(limiter: Limiter) -> None:
         b"x-ratelimit-remaining-tokens": b"40",
         b"x-ratelimit-reset-tokens": b"1h0m0s",
     }
+
+
+async def _where_a_caller_stands_is_told_and_takes_nothing(limiter: Limiter) -> None:
+    call = demand(rule(requests=2, tokens=50, spend_nanos=9, concurrency=3), tokens=10)
+    fresh = [
+        (one.measure, one.quota.remaining, one.quota.reset_ms)
+        for one in await limiter.standings(call, NOW_MS)
+    ]
+    assert fresh == [
+        (Measure.REQUESTS, 2, 0),
+        (Measure.TOKENS, 50, 0),
+        (Measure.SPEND, 9, 0),
+        (Measure.CONCURRENCY, 3, 0),
+    ]
+    await granted(limiter, call, NOW_MS)
+    for _ in range(2):
+        standings = await limiter.standings(call, NOW_MS + 600_000)
+    assert [one.quota.remaining for one in standings] == [1, 40, 9, 2]
+    assert standings[0].quota.reset_ms == HOUR_MS - 600_000
+    later = await limiter.standings(call, NOW_MS + HOUR_MS)
+    assert [one.quota.remaining for one in later] == [2, 50, 9, 2]
 
 
 async def _no_rules_let_everything_pass(limiter: Limiter) -> None:
@@ -218,6 +245,7 @@ CHECKS: tuple[Callable[[Limiter], Awaitable[None]], ...] = (
     _a_call_larger_than_the_limit_is_told_not_to_wait,
     _the_longest_wait_is_told,
     _the_tightest_quota_is_told,
+    _where_a_caller_stands_is_told_and_takes_nothing,
     _no_rules_let_everything_pass,
     _a_granted_call_ends_once,
     _counters_survive_a_restart,
