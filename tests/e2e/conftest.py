@@ -1,0 +1,52 @@
+"""One served relay per module over one scripted upstream; tests make members of their own."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import openai
+import pytest
+
+from posthouse.testing.served import ServedRelay
+from posthouse.testing.upstream import ScriptedUpstream
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream(credential="sk-upstream-credential") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def relay(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedRelay]:
+    directory: Path = tmp_path_factory.mktemp("relay")
+    with ServedRelay(directory, upstream.base_url) as relay:
+        yield relay
+
+
+@pytest.fixture(autouse=True)
+def _fresh_upstream(upstream: ScriptedUpstream) -> Iterator[None]:
+    yield
+    upstream.reset()
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def email() -> str:
+    """A member's address that no other test has."""
+    return f"member{next(_numbers)}@example.org"
+
+
+@pytest.fixture
+def key(relay: ServedRelay, email: str) -> str:
+    """The key of a member with 10 of credit."""
+    return relay.member(email, credit="10")
+
+
+@pytest.fixture
+def client(relay: ServedRelay, key: str) -> Iterator[openai.OpenAI]:
+    """The official client, as a member sets it up; it tries once."""
+    with openai.OpenAI(base_url=relay.base_url, api_key=key, max_retries=0) as client:
+        yield client
