@@ -8,7 +8,6 @@ Providers spell it differently:
 - xAI, Gemini: reasoning is not part of completion_tokens; only total_tokens counts it.
 """
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -17,6 +16,7 @@ from msgspec import Meta, Raw, Struct
 # No call of any model comes near it; a number above is a mistake that must not become a charge.
 TOKENS_MAX = 2**31
 
+_Parts = tuple[tuple[str, int], ...]
 _Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
 
 
@@ -122,10 +122,12 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
         completion, beyond = beyond, 0
     completion += beyond
     quantities: dict[str, int] = {}
-    left = _take(quantities, _input_parts(details, usage), prompt)
+    parts = _input_parts(details, usage)
+    left = _take(quantities, parts, prompt) if parts else prompt
     if left:
         quantities["input"] = left
-    left = _take(quantities, _output_parts(completion_details, beyond), completion)
+    parts = _output_parts(completion_details, beyond)
+    left = _take(quantities, parts, completion) if parts else completion
     if left:
         quantities["output"] = left
     if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests:
@@ -133,7 +135,7 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
     return Usage(quantities, prompt, completion, service_tier)
 
 
-def _take(quantities: dict[str, int], parts: Iterable[tuple[str, int]], total: int) -> int:
+def _take(quantities: dict[str, int], parts: _Parts, total: int) -> int:
     """Note the parts, each at most what is left of the total, and return what is left for the plain rest."""
     for component, tokens in parts:
         if tokens and total:
@@ -142,7 +144,7 @@ def _take(quantities: dict[str, int], parts: Iterable[tuple[str, int]], total: i
     return total
 
 
-def _input_parts(details: _PromptDetails | None, usage: _Usage) -> Iterable[tuple[str, int]]:
+def _input_parts(details: _PromptDetails | None, usage: _Usage) -> _Parts:
     """The special parts of the prompt, dearest first: where a sloppy report's parts overlap, the cheaper one
     is what shrinks."""
     cached = usage.cache_read_input_tokens or usage.prompt_cache_hit_tokens or 0
@@ -157,9 +159,7 @@ def _input_parts(details: _PromptDetails | None, usage: _Usage) -> Iterable[tupl
     return (("cached_input", cached),) if cached else ()
 
 
-def _mixed_parts(
-    usage: _Usage, details: _PromptDetails, cached: int, written: int
-) -> Iterable[tuple[str, int]]:
+def _mixed_parts(usage: _Usage, details: _PromptDetails, cached: int, written: int) -> _Parts:
     audio, image = details.audio_tokens or 0, details.image_tokens or 0
     audio_cached = image_cached = 0
     if details.cached_tokens_details is not None:
@@ -175,14 +175,14 @@ def _mixed_parts(
     )
 
 
-def _written_parts(usage: _Usage, written: int) -> Iterable[tuple[str, int]]:
+def _written_parts(usage: _Usage, written: int) -> _Parts:
     for_1h = 0
     if usage.cache_creation is not None:
         for_1h = min(written, usage.cache_creation.ephemeral_1h_input_tokens or 0)
     return (("cache_write_1h", for_1h), ("cache_write", written - for_1h))
 
 
-def _output_parts(details: _CompletionDetails | None, beyond: int) -> Iterable[tuple[str, int]]:
+def _output_parts(details: _CompletionDetails | None, beyond: int) -> _Parts:
     """`beyond` are the tokens that only the total counts: reasoning."""
     if details is None:
         return (("reasoning_output", beyond),) if beyond else ()

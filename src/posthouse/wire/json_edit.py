@@ -8,6 +8,7 @@ that equals a governed one but for its case is refused. All other bytes stay as 
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NoReturn
 
 import msgspec
@@ -150,17 +151,18 @@ def normalise(body: bytes) -> bytes:
 
 def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     """The body with top-level members set to raw JSON values: in place where the key stands (each time), else
-    first in the object. Every other byte stays. Takes only valid JSON that is an object; raises BrokenBody
-    for one that `peek` refuses as too deep or too long."""
+    first in the object. Every other byte stays. Keys are plain ASCII. Takes only valid JSON that is an object;
+    raises BrokenBody for one that `peek` refuses as too deep or too long."""
     pieces: list[tuple[int, int, bytes]] = []
     absent = set_
-    if any(_may_have(body, key) for key in set_):
-        places = [member for member in _scan(body) if member.key in set_]
+    expected = _places_max(body, set_)
+    if expected:
+        places = list(islice((member for member in _scan(body) if member.key in set_), expected))
         pieces = [(member.value_start, member.end, set_[member.key]) for member in places]
         present = {member.key for member in places}
         absent = {key: value for key, value in set_.items() if key not in present}
     if absent:
-        new = b",".join(msgspec.json.encode(key) + b":" + value for key, value in absent.items())
+        new = b",".join([b'"' + key.encode() + b'":' + value for key, value in absent.items()])
         start = body.index(b"{") + 1
         pieces.insert(0, (start, start, new if _CLOSING.match(body, start) else new + b","))
     return _replace(body, pieces)
@@ -169,9 +171,14 @@ def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
 _CLOSING = re.compile(rb"\s*+}")
 
 
-def _may_have(body: bytes, key: str) -> bool:
-    """Whether this ASCII key can stand in the body, as itself or by escapes of its letters."""
-    return b'"' + key.encode() + b'"' in body or (b"\\" in body and b"\\u00" in body)
+def _places_max(body: bytes, keys: Iterable[str]) -> int:
+    """At most so many members have one of these keys, written plainly or with escapes."""
+    if b"\\" in body and b"\\u00" in body:
+        return MEMBERS_MAX + _ADDED_MEMBERS_MAX
+    places = 0
+    for key in keys:
+        places += body.count(b'"' + key.encode() + b'"')
+    return places
 
 
 def _replace(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
