@@ -100,7 +100,8 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
         ),
         (
             "[operator]\ntimezone = 'Asia/Shanghi'",
-            "operator.toml:2: operator.timezone: 'Asia/Shanghi' is no time zone such as 'Asia/Shanghai'",
+            "operator.toml:2: operator.timezone: 'Asia/Shanghi' is no time zone that this machine knows, "
+            "such as 'Asia/Shanghai'",
         ),
         (
             "[models.m]\nprice = [\n {input = 1},\n {inptu = 2}]",

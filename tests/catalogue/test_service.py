@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from tests.catalogue.files import EXAMPLES, read
 
 from posthouse.catalogue.diff import Change
@@ -197,3 +197,16 @@ def test_what_is_needed_or_not_there_is_not_removed(store: Store, box: SecretBox
         remove(store, box, "plan", "paid", now_ms=NOW_MS)
     with pytest.raises(ConfigurationError, match="there is no channel 'other'"):
         remove(store, box, "channel", "other", now_ms=NOW_MS)
+
+
+def test_a_definition_that_this_version_cannot_read_is_named_and_can_be_applied_again(
+    store: Store, box: SecretBox
+) -> None:
+    applied(store, box, MINIMAL)
+    with store.begin() as connection:
+        row = configuration.c.name == "paid"
+        connection.execute(update(configuration).where(row).values(definition='{"kind":"paid","gone":1}'))
+    with pytest.raises(ConfigurationError, match=r"plan\.paid: this version can't read it .*`gone`"):
+        load_catalogue(store)
+    assert applied(store, box, MINIMAL) == ["+ plans.paid"]
+    assert load_catalogue(store).plan("paid") is not None

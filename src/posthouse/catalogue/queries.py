@@ -1,9 +1,10 @@
 """Reads the configuration that the store holds."""
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from posthouse.catalogue.compiled import Catalogue
+from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TYPES, Configuration, Definition, Kind
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.store.engine import Store
@@ -13,13 +14,13 @@ CHANNEL_SECRET = "channel:"  # noqa: S105 - the prefix of a secret's name, no se
 
 
 def load_catalogue(store: Store) -> Catalogue:
-    """The catalogue that the store's configuration makes. Raises StoreDown."""
+    """The catalogue that the store's configuration makes. Raises ConfigurationError, StoreDown."""
     with store.read() as connection:
         return Catalogue(Configuration.of(read_definitions(connection)))
 
 
 def load_configuration(store: Store) -> Configuration:
-    """The definitions as they were applied. Raises StoreDown."""
+    """The definitions as they were applied. Raises ConfigurationError, StoreDown."""
     with store.read() as connection:
         return Configuration.of(read_definitions(connection))
 
@@ -30,16 +31,24 @@ def load_credentials(store: Store, box: SecretBox) -> dict[str, SecretText]:
         return read_credentials(connection, box)
 
 
-def read_definitions(connection: Connection) -> dict[tuple[Kind, str], Definition]:
+def read_definitions(
+    connection: Connection, *, unreadable: list[Problem] | None = None
+) -> dict[tuple[Kind, str], Definition]:
+    """All definitions. One that this version can't read raises ConfigurationError, or is left out and told
+    in `unreadable`."""
     rows = connection.execute(select(configuration).order_by(configuration.c.kind, configuration.c.name))
-    return {(row.kind, row.name): _definition(row) for row in rows}
+    definitions: dict[tuple[Kind, str], Definition] = {}
+    problems: list[Problem] = [] if unreadable is None else unreadable
+    for kind, name, text, _ in rows:
+        try:
+            definitions[kind, name] = msgspec.json.decode(text, type=TYPES[kind])
+        except (KeyError, msgspec.ValidationError) as error:
+            problems.append(Problem((kind, name), f"this version can't read it ({error}); apply it again"))
+    if problems and unreadable is None:
+        raise ConfigurationError(problems, source="the store's configuration")
+    return definitions
 
 
 def read_credentials(connection: Connection, box: SecretBox) -> dict[str, SecretText]:
     rows = connection.execute(select(secrets).where(secrets.c.name.startswith(CHANNEL_SECRET)))
     return {row.name.removeprefix(CHANNEL_SECRET): box.open(row.name, row.sealed) for row in rows}
-
-
-def _definition(row: Row[tuple[str, str, str, int]]) -> Definition:
-    found: Definition = msgspec.json.decode(row.definition, type=TYPES[row.kind])
-    return found

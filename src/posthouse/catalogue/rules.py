@@ -288,7 +288,11 @@ def _price(text: str) -> None:
 
 
 def _time_zone(name: str) -> None:
+    if name == "UTC":  # also where the machine has no time zone data
+        return
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{name!r} is no time zone such as 'Asia/Shanghai'") from None
+        raise ValueError(
+            f"{name!r} is no time zone that this machine knows, such as 'Asia/Shanghai'"
+        ) from None

@@ -29,7 +29,7 @@ def apply(
     Tables that the file does not have stay as they are: a file without [channels] leaves those that were
     added by hand. `dry_run` changes nothing. Raises ConfigurationError, StoreDown."""
     with store.read() if dry_run else store.begin() as connection:
-        before = read_definitions(connection)
+        before = read_definitions(connection, unreadable=[])  # what can't be read is made new
         after = {key: one for key, one in before.items() if key[0] not in document.kinds}
         after |= document.definitions
         problems = _problems(connection, before, after)
