@@ -23,6 +23,7 @@ PORTKEY_PACKAGE = {
     "overrides": {"@hono/node-server": "1.13.8"},
 }
 CREDENTIAL = "sk-bench-mock"  # the upstream's key; the mock asks for none
+POSTHOUSE = [sys.executable, "-m", "posthouse"]
 HERE = Path(__file__).parent
 
 
@@ -95,42 +96,44 @@ def start_nginx(place: Place) -> Gateway:
 
 def start_posthouse(place: Place) -> Gateway:
     """`posthouse serve` as an operator runs it: a paid plan with limits, one account with credit, one key."""
-    data = place.work / "posthouse"
-    env = {
-        "POSTHOUSE_DATA": str(data),
-        "UPSTREAM_BASE_URL": f"http://127.0.0.1:{place.upstream_port}/v1",
-        "UPSTREAM_API_KEY": CREDENTIAL,
-    }
-    command = [sys.executable, "-m", "posthouse"]
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [*command, *arguments], env={**os.environ, **env}, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise NotMeasurable(f"posthouse {arguments[0]} failed: {done.stdout}{done.stderr}"[-1500:])
-        return done.stdout
-
-    run("apply", str(HERE / "operator.toml"))
-    run("account", "create", "bench@example.com", "--plan", "paid", "--json")
-    key = json.loads(run("key", "create", "--account", "bench@example.com", "--json"))["key"]
-    run("credit", "bench@example.com", "1000000", "--reason", "bench")
+    _posthouse(place, "apply", str(HERE / "operator.toml"))
+    _posthouse(place, "account", "create", "bench@example.com", "--plan", "paid", "--json")
+    key = json.loads(_posthouse(place, "key", "create", "--account", "bench@example.com", "--json"))["key"]
+    _posthouse(place, "credit", "bench@example.com", "1000000", "--reason", "bench")
     port, ops_port = free_port(), free_port()
-    arguments = [
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--ops-port",
-        str(ops_port),
-        "--data",
-        str(data),
-    ]
-    process = Process([*command, *arguments], cores={GATEWAY_CORE}, log=place.work / "posthouse.log", env=env)
+    process = Process(
+        [*POSTHOUSE, "serve", "--host", "127.0.0.1", "--port", str(port), "--ops-port", str(ops_port)],
+        cores={GATEWAY_CORE},
+        log=place.work / "posthouse.log",
+        env=_posthouse_env(place),
+    )
     process.wait_until(lambda: accepts(port))
     target = load.Target(port, headers=(("authorization", f"Bearer {key}"),))
     return Gateway("posthouse", process, target, target)
+
+
+def verify_books(place: Place) -> str:
+    """What `posthouse ledger verify` says of the calls so far, in one line."""
+    records = _posthouse(place, "usage", "export").count("\n") - 1
+    verdict = _posthouse(place, "ledger", "verify").strip()
+    return f"{records:,} usage records; ledger verify: {verdict}"
+
+
+def _posthouse_env(place: Place) -> dict[str, str]:
+    return {
+        "POSTHOUSE_DATA": str(place.work / "posthouse"),
+        "UPSTREAM_BASE_URL": f"http://127.0.0.1:{place.upstream_port}/v1",
+        "UPSTREAM_API_KEY": CREDENTIAL,
+    }
+
+
+def _posthouse(place: Place, *arguments: str) -> str:
+    """What a command of Posthouse prints; NotMeasurable where it fails."""
+    env = {**os.environ, **_posthouse_env(place)}
+    done = subprocess.run([*POSTHOUSE, *arguments], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise NotMeasurable(f"posthouse {arguments[0]} failed: {done.stdout}{done.stderr}"[-1500:])
+    return done.stdout
 
 
 def start_litellm(place: Place) -> Gateway:

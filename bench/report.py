@@ -31,6 +31,12 @@ def medians(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     }
 
 
+def course(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """Some six moments of a soak, the last among them."""
+    step = max(1, len(samples) // 6)
+    return {f"turn {one.round + 1}": one.values for one in [*samples[:-1:step], samples[-1]]}
+
+
 def growth_mb_per_minute(samples: Sequence[Sample]) -> float:
     """How fast resident memory grows after the first third of a soak: the slope of a line through it."""
     late = samples[len(samples) // 3 :]
@@ -45,7 +51,7 @@ def show(console: Console, section: str, title: str, samples: Sequence[Sample]) 
     """Print one section's table."""
     if not samples:
         return
-    main, rows = MAIN[section], medians(samples)
+    main, rows = MAIN[section], course(samples) if section == "soak" else medians(samples)
     has_rounds = len(samples) > len(rows) and section != "soak"
     table = Table(title=f"{section}: {title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("gateway", no_wrap=True)

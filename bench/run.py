@@ -80,6 +80,9 @@ def main() -> None:
             samples = section(running, mock_port, effort_of(given))
             results[name] = {"samples": samples, "medians": report.medians(samples)}
             report.show(console, name, (section.__doc__ or "").partition(":")[0], samples)
+        if "posthouse" in {gateway.name for gateway in running}:
+            results["books"] = gateways.verify_books(place)
+            console.print(results["books"])
     out = given.out or RESULTS / time.strftime("%Y%m%dT%H%M%SZ.json", time.gmtime())
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")

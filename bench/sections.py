@@ -164,7 +164,7 @@ def soak(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sa
 
 
 def store(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
-    """Settled calls without any HTTP: what one core writes durably. By callers at a time and µs of other work."""
+    """Settled calls without HTTP: what one core writes durably; by callers at a time and µs of other work."""
     script = Path(__file__).with_name("store.py")
     options = {"--rounds": effort.rounds, "--seconds": effort.seconds / 2, "--core": GATEWAY_CORE}
     arguments = [str(part) for option in options.items() for part in option]
