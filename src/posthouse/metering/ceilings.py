@@ -14,7 +14,7 @@ TEMPLATE_TOKENS_MAX = 512
 _MEDIA = re.compile(rb'"(?:image_url|file|file_id|file_url|video_url|audio)"')
 _IMAGE = re.compile(rb'"image_url"\s*+:')
 _REFERENCE = re.compile(rb'"(?:file|file_id|file_url|video_url|audio)"\s*+:')
-_ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
+_ESCAPED_LETTER = re.compile(rb"\\u00([4-7][0-9a-fA-F])")
 
 
 def prompt_tokens_bound(
@@ -36,5 +36,5 @@ def prompt_tokens_bound(
 def _count_media(body: bytes) -> tuple[int, int]:
     """How many keys name an image, and how many anything else from elsewhere, by whatever escapes."""
     if b"\\u00" in body:
-        body = _ESCAPED_ASCII.sub(lambda match: bytes.fromhex(match[1].decode()), body)
+        body = _ESCAPED_LETTER.sub(lambda match: bytes.fromhex(match[1].decode()), body)
     return len(_IMAGE.findall(body)), len(_REFERENCE.findall(body))

@@ -37,6 +37,7 @@ class _Delta(Struct, gc=False):
 class _Choice(Struct, gc=False):
     index: int = 0
     delta: _Delta | None = None
+    message: _Delta | None = None  # in an answer that is not streamed
     text: str | None = None
     finish_reason: str | None = None
     usage: Raw | UnsetType = UNSET  # Moonshot's place for it
@@ -155,7 +156,7 @@ class StreamMeter:
         if choice.finish_reason is not None:
             self.saw_finish = True
         self._note_usage(choice.usage)
-        delta = choice.delta
+        delta = choice.delta or choice.message
         if delta is None:
             self._note_text(choice.index, choice.text)
             return
@@ -189,23 +190,32 @@ class StreamMeter:
             return b""
         try:
             envelope = _decode_envelope(data)
+            texts = list(_texts_in(envelope.choices))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self.unparsed += 1
             return event
         self._note_usage(envelope.usage)
         if envelope.error is not UNSET:
             self.error_seen = self.error_seen or not _is_null(envelope.error)
-        for text in _texts_in(envelope.choices):
+        for text in texts:
             self._note_text(0, text)
         return event
 
 
 def texts_of_answer(body: bytes) -> list[str]:
-    """All texts in a JSON answer's choices: what to count when it reports no usage."""
+    """The text of a JSON answer that was not streamed, one piece per choice: what to count when it reports no
+    usage."""
+    meter = StreamMeter()
     try:
-        return list(_texts_in(_decode_envelope(body).choices))
+        for choice in _decode_chunk(body).choices or ():
+            meter._note_choice(choice)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return []
+        meter._feed_strange(b"", body)
+    return meter.take_text()
+
+
+# Names and marks in a choice, not text of it.
+_NO_TEXT = frozenset({"id", "type", "role", "finish_reason", "object"})
 
 
 def _texts_in(value: object) -> Iterator[str]:
@@ -213,8 +223,9 @@ def _texts_in(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts_in(item)
+        for key, item in value.items():
+            if key not in _NO_TEXT:
+                yield from _texts_in(item)
     elif isinstance(value, list):
         for item in value:
             yield from _texts_in(item)

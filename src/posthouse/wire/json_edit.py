@@ -151,8 +151,8 @@ def normalise(body: bytes) -> bytes:
 
 def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     """The body with top-level members set to raw JSON values: in place where the key stands (each time), else
-    first in the object. Every other byte stays. Keys are plain ASCII. Takes only valid JSON that is an object;
-    raises BrokenBody for one that `peek` refuses as too deep or too long."""
+    first in the object. Every other byte stays. Keys are plain ASCII. Takes only what `peek` accepted; raises
+    BrokenBody where its nesting exceeds what is left of the stack here."""
     pieces: list[tuple[int, int, bytes]] = []
     absent = set_
     expected = _places_max(body, set_)

@@ -132,10 +132,32 @@ def test_text_of_another_shape_is_kept_too() -> None:
     assert meter.take_text() == ["Bonjour"]
 
 
-def test_texts_of_a_whole_answer() -> None:
-    answer = {"usage": None, "choices": [{"message": {"content": "Hello", "tool_calls": [{"id": "call_1"}]}}]}
-    assert texts_of_answer(json.dumps(answer).encode()) == ["Hello", "call_1"]
-    assert texts_of_answer(b"<html>") == []
+@pytest.mark.parametrize(
+    ("answer", "texts"),
+    [
+        (
+            {"choices": [{"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]},
+            ["Hello"],
+        ),
+        ({"choices": [{"index": 0, "text": "a"}, {"index": 1, "text": "b"}], "usage": None}, ["a", "b"]),
+        (
+            {
+                "choices": [
+                    {"message": {"tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "{}"}}]}}
+                ]
+            },
+            ["f{}"],
+        ),
+        (
+            {"choices": [{"message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}}]},
+            ["Hi"],
+        ),
+        ({"data": []}, []),
+        ([], []),
+    ],
+)
+def test_texts_of_a_whole_answer(answer: object, texts: list[str]) -> None:
+    assert texts_of_answer(json.dumps(answer, indent=1).encode()) == texts
 
 
 def test_long_text_asks_to_be_taken() -> None:
@@ -172,6 +194,8 @@ def test_sees_errors(last: bytes, seen: bool) -> None:
         b"data: {\n\n",
         b"data: ping\n\n",
         b"data: []\n\n",
+        b'data: {"choices":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n\n",
+        b'data: {"choices":' + b"[" * 700 + b"]" * 700 + b',"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n\n",
         b'data: {"service_tier":"\xff","choices":"\xff"}\n\n',
     ],
 )
