@@ -25,7 +25,6 @@ from posthouse.limits.rules import (
 # Counters of one rule; over that, old ones go though they count. Idle ones go before, and only an admitted
 # call makes a counter, so a caller who sends from many networks fills up a limit, not memory.
 COUNTERS_MAX = 1_000_000
-LIMIT_MAX = 2**63 - 1
 _SWEPT_PER_NEW = 2  # more go than come
 
 
@@ -88,13 +87,13 @@ class MemoryLimiter:
         return sum(map(len, self._tables.values()))
 
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
-        found: list[Counter | None] = []
+        found: list[Counter] = []
         refusals: list[Refused] = []
         for rule in demand.rules:
             counter = self._find(rule, demand, now_ms)
+            if not admits(rule, counter, demand):
+                refusals.append(refusal(rule, counter, demand, now_ms))
             found.append(counter)
-            if not admits(rule, counter or UNUSED, demand):
-                refusals.append(refusal(rule, counter or UNUSED, demand, now_ms))
         if refusals:
             return worst(refusals)
         return self._take(demand, found, now_ms)
@@ -122,7 +121,7 @@ class MemoryLimiter:
         return [
             standing
             for rule in demand.rules
-            for standing in standings(rule, self._find(rule, demand, now_ms) or UNUSED, now_ms)
+            for standing in standings(rule, self._find(rule, demand, now_ms), now_ms)
         ]
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
@@ -130,37 +129,40 @@ class MemoryLimiter:
             at_ms = min(call.started_ms, now_ms)
             for rule in call.demand.rules:
                 if at_ms > now_ms - rule.window_ms:
-                    counter = self._find(rule, call.demand, at_ms) or self._new(rule, call.demand, at_ms)
+                    counter = self._find(rule, call.demand, at_ms)
+                    if counter is UNUSED:
+                        counter = self._new(rule, call.demand, at_ms)
                     counter.add(at_ms, 1, call.tokens, call.spend_nanos)
 
-    def _find(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter | None:
-        """The subject's counter, expired up to now."""
+    def _find(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter:
+        """The subject's counter, expired up to now; UNUSED when it has none."""
         table = self._tables.get(rule.name)
         counter = None if table is None else table.get(demand.value_of(rule.subject))
-        if counter is not None and counter.slots and counter.slots[0].last_ms <= now_ms - rule.window_ms:
+        if counter is None:
+            return UNUSED
+        if counter.slots and counter.slots[0].last_ms <= now_ms - counter.window_ms:
             counter.expire(now_ms)
         return counter
 
-    def _take(self, demand: Demand, found: list[Counter | None], now_ms: int) -> Granted:
+    def _take(self, demand: Demand, found: list[Counter], now_ms: int) -> Granted:
+        prompt_tokens, spend_nanos = demand.prompt_tokens, demand.spend_nanos
         taken: list[tuple[Counter, Slot]] = []
-        requests: tuple[LimitRule, Counter] | None = None
-        tokens: tuple[LimitRule, Counter] | None = None
-        requests_left = tokens_left = LIMIT_MAX
+        requests: Quota | None = None
+        tokens: Quota | None = None
         for rule, counter in zip(demand.rules, found, strict=True):
-            if counter is None:
+            if counter is UNUSED:
                 counter = self._new(rule, demand, now_ms)
-            taken.append((counter, counter.add(now_ms, 1, demand.prompt_tokens, demand.spend_nanos)))
             counter.running += 1
-            if rule.requests is not None and rule.requests - counter.requests < requests_left:
-                requests, requests_left = (rule, counter), rule.requests - counter.requests
-            if rule.tokens is not None and rule.tokens - counter.tokens < tokens_left:
-                tokens, tokens_left = (rule, counter), rule.tokens - counter.tokens
-        return Granted(
-            demand,
-            requests and Quota(requests[0].requests or 0, requests_left, requests[1].reset_ms(now_ms)),
-            tokens and Quota(tokens[0].tokens or 0, tokens_left, tokens[1].reset_ms(now_ms)),
-            taken,
-        )
+            taken.append((counter, counter.add(now_ms, 1, prompt_tokens, spend_nanos)))
+            if (limit := rule.requests) is not None:
+                left = limit - counter.requests
+                if requests is None or left < requests.remaining:
+                    requests = Quota(limit, left, counter.reset_ms(now_ms))
+            if (limit := rule.tokens) is not None:
+                left = limit - counter.tokens
+                if tokens is None or left < tokens.remaining:
+                    tokens = Quota(limit, left, counter.reset_ms(now_ms))
+        return Granted(demand, requests, tokens, taken)
 
     def _new(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter:
         """A counter for the subject. On the way, of the table's next few the idle ones go and the others
