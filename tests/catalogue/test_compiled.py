@@ -160,7 +160,7 @@ def test_a_limit_makes_a_rule_for_each_subject() -> None:
         (10, None, 500_000_000, None),
         (None, 1000, None, 2),
     ]
-    assert rules[0].requests_code is RelayCode.RATE_LIMITED  # of no family in particular
+    assert rules[0].requests_code is RelayCode.FREE_STANDARD_REQUESTS  # by the model, also of all together
     assert rules[2].tokens_code is RelayCode.FREE_STANDARD_TOKENS
 
 

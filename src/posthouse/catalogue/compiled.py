@@ -33,7 +33,8 @@ from posthouse.routing.channels import ChannelSpec
 
 OTHER = "other"  # the family of models that name none
 
-# What a full quota answers with: requests, tokens. Anything else is 45011.
+# What a full quota answers with: requests, tokens. Where a kind of family has no number of its own it takes
+# the one that _NUMBERED_AS names; token quotas of paid plans have none at all and answer 45011.
 _CODES: dict[tuple[PlanKind, FamilyKind], tuple[RelayCode, RelayCode]] = {
     ("free", "standard"): (RelayCode.FREE_STANDARD_REQUESTS, RelayCode.FREE_STANDARD_TOKENS),
     ("free", "premium"): (RelayCode.FREE_PREMIUM_REQUESTS, RelayCode.FREE_PREMIUM_TOKENS),
@@ -42,6 +43,14 @@ _CODES: dict[tuple[PlanKind, FamilyKind], tuple[RelayCode, RelayCode]] = {
     ("paid", "image"): (RelayCode.PAID_IMAGE_REQUESTS, RelayCode.RATE_LIMITED),
     ("paid", "image_legacy"): (RelayCode.PAID_OLD_IMAGE_REQUESTS, RelayCode.RATE_LIMITED),
 }
+_NUMBERED_AS: dict[FamilyKind, FamilyKind] = {
+    "other": "standard",
+    "image": "premium",
+    "image_legacy": "premium",
+}
+
+# A window up to here is a brake on bursts, not a plan's quota: it answers 45011 whatever the family.
+BURST_WINDOW_MS_MAX = 60_000
 
 
 class OperatorSpec(Struct, frozen=True, kw_only=True):
@@ -269,14 +278,13 @@ def _limit_rules(
 ) -> Iterator[LimitRule]:
     """A limit's rule for each of its subjects."""
     families = "+".join(sorted(limit.families)) or "*"
-    requests_code, tokens_code = _CODES.get((plan_kind, family_kind), (RelayCode.RATE_LIMITED,) * 2)
-    if not limit.families:  # of no family in particular, so no family's number
-        requests_code = tokens_code = RelayCode.RATE_LIMITED
+    window_ms = parse_window_ms(limit.window)
+    requests_code, tokens_code = _codes(plan_kind, family_kind, window_ms)
     for subject in limit.subjects:
         yield LimitRule(
             name=f"{plan}/{families}/{limit.window}",
             subject=subject,
-            window_ms=parse_window_ms(limit.window),
+            window_ms=window_ms,
             family=families,
             requests=limit.requests,
             tokens=limit.tokens,
@@ -285,3 +293,12 @@ def _limit_rules(
             requests_code=requests_code,
             tokens_code=tokens_code,
         )
+
+
+def _codes(plan_kind: PlanKind, family_kind: FamilyKind, window_ms: int) -> tuple[RelayCode, RelayCode]:
+    """What a call is refused with when its requests or its tokens are over: by the model that was called, also
+    where the limit counts all models together."""
+    if window_ms <= BURST_WINDOW_MS_MAX:
+        return RelayCode.RATE_LIMITED, RelayCode.RATE_LIMITED
+    own = _CODES.get((plan_kind, family_kind))
+    return own or _CODES[plan_kind, _NUMBERED_AS[family_kind]]
