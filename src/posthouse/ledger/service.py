@@ -18,7 +18,7 @@ from posthouse.kernel.outcome import Outcome
 from posthouse.ledger import allowances, claims
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.rules import due
-from posthouse.ledger.settlement import Charged, Snapshot
+from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.wallet import Hold, KeyBudget, Wallet
 from posthouse.ledger.writer import Writer
 from posthouse.store import changes
@@ -44,6 +44,7 @@ class Ledger:
         self._store = store
         self._writer = Writer(store, self.process_id)
         self._writer.on_lost = self._forget
+        self._writer.on_error = lambda error: self.on_error(error)
         self._wallets: dict[str, Wallet] = {}
         self._steps: dict[str, asyncio.Task[None]] = {}  # account -> the change of its allowance under way
         self._recalled_s: dict[str, float] = {}
@@ -125,9 +126,7 @@ class Ledger:
         if charge_nanos != outcome.charge_nanos:
             shortfall = outcome.shortfall_nanos + due_nanos - charge_nanos
             outcome = msgspec.structs.replace(outcome, charge_nanos=charge_nanos, shortfall_nanos=shortfall)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._writer.put(Charged(outcome, snapshot, claim), Settling(self, hold, charge_nanos, future).done)
-        return future
+        return self._writer.settle(outcome, snapshot, claim, hold)
 
     async def claim(self, account_id: str, key_hash: bytes, body_hash: bytes, request_id: str) -> Claim:
         """Use an Idempotency-Key for a call; end it with `settle(…, claim=…)` or `release`. Raises
@@ -267,36 +266,6 @@ class Ledger:
                 if budget is not None and key_id in settled:
                     budget.limit_nanos = limit_nanos
                     budget.base_nanos = spent_nanos - settled[key_id]
-
-
-class Settling:
-    """A settlement on its way to disk, and who waits for it."""
-
-    __slots__ = ("_charge_nanos", "_future", "_hold", "_ledger")
-
-    def __init__(
-        self, ledger: Ledger, hold: Hold | None, charge_nanos: int, future: "asyncio.Future[Outcome]"
-    ) -> None:
-        self._ledger = ledger
-        self._hold = hold
-        self._charge_nanos = charge_nanos
-        self._future = future
-
-    def done(self, written: Outcome | None, error: Exception | None) -> None:
-        """On the loop, when it is known whether it is on disk."""
-        if self._hold is not None:
-            self._hold.settled(self._charge_nanos, 0 if written is None else written.charge_nanos)
-            if written is None or written.charge_nanos != self._charge_nanos:
-                self._ledger._forget([self._hold.wallet.account_id])
-        if error is not None:
-            self._ledger.on_error(error)
-        if self._future.done():  # the caller has left
-            return
-        if written is not None:
-            self._future.set_result(written)
-        elif error is not None:
-            self._future.set_exception(error)
-            self._future.exception()  # reported above, also where nobody awaits it
 
 
 def _batches(ids: list[str]) -> list[list[str]]:

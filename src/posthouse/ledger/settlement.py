@@ -31,12 +31,15 @@ class Snapshot(NamedTuple):
     lines: str
 
 
-class Charged(NamedTuple):
+class Charged:
     """One settlement to write; the outcome has its final charge."""
 
-    outcome: Outcome
-    snapshot: Snapshot | None = None
-    claim: Claim | None = None
+    __slots__ = ("claim", "outcome", "snapshot")
+
+    def __init__(self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None) -> None:
+        self.outcome = outcome
+        self.snapshot = snapshot
+        self.claim = claim
 
 
 class AllowanceLost(Exception):

@@ -15,7 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.outcome import Outcome
-from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, settle_one
+from posthouse.ledger.claims import Claim
+from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, Snapshot, settle_one
+from posthouse.ledger.wallet import Hold
 from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
 
@@ -23,23 +25,64 @@ PATIENCE_S = 10.0  # how long a write is tried while the store is busy or away, 
 BACK_OFF_S = 0.05  # between two tries; doubled each time
 BACK_OFF_S_MAX = 1.0
 
-Done = Callable[[Any, Exception | None], None]
-Job = Callable[[Connection], Any]
 T = TypeVar("T")
 
 
-class Write:
-    """Something to write, and whom to tell, on the loop: `done(result, None)` or `done(None, error)`. Either
-    a settlement or a job."""
+class Settling(Charged):
+    """A settlement on its way to disk, and who waits for it. Afterwards `outcome` is what is on disk."""
 
-    __slots__ = ("charged", "done", "error", "job", "result")
+    __slots__ = ("error", "future", "hold", "spent_nanos")
 
-    def __init__(self, done: Done, *, charged: Charged | None = None, job: Job | None = None) -> None:
-        self.done = done
-        self.charged = charged
-        self.job = job
+    def __init__(
+        self,
+        outcome: Outcome,
+        snapshot: Snapshot | None,
+        claim: Claim | None,
+        hold: Hold | None,
+        future: "asyncio.Future[Outcome]",
+    ) -> None:
+        super().__init__(outcome, snapshot, claim)
+        self.hold = hold
+        self.future = future
+        self.spent_nanos = outcome.charge_nanos
+        self.error: Exception | None = None
+
+    def tell(self) -> None:
+        """On the loop, when it is known whether it is on disk."""
+        if self.hold is not None:
+            written_nanos = 0 if self.error is not None else self.outcome.charge_nanos
+            self.hold.settled(self.spent_nanos, written_nanos)
+        if self.future.done():  # the caller has left
+            return
+        if self.error is None:
+            self.future.set_result(self.outcome)
+        else:
+            self.future.set_exception(self.error)
+            self.future.exception()  # the ledger reports it, also where nobody awaits it
+
+
+class Job:
+    """A function to run in a transaction of its own, and who waits for its result."""
+
+    __slots__ = ("error", "function", "future", "result")
+
+    def __init__(self, function: Callable[[Connection], Any], future: "asyncio.Future[Any]") -> None:
+        self.function = function
+        self.future = future
         self.result: Any = None
         self.error: Exception | None = None
+
+    def tell(self) -> None:
+        """On the loop, when it has ended."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+Write = Settling | Job
 
 
 class Writer:
@@ -53,7 +96,9 @@ class Writer:
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.on_lost: Callable[[set[str]], None] = lambda account_ids: None  # told of allowances that ended
+        # Told, on the loop, of accounts whose wallets may differ from the store, and of what was not written.
+        self.on_lost: Callable[[set[str]], None] = lambda account_ids: None
+        self.on_error: Callable[[Exception], None] = lambda error: None
         dbapi: Any = store.engine.dialect.loaded_dbapi
         self._transient: tuple[type[Exception], ...] = (
             dbapi.OperationalError,
@@ -71,16 +116,21 @@ class Writer:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def put(self, charged: Charged, done: Callable[[Outcome | None, Exception | None], None]) -> None:
-        """Queue a settlement; `done` gets the outcome as written, or StoreDown when it is not on disk."""
-        self._queue.put(Write(done, charged=charged))
+    def settle(
+        self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None, hold: Hold | None
+    ) -> "asyncio.Future[Outcome]":
+        """Queue a settlement. The future has the outcome as written, or StoreDown when it is not on disk."""
+        assert self._loop is not None, "the writer is started first"
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._queue.put(Settling(outcome, snapshot, claim, hold, future))
+        return future
 
-    def run(self, job: Job) -> "asyncio.Future[Any]":
+    def run(self, function: Callable[[Connection], T]) -> "asyncio.Future[T]":
         """Queue a function to run in a transaction of its own. It may be called again when the store breaks
         off. The future has its result, its exception, or StoreDown."""
         assert self._loop is not None, "the writer is started first"
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(Write(_into(future), job=job))
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(Job(function, future))
         return future
 
     def _work(self) -> None:
@@ -100,16 +150,13 @@ class Writer:
         if not grouped or not self._written_together(group, give_up_s):
             for write in group:
                 write.error = self._patiently(self._write_one, write, give_up_s)
-        self._on_loop(_tell_all, group)
+        self._on_loop(self._tell_all, group)
 
     def _written_together(self, group: list[Write], give_up_s: float) -> bool:
-        charged = [write.charged for write in group if write.charged is not None]
+        charged = [write for write in group if isinstance(write, Settling)]
         error = self._patiently(self._write_group, charged, give_up_s)
         if isinstance(error, AllowanceLost):
             self._on_loop(self.on_lost, {one.outcome.account_id for one in charged})
-        if error is None:
-            for write, one in zip(group, charged, strict=True):
-                write.result = one.outcome
         return error is None
 
     def _patiently(self, step: Callable[[T], None], argument: T, give_up_s: float) -> Exception | None:
@@ -129,16 +176,16 @@ class Writer:
             time.sleep(back_off_s)
             back_off_s = min(2 * back_off_s, BACK_OFF_S_MAX)
 
-    def _write_group(self, group: list[Charged]) -> None:
+    def _write_group(self, group: list[Settling]) -> None:
         self._sql.write(self._connect().connection.driver_connection, group)
 
     def _write_one(self, write: Write) -> None:
         connection = self._connect()
         with connection.begin():
-            if write.charged is not None:
-                write.result = settle_one(connection, self._process_id, write.charged)
-            elif write.job is not None:
-                write.result = write.job(connection)
+            if isinstance(write, Settling):
+                write.outcome = settle_one(connection, self._process_id, write)
+            else:
+                write.result = write.function(connection)
 
     def _connect(self) -> Connection:
         if self._connection is None:
@@ -159,24 +206,16 @@ class Writer:
         except RuntimeError:  # the loop is closed: nobody waits any more, and what was written stays written
             return
 
+    def _tell_all(self, group: list[Write]) -> None:
+        for write in group:
+            write.tell()
+            if isinstance(write, Settling) and write.hold is not None:
+                if write.error is not None or write.outcome.charge_nanos != write.spent_nanos:
+                    self.on_lost({write.outcome.account_id})
+                if write.error is not None:
+                    self.on_error(write.error)
+
 
 def _is_grouped(write: Write) -> bool:
     """Settlements go to disk together; a job, or a settlement that ends a claim, by itself."""
-    return write.charged is not None and write.charged.claim is None
-
-
-def _tell_all(group: list[Write]) -> None:
-    for write in group:
-        write.done(write.result, write.error)
-
-
-def _into(future: "asyncio.Future[Any]") -> Done:
-    def done(result: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    return done
+    return isinstance(write, Settling) and write.claim is None
