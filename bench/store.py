@@ -24,11 +24,18 @@ from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.ledger.queries import verify
 from posthouse.ledger.service import Ledger
+from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.transfers import credit
+from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store, open_store
 
 RESULTS = Path(__file__).parent / "results" / "store.json"
-CHARGE_NANOS = 1_234
+TARIFF = Tariff.of(
+    [PriceLine("input", "1M tokens", 150_000_000), PriceLine("output", "1M tokens", 600_000_000)]
+)
+PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
+QUANTITIES = {"input": 1_000, "output": 200}
+CHARGE_NANOS = TARIFF.charge(QUANTITIES, prompt_tokens=1_000).nanos
 ACCOUNTS = 20
 
 
@@ -47,10 +54,11 @@ def outcome_of(account_id: str, key_id: str) -> Outcome:
         address_hash=b"0123456789abcdef",
         channel="main",
         attempts=(AttemptRecord("main", 200, "", 812),),
-        quantities={"input": 1_000, "output": 200},
+        quantities=QUANTITIES,
         prompt_tokens=1_000,
         completion_tokens=200,
         charge_nanos=CHARGE_NANOS,
+        price_id=PRICE.price_id,
         started_ms=time.time_ns() // 1_000_000,
         duration_ms=812,
     )
@@ -86,7 +94,7 @@ async def measure(
             assert hold is not None
             burn(turns)
             began = time.perf_counter()
-            await ledger.settle(hold, outcome_of(account_id, key_id))
+            await ledger.settle(hold, outcome_of(account_id, key_id), snapshot=PRICE)
             waits.append(time.perf_counter() - began)
 
     for account_id, _ in members:
@@ -135,7 +143,7 @@ def main() -> None:
                     store, members, seconds=options.seconds, concurrency=concurrency, busy_us=busy_us
                 )
                 results[concurrency, busy_us].append(uvloop.run(round_))
-        differences = [difference for difference in verify(store) if difference.what != "price_missing"]
+        differences = verify(store)
         assert not differences, differences
         store.close()
     report(results, options)

@@ -33,7 +33,10 @@ TAMPERINGS = {
         "unknown_ledger_account",
     ),
     "a price removed": ("DELETE FROM price_snapshots", "price_missing"),
-    "a price changed": ("UPDATE price_snapshots SET lines = '[1]'", "price_changed"),
+    "a price changed": ("UPDATE price_snapshots SET lines = '[]'", "price_changed"),
+    "a larger charge": ("UPDATE usage_records SET charge_nanos = charge_nanos + 1", "charge"),
+    "a smaller quantity": ("UPDATE usage_records SET quantities = '{}'", "charge"),
+    "a price that is none": ("UPDATE price_snapshots SET lines = 'x'", "charge"),
     "a negative balance": (
         "UPDATE ledger_accounts SET balance_nanos = -1 WHERE kind = 'member'",
         "negative_balance",

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Connection, Select, func, or_, select, union_all
 
 from posthouse.ledger.errors import UnknownMember
 from posthouse.ledger.rules import Transfer
+from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store
 from posthouse.store.schema import (
     accounts,
@@ -21,6 +22,7 @@ from posthouse.store.schema import (
 )
 
 TRANSFERS_MAX = 1000  # a page
+ROWS_AT_ONCE = 1000  # of usage in memory, while a store of many millions is proved
 DIFFERENCES_MAX = 10_000  # more than anybody reads; a store with so many is broken as a whole
 
 
@@ -101,7 +103,7 @@ def list_transfers(store: Store, who: str, *, limit: int = 100) -> list[Transfer
 def verify(store: Store) -> list[Difference]:
     """Recompute the books from their rows, in one snapshot. Empty when nothing differs."""
     with store.read() as connection:
-        checks = (_balances, _keys, _allowances, _orphans, _prices)
+        checks = (_balances, _keys, _allowances, _orphans, _prices, _charges)
         found = (difference for check in checks for difference in check(connection))
         return [difference for difference, _ in zip(found, range(DIFFERENCES_MAX), strict=False)]
 
@@ -181,6 +183,40 @@ def _prices(connection: Connection) -> Iterator[Difference]:
     for row in connection.execute(select(price_snapshots)):
         if not hashlib.sha256(row.lines.encode()).hexdigest().startswith(row.id):
             yield Difference("price_changed", row.id)
+
+
+def _charges(connection: Connection) -> Iterator[Difference]:
+    """No call was charged more than its price snapshot makes of its quantities. Less is right where an
+    Idempotency-Key had paid before."""
+    tariffs = {row.id: _tariff(row.lines) for row in connection.execute(select(price_snapshots))}
+    columns = usage_records.c
+    asked = (columns.charge_nanos + columns.shortfall_nanos).label("asked_nanos")
+    query = select(
+        columns.request_id,
+        columns.price_id,
+        columns.quantities,
+        columns.prompt_tokens,
+        columns.service_tier,
+        asked,
+    ).where(columns.charge_nanos != 0)
+    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+        tariff = tariffs.get(row.price_id)
+        quantities = msgspec.json.decode(row.quantities, type=dict[str, int])
+        most_nanos = 0
+        if tariff is not None:
+            most_nanos = tariff.charge(
+                quantities, prompt_tokens=row.prompt_tokens, service_tier=row.service_tier
+            ).nanos
+        if row.asked_nanos > most_nanos:
+            yield Difference("charge", row.request_id, most_nanos, row.asked_nanos)
+
+
+def _tariff(lines: str) -> Tariff | None:
+    """The tariff of a price snapshot; None when it is none (any more)."""
+    try:
+        return Tariff.of(msgspec.json.decode(lines, type=tuple[PriceLine, ...]))
+    except (ValueError, msgspec.MsgspecError):
+        return None
 
 
 def _without(

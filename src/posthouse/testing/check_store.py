@@ -22,6 +22,7 @@ from posthouse.ledger.service import Ledger
 from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.transfers import credit, debit
 from posthouse.ledger.usage import UsageFilter, export_usage, list_usage, spend_by_day
+from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.changes import ChangeFeed, announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import (
@@ -34,7 +35,8 @@ from posthouse.store.schema import (
     transfers,
 )
 
-PRICE = Snapshot("4f53cda18c2baa0c0354", "[]")  # the id is the start of the lines' SHA-256
+TARIFF = Tariff.of([PriceLine("query", "each", 1)])
+PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ def outcome_of(member: Member, charge_nanos: int, **fields: Any) -> Outcome:
         "address_hash": b"\x00\xff",
         "channel": "main",
         "attempts": (AttemptRecord("spare", 0, "connect", 3), AttemptRecord("main", 200, "", 812)),
-        "quantities": {"input": 2**40, "output": 1},
+        "quantities": {"query": charge_nanos, "input": 2**40},
         "prompt_tokens": 2**40,
         "completion_tokens": 1,
         "service_tier": "default",
