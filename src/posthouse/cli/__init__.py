@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from posthouse import __version__
-from posthouse.cli import account, apply, channel, credit, key, ledger, model, usage
+from posthouse.cli import account, apply, channel, credit, key, ledger, model, serve, usage
 
 app = typer.Typer(
     name="posthouse",
@@ -14,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+serve.add_to(app)
 apply.add_to(app)
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")

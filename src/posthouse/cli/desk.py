@@ -114,8 +114,9 @@ class Desk:
         return load_configuration(self.store).operator.currency
 
     def close(self) -> None:
-        if "store" in self.__dict__:
-            self.store.close()
+        store = self.__dict__.pop("store", None)
+        if store is not None:
+            store.close()
 
     def answer(self, value: object, show: Callable[[], None]) -> None:
         """Print the value as JSON, or let `show` print it for a person."""

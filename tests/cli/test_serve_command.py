@@ -1,0 +1,118 @@
+"""`posthouse serve`, as its own process."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from posthouse.cli.serve import _address
+
+ROOT = Path(__file__).parents[2]
+POSTHOUSE = [sys.executable, "-m", "posthouse"]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def environment(data: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTHOUSE_")}
+    return {**kept, "POSTHOUSE_DATA": str(data), "PYTHONPATH": str(ROOT / "src")}
+
+
+def run(data: Path, *arguments: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [*POSTHOUSE, *arguments],
+        env=environment(data),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stderr if status else done.stdout
+
+
+@contextmanager
+def serving(data: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", Any]]:
+    """A server that is ready, and its greeting."""
+    ports = ("--port", str(free_port()), "--ops-port", str(free_port()))
+    command = [*POSTHOUSE, "serve", *ports, "--json", *arguments]
+    with subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            text = "".join(iter(server.stdout.readline, "}\n")) + "}"
+            yield server, json.loads(text)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def test_a_first_call_works_right_after_the_start(tmp_path: Path) -> None:
+    with serving(tmp_path, "--demo") as (server, greeting):
+        with openai.OpenAI(
+            base_url=greeting["api"], api_key=greeting["demo"]["key"], max_retries=0
+        ) as client:
+            answer = client.chat.completions.create(
+                model=greeting["model"], messages=[{"role": "user", "content": "Hello"}]
+            )
+        assert "simulated" in str(answer.choices[0].message.content)
+        with urllib.request.urlopen(greeting["metrics"]) as metrics:
+            assert b"posthouse_requests_total" in metrics.read()
+        with urllib.request.urlopen(greeting["console"]) as console:
+            assert console.status == 200
+
+        (record,) = json.loads(
+            run(tmp_path, "usage", "list", "--account", greeting["demo"]["account"], "--json")
+        )
+        assert record["charge_nanos"] > 0
+        refused = run(tmp_path, "serve", "--port", str(free_port()), status=1)
+        assert "already works on" in refused
+        taken = run(
+            tmp_path / "other", "serve", "--port", greeting["api"].split(":")[2].split("/")[0], status=1
+        )
+        assert "choose another with --host and --port" in taken
+
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+    run(tmp_path, "ledger", "verify")
+    assert json.loads(run(tmp_path, "channel", "list", "--json")) == []
+
+
+def test_a_demo_is_never_mixed_with_real_channels(tmp_path: Path) -> None:
+    run(tmp_path, "channel", "add", "real", "--base-url", "http://127.0.0.1:1/v1", "--no-credential")
+    ports = ("--port", str(free_port()), "--ops-port", str(free_port()))
+    assert "real channels" in run(tmp_path, "serve", "--demo", *ports, status=1)
+
+
+def test_without_a_channel_it_says_what_to_do(tmp_path: Path) -> None:
+    with serving(tmp_path) as (server, greeting):
+        assert "has_channels" in greeting
+        assert greeting["has_channels"] is False
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:1"),
+        ("0.0.0.0", "http://127.0.0.1:1"),
+        ("::", "http://[::1]:1"),
+        ("relay.test", "http://relay.test:1"),
+    ],
+)
+def test_an_address_that_can_be_opened(host: str, address: str) -> None:
+    assert _address(host, 1) == address
