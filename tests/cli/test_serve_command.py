@@ -53,8 +53,12 @@ def serving(data: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str
     with subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            text = "".join(iter(server.stdout.readline, "}\n")) + "}"
-            yield server, json.loads(text)
+            lines = []
+            for line in server.stdout:
+                lines.append(line)
+                if line == "}\n":
+                    break
+            yield server, json.loads("".join(lines))
         finally:
             server.terminate()
             server.wait(30)
