@@ -15,12 +15,16 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.ledger.service import Ledger
+from posthouse.ledger.settlement import Snapshot
+from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import open_store
 
 Cli = Callable[..., Result]
 Ask = Callable[..., Any]
 
 CHARGE_NANOS = 1_234_567
+TARIFF = Tariff.of([PriceLine("output", "1M tokens", CHARGE_NANOS * 200_000)])  # of 5 tokens
+PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
 
 
 def call(cli: Cli, ask: Ask, data: Path, *, calls: int, **fields: Any) -> None:
@@ -52,9 +56,10 @@ def call(cli: Cli, ask: Ask, data: Path, *, calls: int, **fields: Any) -> None:
                 prompt_tokens=9,
                 completion_tokens=5,
                 charge_nanos=CHARGE_NANOS,
+                price_id=PRICE.price_id,
                 started_ms=fields.get("started_ms", now_ms()),
             )
-            await ledger.settle(wallet.hold(CHARGE_NANOS), outcome)
+            await ledger.settle(wallet.hold(CHARGE_NANOS), outcome, snapshot=PRICE)
         await ledger.stop()
         store.close()
 
