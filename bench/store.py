@@ -1,6 +1,6 @@
 """How many settled calls a second one core writes durably: hold, settle, wait until it is on disk.
 
-    PYTHONPATH=src python bench/store.py [--seconds 5] [--concurrency 64] [--rounds 5] [--database URL]
+    python bench/store.py [--seconds 3] [--rounds 5] [--core 0] [--database URL]
 
 Prints a table and writes bench/results/store.json. The busy rounds also burn the event loop's thread between
 calls, as the relay does, because the writer must win the interpreter's lock from it.
@@ -130,7 +130,9 @@ def main() -> None:
     os.sched_setaffinity(0, {options.core})
     shapes = [(1, 0), (16, 0), (64, 0), (64, 50), (400, 0)]
     results: dict[tuple[int, int], list[dict[str, float]]] = {shape: [] for shape in shapes}
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the results, not in /tmp: that may be memory, where a durable write costs nothing.
+    with tempfile.TemporaryDirectory(dir=RESULTS.parent) as folder:
         store = open_store(options.database or f"sqlite:///{folder}/bench.db")
         members = []
         for index in range(ACCOUNTS):
@@ -160,7 +162,6 @@ def report(results: dict[tuple[int, int], list[dict[str, float]]], options: argp
             f"{concurrency:>8} {busy_us:>8} {median['calls_per_s']:>9.0f} {median['cpu_us_per_call']:>12.1f}"
             f" {median['wait_ms_p50']:>8.2f} {median['wait_ms_p99']:>8.2f}"
         )
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     document = {
         "what": "settled calls on one core",
