@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from posthouse import __version__
-from posthouse.cli import account, apply, channel, credit, key, ledger, model, serve, usage
+from posthouse.cli import account, apply, channel, credit, doctor, key, ledger, model, serve, usage
 
 app = typer.Typer(
     name="posthouse",
@@ -23,6 +23,7 @@ app.add_typer(channel.app, name="channel")
 app.add_typer(model.app, name="model")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
+doctor.add_to(app)
 
 
 def _print_version(asked: bool) -> None:
