@@ -177,7 +177,7 @@ def _orphans(connection: Connection) -> Iterator[Difference]:
 def _prices(connection: Connection) -> Iterator[Difference]:
     """Every price that a call was charged with is there, and is what it was: its id is a hash of its
     lines."""
-    used = select(usage_records.c.price_id).where(usage_records.c.price_id != "").distinct()
+    used = select(usage_records.c.price_id).where(usage_records.c.charge_nanos != 0).distinct()
     for price_id in _without(connection, usage_records.c.price_id, price_snapshots.c.id, used):
         yield Difference("price_missing", price_id)
     for row in connection.execute(select(price_snapshots)):

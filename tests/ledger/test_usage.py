@@ -1,0 +1,110 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.ledger.errors import UnknownMember
+from posthouse.ledger.service import Ledger
+from posthouse.ledger.usage import (
+    CountedCall,
+    UsageFilter,
+    calls_since,
+    export_usage,
+    list_usage,
+    spend_by_day,
+    usage_fields,
+)
+from posthouse.store.engine import Store
+from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of
+
+DAY_MS = 86_400_000
+
+
+def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]:
+    outcomes = [outcome_of(member, 10, **fields) for member, fields in calls]
+
+    async def story() -> None:
+        ledger = Ledger(store)
+        await ledger.start()
+        for outcome in outcomes:
+            wallet = await ledger.load_wallet(outcome.account_id)
+            await ledger.settle(wallet.hold(10), outcome, snapshot=PRICE)
+        await ledger.stop()
+
+    asyncio.run(story())
+    return outcomes
+
+
+def test_filters(store: Store) -> None:
+    ann, bob = new_member(store, 100), new_member(store, 100)
+    first, second, third = settle(
+        store,
+        (ann, {"started_ms": 1_000, "model": "gpt-4o"}),
+        (ann, {"started_ms": 2_000, "ending": Ending.CANCELLED}),
+        (bob, {"started_ms": 3_000}),
+    )
+    found = {
+        UsageFilter(): (third, second, first),
+        UsageFilter(account=ann.account_id): (second, first),
+        UsageFilter(key_id=bob.key_id): (third,),
+        UsageFilter(model="gpt-4o"): (first,),
+        UsageFilter(ending="cancelled"): (second,),
+        UsageFilter(since_ms=2_000): (third, second),
+        UsageFilter(until_ms=2_000): (first,),
+        UsageFilter(account=ann.account_id, since_ms=2_001): (),
+    }
+    for wanted, records in found.items():
+        assert list_usage(store, wanted).records == records
+    with pytest.raises(UnknownMember):
+        list_usage(store, UsageFilter(account="nobody@example.org"))
+
+
+def test_what_rebuilds_the_limits(store: Store) -> None:
+    member = new_member(store, 100)
+    settle(
+        store,
+        (member, {"started_ms": 1_000}),
+        (member, {"started_ms": 2_000, "prompt_tokens": 3, "completion_tokens": 4}),
+    )
+    (call,) = calls_since(store, 1_001)
+    expected = CountedCall(
+        2_000,
+        member.key_id,
+        b"\x00\xff",
+        member.account_id,
+        "paid",
+        "gpt",
+        "gpt-4o-mini",
+        7,
+        10,
+        "completed",
+    )
+    assert call == expected
+
+
+def test_days_are_those_of_a_time_zone(store: Store) -> None:
+    member = new_member(store, 100)
+    settle(store, (member, {"started_ms": DAY_MS - 1}), (member, {"started_ms": DAY_MS}))
+    days = [day.day for day in spend_by_day(store, member.account_id, since_ms=0, until_ms=2 * DAY_MS)]
+    assert days == [0, 1]
+    (day,) = spend_by_day(store, member.account_id, since_ms=0, until_ms=2 * DAY_MS, offset_ms=1)
+    assert (day.day, day.charge_nanos) == (1, 20)
+
+
+def test_a_record_as_json_and_csv(store: Store) -> None:
+    member = new_member(store, 100)
+    (outcome,) = settle(store, (member, {}))
+    fields = usage_fields(outcome)
+    assert (fields["address_hash"], fields["ending"], fields["charge_nanos"]) == ("00ff", "completed", 10)
+    header, row = export_usage(store, UsageFilter())
+    named = dict(zip(header, row, strict=True))
+    assert (named["charge"], named["stream"], named["model"]) == ("0.00000001", "1", "gpt-4o-mini")
+
+
+def test_pages_of_an_export(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.ledger.usage.PAGE_MAX", 2)
+    member = new_member(store, 100)
+    outcomes = settle(store, *[(member, {}) for _ in range(4)])
+    _, *rows = export_usage(store, UsageFilter())
+    assert [row[0] for row in rows] == [outcome.request_id for outcome in outcomes]
