@@ -86,7 +86,7 @@ def error_table() -> dict[RelayCode, ErrorRow]:
 
 class Refusal(PosthouseError):
     """A call is refused. `situation` picks the row's text, `fields` fill it; `param` is the request field at
-    fault; `retry_after_s` becomes the Retry-After header."""
+    fault; `retry_after_s` becomes the Retry-After header, infinity: no waiting helps."""
 
     def __init__(
         self,

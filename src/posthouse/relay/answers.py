@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from math import ceil
+from collections.abc import Iterable
+from math import ceil, inf
 from typing import Any
 
 import msgspec
 
 from posthouse.kernel.errors import Language, Refusal
+from posthouse.limits.rules import Measure, Quota, Standing, quota_headers
 
 JSON = b"content-type: application/json\r\n"
-# Over this wait a client's automatic retries (seconds apart) only fail again.
-RETRY_WAIT_S_MAX = 60
 
 
 def language_of(headers: dict[bytes, bytes]) -> Language:
@@ -42,11 +42,20 @@ def render_refusal(
     """Status, header block and body of a refusal, in the caller's language."""
     row = refusal.row
     block = JSON + b"x-posthouse-request-id: %b\r\n" % request_id.encode()
-    if refusal.retry_after_s is not None:
+    if refusal.retry_after_s is not None and refusal.retry_after_s != inf:
         block += b"retry-after: %d\r\n" % max(1, ceil(refusal.retry_after_s))
-    if not row.retry or (refusal.retry_after_s or 0) > RETRY_WAIT_S_MAX:
+    if not refusal.worth_retrying:
         block += b"x-should-retry: false\r\n"
     return row.http_status, block, msgspec.json.encode(error_envelope(refusal, language_of(headers)))
+
+
+def quota_block(standings: Iterable[Standing]) -> bytes:
+    """The rate-limit headers of where a caller stands: of each measure the rule that has the least left."""
+    tightest: dict[Measure, Quota] = {}
+    for one in standings:
+        if one.measure not in tightest or one.quota.remaining < tightest[one.measure].remaining:
+            tightest[one.measure] = one.quota
+    return quota_headers(tightest.get(Measure.REQUESTS), tightest.get(Measure.TOKENS))
 
 
 def error_envelope(refusal: Refusal, language: Language) -> dict[str, Any]:

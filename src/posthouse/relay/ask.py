@@ -77,6 +77,8 @@ def upstream_body(ask: Ask, upstream_model: str, output_cap: int | None) -> byte
 
 
 def _check_content_type(value: bytes) -> None:
+    if value == b"application/json":
+        return
     if value and value.partition(b";")[0].strip().lower() != b"application/json":
         text = value[:100].decode("latin-1")
         raise Refusal(RelayCode.EMPTY_REQUEST, "wrong_content_type", content_type=text)
@@ -116,12 +118,16 @@ def _refusal_of(broken: BrokenBody) -> Refusal:
                 "ambiguous_field",
                 param=broken.param,
                 field=broken.param,
-                meant=broken.param,
+                meant=broken.param.casefold(),
             )
         case "not_an_object":
             return Refusal(RelayCode.EMPTY_REQUEST, "not_an_object")
         case _:
-            return Refusal(RelayCode.EMPTY_REQUEST, "broken_json", where="it does not parse")
+            where = _WHERE.get(broken.situation, "it does not parse")
+            return Refusal(RelayCode.EMPTY_REQUEST, "broken_json", where=where)
+
+
+_WHERE = {"too_many_fields": "it has too many fields", "too_deep": "it is nested too deeply"}
 
 
 _EXPECTED = {

@@ -24,10 +24,12 @@ class Terms(Struct, frozen=True):
 
     plan: PlanSpec
     model: ModelSpec
+    endpoints: frozenset[str]  # that the plan allows and the tariff prices
     tariff: Tariff
     snapshot: Snapshot
     rules: tuple[LimitRule, ...]
-    counts_tokens: bool  # some rule limits tokens, so the prompt is counted before the call
+    counts_tokens: bool  # some rule limits tokens, so the prompt's are reserved before the call
+    reserved_by_bytes_max: int  # a prompt of no more tokens by its bytes is reserved as that, uncounted
     offers: tuple[Offer, ...]  # by priority
     output_tokens_max: int  # of one answer, when the caller sets no limit
     request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long

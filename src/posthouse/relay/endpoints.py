@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -67,8 +68,8 @@ _DOUBLED = re.compile(r"/v1(?:/v1)+(?=/|$)")
 
 
 def find_endpoint(method: str, path: str) -> tuple[Endpoint, str]:
-    """The endpoint of a path, and the model that the path names ("" when it names none). Raises Refusal
-    48004 when there is none, or not for this method."""
+    """The endpoint of a path as it stands on the wire, and the model that the path names ("" when it names
+    none). Raises Refusal 48004 when there is none, or not for this method."""
     endpoint, model = _EXACT.get(path), ""
     if endpoint is None:
         endpoint, model = _by_pattern(method, path)
@@ -81,12 +82,12 @@ def find_endpoint(method: str, path: str) -> tuple[Endpoint, str]:
 
 def _by_pattern(method: str, path: str) -> tuple[Endpoint, str]:
     if match := _ENGINE.fullmatch(path):
-        return _EXACT[f"/v1/{match['call']}"], match["model"]
+        return _EXACT[f"/v1/{match['call']}"], unquote(match["model"])
     if _DOUBLED.match(path):
         fixed = _DOUBLED.sub("/v1", path, count=1)
         raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, "doubled_prefix", path=path, fixed=fixed)
     if match := _MODEL.fullmatch(path):
-        return MODEL, match["model"]
+        return MODEL, unquote(match["model"])
     if len(path) > 1 and path.endswith("/") and path[:-1] in _EXACT:
         return _EXACT[path[:-1]], ""
     raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, path=path, method=method)

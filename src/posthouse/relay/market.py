@@ -13,6 +13,7 @@ from posthouse.catalogue.queries import load_catalogue, load_credentials
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.ledger.settlement import Snapshot
+from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Terms
 from posthouse.relay.endpoints import Endpoint
@@ -23,6 +24,9 @@ from posthouse.store.engine import Store
 
 # The longest answer of a model that says none: what most can give. It bounds the hold, not the answer.
 OUTPUT_TOKENS_DEFAULT = 16_384
+# Counting a prompt's tokens costs more than all else of a call. One whose bytes are this small a part of the
+# token limit is reserved by them; what that is too much comes back when the call is settled.
+RESERVED_BY_BYTES = 64
 
 
 class Market:
@@ -58,32 +62,36 @@ class Market:
         """The terms of a call. Raises Refusal when the model is not to be had, or not by this key."""
         terms = self._terms.get((key.plan, ask.model)) or self._make_terms(key.plan, ask.model)
         plan, name = terms.plan, terms.model.name
-        endpoint = ask.endpoint.name
-        if endpoint not in plan.endpoints:
-            plans = [one.name for one in self.catalogue.plans() if endpoint in one.endpoints]
-            raise Refusal(
-                RelayCode.MODEL_NOT_ALLOWED,
-                "endpoint",
-                plan=plan.name,
-                endpoint=endpoint,
-                plans=", ".join(plans) or "-",
-            )
-        self.check_scope(key, name, ask.endpoint)
+        if ask.endpoint.name not in terms.endpoints:
+            self.check_endpoint(key, ask.endpoint)
+            raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=name)
+        if key.models is not None and not _is_in_scope(key, terms.model):
+            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "model", param="model", model=name)
+        if key.endpoints is not None:
+            self.check_endpoint(key, ask.endpoint)
         if ask.peek.stream and not plan.streaming:
             raise Refusal(RelayCode.STREAMING_NOT_ALLOWED, param="stream", plan=plan.name)
         return terms
 
-    def check_scope(self, key: KeyEntry, model: str, endpoint: Endpoint) -> None:
-        """Raises Refusal when the key's own allow-lists leave this out."""
-        if key.models is not None and model not in key.models:
-            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "model", param="model", model=model)
-        if key.endpoints is not None and endpoint.name not in key.endpoints:
-            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "endpoint", endpoint=endpoint.name)
+    def check_endpoint(self, key: KeyEntry, endpoint: Endpoint) -> None:
+        """Raises Refusal when the plan or the key's own allow-list leaves the endpoint out."""
+        name, plan = endpoint.name, self.catalogue.plan(key.plan)
+        if plan is not None and name not in plan.endpoints:
+            plans = [one.name for one in self.catalogue.plans() if name in one.endpoints]
+            raise Refusal(
+                RelayCode.MODEL_NOT_ALLOWED,
+                "endpoint",
+                plan=plan.name,
+                endpoint=name,
+                plans=", ".join(plans) or "-",
+            )
+        if key.endpoints is not None and name not in key.endpoints:
+            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "endpoint", endpoint=name)
 
     def models_for(self, key: KeyEntry) -> list[ModelSpec]:
         """What this key can call."""
         models = self.catalogue.models_for(key.plan)
-        return [model for model in models if key.models is None or model.name in key.models]
+        return [model for model in models if _is_in_scope(key, model)]
 
     def _make_terms(self, plan_name: str, asked: str) -> Terms:
         """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""
@@ -106,16 +114,33 @@ class Market:
         terms = Terms(
             plan=plan,
             model=model,
+            endpoints=frozenset(name for name in plan.endpoints if _is_priced(tariff, name)),
             tariff=tariff,
             snapshot=Snapshot(tariff.id, tariff.lines_json.decode()),
             rules=rules,
             counts_tokens=any(rule.tokens is not None for rule in rules),
+            reserved_by_bytes_max=min(
+                (rule.tokens // RESERVED_BY_BYTES for rule in rules if rule.tokens is not None),
+                default=sys.maxsize,
+            ),
             offers=offers,
             output_tokens_max=_output_tokens_max(model),
             request_tokens_max=_request_tokens_max(plan, model),
         )
         self._terms[plan_name, asked] = terms
         return terms
+
+
+def _is_in_scope(key: KeyEntry, model: ModelSpec) -> bool:
+    """Whether the key's own allow-list has the model, under any of its names."""
+    return key.models is None or not key.models.isdisjoint((model.name, *model.aliases))
+
+
+def _is_priced(tariff: Tariff, endpoint: str) -> bool:
+    """Whether all that a call of the endpoint uses has a price: a model that is sold by the image or the
+    second must not be had for nothing as a chat."""
+    used = {"embeddings": {"input": 1}}.get(endpoint, {"input": 1, "output": 1})
+    return not tariff.charge(used, prompt_tokens=1).unpriced
 
 
 def _output_tokens_max(model: ModelSpec) -> int:

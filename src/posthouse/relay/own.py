@@ -55,6 +55,7 @@ class OwnCalls:
     ) -> Whole:
         """Status, headers and body. Raises Refusal."""
         if endpoint.kind in (Kind.MODELS, Kind.MODEL):
+            self._market.check_endpoint(key, endpoint)
             body: Any = self._models(key) if endpoint.kind is Kind.MODELS else self._model(key, path_model)
         else:
             try:
@@ -119,15 +120,17 @@ class OwnCalls:
 
     async def _limits(self, key: KeyEntry, request: RelayRequest) -> list[dict[str, Any]]:
         catalogue = self._market.catalogue
-        rules = dict.fromkeys(
-            rule for model in self._market.models_for(key) for rule in catalogue.rules(key.plan, model.name)
-        )
+        rules = {  # models that share a limit have a rule each, which differ in the number they answer with
+            (rule.name, rule.subject): rule
+            for model in self._market.models_for(key)
+            for rule in catalogue.rules(key.plan, model.name)
+        }
         demand = Demand(
             key_id=key.key_id,
             address=request.address_hash,
             account_id=key.account_id,
             plan=key.plan,
-            rules=tuple(rules),
+            rules=tuple(rules.values()),
         )
         return [
             {
@@ -219,7 +222,8 @@ def _dates(query: str, zone: ZoneInfo) -> tuple[date, date]:
     try:
         start = date.fromisoformat(given["start_date"][0]) if "start_date" in given else today.replace(day=1)
         end = date.fromisoformat(given["end_date"][0]) if "end_date" in given else today + timedelta(days=1)
-    except ValueError:
+        return max(start, end - timedelta(days=USAGE_DAYS_MAX)), end
+    except (ValueError, OverflowError):
         raise Refusal(
             RelayCode.EMPTY_REQUEST,
             "wrong_type",
@@ -227,7 +231,6 @@ def _dates(query: str, zone: ZoneInfo) -> tuple[date, date]:
             field="start_date, end_date",
             expected="dates such as 2026-01-31",
         ) from None
-    return max(start, end - timedelta(days=USAGE_DAYS_MAX)), end
 
 
 def _daily_costs(spent: list[DaySpend], offset_ms: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import random
 from ipaddress import ip_address
+from math import inf
 from typing import Any
 
 from structlog import get_logger
@@ -31,7 +32,7 @@ from posthouse.limits.service import Limiter
 from posthouse.metering.usage import Usage, usage_of_answer
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Observer
-from posthouse.relay.answers import error_event, render_refusal
+from posthouse.relay.answers import error_event, quota_block, render_refusal
 from posthouse.relay.ask import Ask, read_ask
 from posthouse.relay.call import Call, Terms
 from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
@@ -136,7 +137,7 @@ class Relay:
             ending = Ending.FAILED if call.attempts else Ending.REFUSED
             outcome = self._outcome(call, ending, refusal.row.http_status, None, int(refusal.code))
             await finish(self._give_back(call, outcome))
-            self._refuse(request, door, refusal, outcome)
+            self._refuse(request, door, refusal, outcome, await self._quota(call))
         except BaseException:
             await finish(self._give_back(call, None))
             raise
@@ -213,8 +214,8 @@ class Relay:
         terms, ask = call.terms, call.ask
         output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
         bound = call.prompt_bound = self._estimator.prompt_bound(ask, terms.model)
-        if not terms.counts_tokens and bound + output <= terms.request_tokens_max:
-            return 0
+        if bound <= terms.reserved_by_bytes_max and bound + output <= terms.request_tokens_max:
+            return bound if terms.counts_tokens else 0
         prompt_tokens = await self._estimator.prompt_tokens(ask, terms.model)
         limits = (
             ("plan_input", terms.plan.input_tokens_max, 0),
@@ -234,27 +235,24 @@ class Relay:
 
     async def _admit(self, call: Call, prompt_tokens: int) -> None:
         """Take one request from every rule, or raise Refusal and take nothing."""
-        key = call.key
-        demand = Demand(
-            key_id=key.key_id,
-            address=call.request.address_hash,
-            account_id=key.account_id,
-            plan=key.plan,
-            rules=call.terms.rules,
-            prompt_tokens=prompt_tokens,
-        )
-        granted = await self._limiter.admit(demand, now_ms())
+        granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
         if isinstance(granted, Refused):
             raise _over_limit(granted, self._market.currency)
         call.granted = granted
-        call.quota_headers = b"".join([b"%b: %b\r\n" % header for header in granted.headers])
+        call.quota_headers = granted.headers
+
+    async def _quota(self, call: Call) -> bytes:
+        """The rate-limit headers of a refusal: where the caller stands now that nothing was taken."""
+        if not call.terms.rules:
+            return b""
+        return quota_block(await self._limiter.standings(_demand(call, 0), now_ms()))
 
     async def _hold(self, call: Call) -> None:
         """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer,
         cap the answer instead of refusing it."""
         terms, ask, key = call.terms, call.ask, call.key
         tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
-        prompt = call.prompt_bound
+        prompt = min(call.prompt_bound, terms.model.max_input_tokens or call.prompt_bound)
         longest = self._longest_output(ask, terms)
         try:
             budget = None
@@ -463,7 +461,9 @@ class Relay:
         if call.answer is not None:
             call.answer.exchange.abandon()
         if hold is not None and outcome is not None and outcome.ending is Ending.FAILED:
-            self._ledger.settle(hold, outcome, claim=claim).add_done_callback(_retrieve)
+            snapshot = call.terms.snapshot
+            durable = self._ledger.settle(hold, outcome, snapshot=snapshot, claim=claim)
+            durable.add_done_callback(_retrieve)
             claim = None
         elif hold is not None:
             hold.void()
@@ -472,12 +472,16 @@ class Relay:
         if granted is not None:
             await self._limiter.release(granted, now_ms(), refund_request=True)
 
-    def _refuse(self, request: RelayRequest, door: Door, refusal: Refusal, outcome: Outcome) -> None:
-        """Answer with the relay's own error; in an answer that has begun, as its last event."""
+    def _refuse(
+        self, request: RelayRequest, door: Door, refusal: Refusal, outcome: Outcome, quota: bytes = b""
+    ) -> None:
+        """Answer with the relay's own error; in an answer that has begun, as its last event. `quota`: the
+        rate-limit headers, where a limit applies."""
         if door.is_open:
             door.abort(error_event(refusal, request.headers))
         else:
             status, headers, body = render_refusal(refusal, request.headers, request.request_id)
+            headers += quota
             if b"origin" in request.headers:
                 headers += CORS
             door.respond(status, headers, body)
@@ -508,6 +512,18 @@ def _refused(request: RelayRequest, refusal: Refusal) -> Outcome:
     )
 
 
+def _demand(call: Call, prompt_tokens: int) -> Demand:
+    key = call.key
+    return Demand(
+        key_id=key.key_id,
+        address=call.request.address_hash,
+        account_id=key.account_id,
+        plan=key.plan,
+        rules=call.terms.rules,
+        prompt_tokens=prompt_tokens,
+    )
+
+
 def _not_active(entry: KeyEntry) -> Refusal:
     if entry.key_status == "revoked":
         return Refusal(RelayCode.INVALID_API_KEY, "revoked")
@@ -532,7 +548,7 @@ def _over_limit(refused: Refused, currency: str) -> Refusal:
     return Refusal(
         refused.code,
         situation,
-        retry_after_s=refused.retry_after_s,
+        retry_after_s=inf if refused.retry_after_s is None else refused.retry_after_s,
         rule=refused.rule.name,
         scope=refused.rule.subject,
         used=format_nanos(refused.used) if money else refused.used,

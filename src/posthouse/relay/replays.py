@@ -13,6 +13,7 @@ from posthouse.relay.values import Door, Flow
 
 ANSWER_BYTES_MAX = 1024 * 1024  # a long streamed answer; larger ones are not kept
 TOTAL_BYTES_MAX = 64 * 1024 * 1024
+ENTRY_BYTES = 500  # what an entry takes beside its bytes
 KEPT_S = 24 * 3600.0
 
 
@@ -23,6 +24,10 @@ class Replay(Struct, frozen=True):
     headers: bytes
     body: bytes
     until_s: float
+
+    @property
+    def size(self) -> int:
+        return len(self.headers) + len(self.body) + ENTRY_BYTES
 
 
 class Replays:
@@ -42,11 +47,12 @@ class Replays:
         if answer.size > ANSWER_BYTES_MAX:
             return
         replay = Replay(answer.status, answer.headers, b"".join(answer.pieces), now_s + KEPT_S)
+        older = self._kept.pop((account_id, key_hash), None)
+        self._bytes += replay.size - (0 if older is None else older.size)
         self._kept[account_id, key_hash] = replay
-        self._bytes += answer.size
         while self._bytes > TOTAL_BYTES_MAX:
             _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest.body)
+            self._bytes -= oldest.size
 
 
 class Recording(Struct, eq=False):

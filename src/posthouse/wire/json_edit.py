@@ -34,7 +34,8 @@ _REPETITION_BYTES_MIN = 6
 
 class BrokenBody(PosthouseError):
     """The body can't be governed. `situation` is one of invalid_json, not_an_object, wrong_type,
-    ambiguous_field, too_many_fields, too_deep; `param` names the field at fault, "" for the whole body."""
+    ambiguous_field, too_many_fields, too_deep; `param` is the field at fault as the body writes it, "" for
+    the whole body."""
 
     def __init__(self, situation: str, param: str = "") -> None:
         super().__init__(situation)
@@ -273,7 +274,7 @@ def _refuse_ambiguous(keys: Iterable[str]) -> None:
     and the Kelvin sign, which Go's parser takes for s and k."""
     for key in keys:
         if key not in GOVERNED and key.casefold() in GOVERNED:
-            raise BrokenBody("ambiguous_field", key.casefold())
+            raise BrokenBody("ambiguous_field", key)
 
 
 _WRONG_FIELD = re.compile(r"at `\$\.([a-z_]+)")
