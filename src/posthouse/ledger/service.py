@@ -30,8 +30,7 @@ BEAT_S = 10.0  # how often a process says that it lives, and gives back what it 
 IDLE_S = 30.0  # a wallet that nobody used for so long goes back to the store
 BUDGETS_MAX = 10_000  # budgets in memory before those without open holds are forgotten
 BATCH = 500  # wallets given back, or budgets read, in one transaction
-RECALLS_MAX = 3  # rounds of asking other processes for what they do not use, for one call
-RECALL_WAIT_S = 0.4  # a notice takes at most a poll of the feed to reach them; also the pause between rounds
+RECALL_WAIT_S = 0.4  # a notice takes at most a poll of the feed to reach them; also the pause between recalls
 
 T = TypeVar("T")
 
@@ -47,6 +46,7 @@ class Ledger:
         self._writer.on_error = lambda error: self.on_error(error)
         self._wallets: dict[str, Wallet] = {}
         self._steps: dict[str, asyncio.Task[None]] = {}  # account -> the change of its allowance under way
+        self._recalls: dict[str, asyncio.Task[None]] = {}
         self._recalled_s: dict[str, float] = {}
         self._budgets: dict[str, KeyBudget] = {}
         self._alone = store.is_sqlite
@@ -68,7 +68,8 @@ class Ledger:
         """Write all that is queued, give every allowance back, and end."""
         if self._beating is not None:
             self._beating.cancel()
-            await asyncio.gather(self._beating, *self._steps.values(), return_exceptions=True)
+            under_way = (*self._steps.values(), *self._recalls.values())
+            await asyncio.gather(self._beating, *under_way, return_exceptions=True)
         ended = self.run(lambda connection: allowances.end_process(connection, self.process_id))
         await self._writer.stop()
         await asyncio.gather(ended, return_exceptions=True)  # if the store is away, expiry ends them
@@ -92,7 +93,7 @@ class Ledger:
         can get, which may still be too little. Raises StoreDown."""
         wallet = self.wallet(account_id) or await self._take(account_id)
         if wallet.available_nanos < needed_nanos and not (self._alone and wallet.whole):
-            await self._recall(account_id, needed_nanos)
+            await self._raise(account_id, needed_nanos)
         return self.wallet(account_id) or await self._take(account_id)
 
     async def load_budget(self, key_id: str) -> KeyBudget:
@@ -204,18 +205,27 @@ class Ledger:
         task.add_done_callback(lambda _: self._steps.pop(account_id))
         await asyncio.shield(task)
 
-    async def _recall(self, account_id: str, needed_nanos: int) -> None:
-        """Get what is free, then what other processes do not use."""
-        subject = f"{account_id} {self.process_id}"
-        for _ in range(RECALLS_MAX):
-            wallet = await self._take(account_id, needed_nanos, again=True)
-            recalled_s = self._recalled_s.get(account_id, 0.0)
-            asked = monotonic_s() - recalled_s < RECALL_WAIT_S
-            if wallet.available_nanos >= needed_nanos or self._alone or asked:
+    async def _raise(self, account_id: str, needed_nanos: int) -> None:
+        """Get what is free; where that is not enough, what other processes do not use. Calls of one account
+        that come at the same time ask the others together."""
+        wallet = await self._take(account_id, needed_nanos, again=True)
+        if self._alone or wallet.available_nanos >= needed_nanos:
+            return
+        recall = self._recalls.get(account_id)
+        if recall is None:
+            if monotonic_s() - self._recalled_s.get(account_id, -RECALL_WAIT_S) < RECALL_WAIT_S:
                 return
-            self._recalled_s[account_id] = monotonic_s()
-            await self.run(lambda connection: announce(connection, "recall", subject, now_ms()))
-            await asyncio.sleep(RECALL_WAIT_S)
+            recall = self._recalls[account_id] = asyncio.create_task(self._recall(account_id))
+            recall.add_done_callback(lambda _: self._recalls.pop(account_id))
+        await asyncio.shield(recall)
+        await self._take(account_id, needed_nanos, again=True)
+
+    async def _recall(self, account_id: str) -> None:
+        """Ask the other processes for what they do not use, and give them time to answer."""
+        subject = f"{account_id} {self.process_id}"
+        await self.run(lambda connection: announce(connection, "recall", subject, now_ms()))
+        await asyncio.sleep(RECALL_WAIT_S)
+        self._recalled_s[account_id] = monotonic_s()
 
     def _forget(self, account_ids: Iterable[str]) -> None:
         """Close wallets that may differ from their allowances; the next call makes new ones from the
@@ -245,14 +255,18 @@ class Ledger:
     async def _give_back_idle(self) -> None:
         before_s = monotonic_s() - IDLE_S
         self._recalled_s = {name: at_s for name, at_s in self._recalled_s.items() if at_s > before_s}
-        idle = [
-            wallet.account_id
-            for wallet in self._wallets.values()
-            if not wallet.unsettled and wallet.used_s < before_s and wallet.account_id not in self._steps
-        ]
-        self._forget(idle)
-        for part in _batches(idle):
+        idle = [account_id for account_id in self._wallets if self._is_idle(account_id, before_s)]
+        for batch in _batches(idle):
+            part = [account_id for account_id in batch if self._is_idle(account_id, before_s)]
+            # Closed now and given back in the same breath: whoever needs one again queues behind this.
+            self._forget(part)
             await self.run(partial(allowances.give_back, process_id=self.process_id, account_ids=part))
+
+    def _is_idle(self, account_id: str, before_s: float) -> bool:
+        wallet = self._wallets.get(account_id)
+        if wallet is None or account_id in self._steps:
+            return False
+        return not wallet.unsettled and wallet.used_s < before_s
 
     async def _refresh_budgets(self, key_ids: list[str]) -> None:
         """Read limits, and what other processes have spent."""
