@@ -300,19 +300,24 @@ def format_reset(reset_ms: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-def quota_headers(requests: Quota | None, tokens: Quota | None) -> tuple[tuple[bytes, bytes], ...]:
-    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of the quotas that exist."""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+def quota_headers(requests: Quota | None, tokens: Quota | None) -> bytes:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` lines of the quotas that exist."""
+    block = b""
     if requests is not None:
-        headers = (
-            (b"x-ratelimit-limit-requests", b"%d" % requests.limit),
-            (b"x-ratelimit-remaining-requests", b"%d" % requests.remaining),
-            (b"x-ratelimit-reset-requests", format_reset(requests.reset_ms).encode()),
+        block = _REQUESTS_LINES % (
+            requests.limit,
+            requests.remaining,
+            format_reset(requests.reset_ms).encode(),
         )
     if tokens is not None:
-        headers += (
-            (b"x-ratelimit-limit-tokens", b"%d" % tokens.limit),
-            (b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining),
-            (b"x-ratelimit-reset-tokens", format_reset(tokens.reset_ms).encode()),
-        )
-    return headers
+        block += _TOKENS_LINES % (tokens.limit, tokens.remaining, format_reset(tokens.reset_ms).encode())
+    return block
+
+
+_LINES = (
+    b"x-ratelimit-limit-%(measure)b: %%d\r\n"
+    b"x-ratelimit-remaining-%(measure)b: %%d\r\n"
+    b"x-ratelimit-reset-%(measure)b: %%b\r\n"
+)
+_REQUESTS_LINES = _LINES % {b"measure": b"requests"}
+_TOKENS_LINES = _LINES % {b"measure": b"tokens"}

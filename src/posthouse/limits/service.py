@@ -42,7 +42,7 @@ class Granted(Struct):
     is_open: bool = True
 
     @property
-    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+    def headers(self) -> bytes:
         return quota_headers(self.requests, self.tokens)
 
 

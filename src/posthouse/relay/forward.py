@@ -59,10 +59,6 @@ class Answer(Struct, eq=False):
     body: bytes = b""
     stream: EventStream | None = None
 
-    @property
-    def status(self) -> int:
-        return self.exchange.status
-
 
 class Route(Struct, eq=False):
     """A channel made ready: its origin and the heads that its requests begin with, by path."""
@@ -126,7 +122,7 @@ class Forwarder:
             status, reason = 0, ""
             try:
                 answer = await self._attempt(offer, ask, model, allowed, output_cap)
-                status = answer.status
+                status = answer.exchange.status
                 if status < 400 or (status < 500 and status not in TRIED_ELSEWHERE):
                     return answer
                 last = answer

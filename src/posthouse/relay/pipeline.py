@@ -104,10 +104,12 @@ class Relay:
             return
         endpoint, path_model = find_endpoint(request.method, request.path)
         if endpoint.kind is Kind.OPEN:
+            await door.read_body()  # has none; refuses what is no sound request
             door.respond(*self._own.open(endpoint))
             return
         key = await self._authenticate(request)
         if endpoint.kind is not Kind.METERED:
+            await door.read_body()
             door.respond(*await self._own.answer(endpoint, path_model, key, request))
             return
         await self._metered(request, door, endpoint, path_model, key)
@@ -319,32 +321,32 @@ class Relay:
 
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
         usage = None
-        if answer.status < 300:
+        if answer.exchange.status < 300:
             usage = usage_of_answer(answer.body) or await self._estimator.of_answer(
                 call.ask, call.terms.model, answer.body
             )
         call.ttft_ms = self._elapsed_ms(call)
-        await self._settle(call, Ending.COMPLETED, answer.status, usage)
-        call.door.respond(answer.status, self._headers(call, answer), answer.body)
+        await self._settle(call, Ending.COMPLETED, answer.exchange.status, usage)
+        call.door.respond(answer.exchange.status, self._headers(call, answer), answer.body)
         self._keep_replay(call)
 
     async def _answer_stream(self, call: Call, answer: Answer) -> None:
         stream = answer.stream
         assert stream is not None
         call.ttft_ms = self._elapsed_ms(call)
-        stream.open(call.door, answer.status, self._headers(call, answer))
+        stream.open(call.door, answer.exchange.status, self._headers(call, answer))
         await stream.wait_over()
         usage = stream.meter.usage or await self._estimator.of_stream(
             call.ask, call.terms.model, stream.meter
         )
         if stream.fault is None:
             answer.exchange.detach()
-            await self._settle(call, Ending.COMPLETED, answer.status, usage)
+            await self._settle(call, Ending.COMPLETED, answer.exchange.status, usage)
             call.door.end(stream.meter.last)
             self._keep_replay(call)
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
-        await self._settle(call, Ending.BROKEN, answer.status, usage)
+        await self._settle(call, Ending.BROKEN, answer.exchange.status, usage)
         call.door.abort(
             error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request.headers)
         )
@@ -451,7 +453,7 @@ class Relay:
         if answer is not None and answer.stream is not None and call.door.is_open:
             meter = answer.stream.meter
             usage = meter.usage or await self._estimator.of_stream(call.ask, call.terms.model, meter)
-        await self._settle(call, Ending.CANCELLED, answer.status if answer else 0, usage)
+        await self._settle(call, Ending.CANCELLED, answer.exchange.status if answer else 0, usage)
 
     async def _give_back(self, call: Call, outcome: Outcome | None) -> None:
         """The call ends without use: nothing is charged, no quota is used. One that was tried upstream leaves

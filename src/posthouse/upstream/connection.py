@@ -19,8 +19,9 @@ from posthouse.upstream.errors import Fault, UpstreamFault
 if TYPE_CHECKING:
     from posthouse.upstream.client import Origin
 
-# An answer's head; OpenAI's are under 3 KB.
+# An answer's head; OpenAI's are under 3 KB. What came with its end in one read may be the body's.
 HEAD_BYTES_MAX = 64 * 1024
+READ_BYTES_MAX = 256 * 1024
 
 
 class Deadlines(Protocol):
@@ -72,6 +73,11 @@ class Exchange(Struct, eq=False):
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b"" when absent; `name` in lower case."""
         return next((value for header, value in self.headers if header == name), b"")
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the answer says where it ends; else the end of the connection is its end."""
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     def consume(self, consumer: Consumer) -> None:
         """Hand what has come and what comes to `consumer`, called synchronously with each piece and at the
@@ -179,7 +185,6 @@ class Connection(asyncio.Protocol):
         "_keep_alive",
         "_parser",
         "_transport",
-        "_until_eof",
         "idle_since_s",
         "loop",
         "origin",
@@ -199,7 +204,6 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._keep_alive = False
-        self._until_eof = False
 
     @property
     def is_open(self) -> bool:
@@ -210,6 +214,7 @@ class Connection(asyncio.Protocol):
         assert self._exchange is None
         assert self._transport is not None
         self._exchange = exchange
+        self._head_bytes = 0
         exchange.connection = self
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
@@ -256,6 +261,11 @@ class Connection(asyncio.Protocol):
             self.close()  # bytes nobody asked for: whatever comes next could not be trusted
             return
         exchange.touched_s = self.loop.time()
+        if not exchange.status:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX + READ_BYTES_MAX:
+                self.fail(Fault.TOO_LARGE, "head")
+                return
         assert self._parser is not None
         try:
             self._parser.feed_data(data)
@@ -269,7 +279,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         exchange = self._exchange
-        if exchange is not None and self._until_eof and exchange.status:
+        if exchange is not None and exchange.status and not exchange.has_length:
             self._keep_alive = False
             self.on_message_complete()
         return False
@@ -284,13 +294,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
-        self._head_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEAD_BYTES_MAX:
-            self.fail(Fault.TOO_LARGE, "head")
-            return
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -301,8 +306,6 @@ class Connection(asyncio.Protocol):
         if status < 200:
             return  # 100 Continue and its kin; the real answer follows
         self._keep_alive = parser.should_keep_alive()
-        framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
-        self._until_eof = not framed and status not in (204, 304)
         exchange.on_head(status, self._headers)
 
     def on_body(self, piece: bytes) -> None:

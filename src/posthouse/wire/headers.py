@@ -5,6 +5,9 @@ client-library telemetry. Towards the caller go what describes the answer and wh
 the upstream's rate limits and cookies are the operator's, not the caller's.
 """
 
+from functools import lru_cache
+
+
 # caller → upstream. Everything else that the upstream needs (host, authorization, length) is the relay's own.
 FORWARDED_REQUEST_HEADERS = (b"content-type", b"accept", b"openai-beta")
 
@@ -25,9 +28,13 @@ FORWARDED_ANSWER_HEADERS = frozenset(
 
 def request_header_block(headers: dict[bytes, bytes]) -> bytes:
     """The caller's allowed headers as `name: value\\r\\n` lines."""
-    return b"".join(
-        [b"%b: %b\r\n" % (name, headers[name]) for name in FORWARDED_REQUEST_HEADERS if name in headers]
-    )
+    return _request_block(tuple(map(headers.get, FORWARDED_REQUEST_HEADERS)))
+
+
+@lru_cache(maxsize=256)  # a client sends the same ones with every call
+def _request_block(values: tuple[bytes | None, ...]) -> bytes:
+    pairs = zip(FORWARDED_REQUEST_HEADERS, values, strict=True)
+    return b"".join([b"%b: %b\r\n" % (name, value) for name, value in pairs if value is not None])
 
 
 def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
