@@ -4,6 +4,7 @@ running server hears of it within a second."""
 import time
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
@@ -45,10 +46,11 @@ def credit(
     with store.begin() as connection:
         account_id, plan = find_member(connection, who)
         wanted = _transfer(_counterpart(kind), account_id, amount_nanos, kind, reason, idempotency_key, actor)
+        balance = lock_balance(connection, account_id) or 0  # first, so that two of one key come in turn
         earlier = _earlier(connection, wanted)
         if earlier is not None:
             return earlier
-        if (lock_balance(connection, account_id) or 0) + amount_nanos > BALANCE_NANOS_MAX:
+        if balance + amount_nanos > BALANCE_NANOS_MAX:
             raise InvalidTransfer("a balance is at most 4.6 billion")
         _post(connection, wanted)
         topup_plan = operator_field(connection, "topup_plan", "") if kind == "topup" else ""
@@ -79,10 +81,10 @@ def debit(
             wanted = _transfer(
                 account_id, _counterpart(kind), amount_nanos, kind, reason, idempotency_key, actor
             )
+            balance = lock_balance(connection, account_id) or 0
             earlier = _earlier(connection, wanted)
             if earlier is not None:
                 return earlier
-            balance = lock_balance(connection, account_id) or 0
             if free_nanos(connection, account_id) >= amount_nanos:
                 _post(connection, wanted)
                 return wanted
@@ -134,9 +136,11 @@ def _post(connection: Connection, transfer: Transfer) -> None:
     other_id, other_kind = COUNTERPARTS[transfer.kind]
     member_id = transfer.credit if transfer.debit == other_id else transfer.debit
     insert_if_absent(connection, ledger_accounts, {"id": other_id, "kind": other_kind, "balance_nanos": 0})
-    connection.execute(
-        insert(transfers).values({name: getattr(transfer, name) for name in transfer.__struct_fields__})
-    )
+    row = {name: getattr(transfer, name) for name in transfer.__struct_fields__}
+    try:
+        connection.execute(insert(transfers).values(row))
+    except IntegrityError:  # another member's transfer took the key at the same moment
+        raise TransferConflict("this idempotency key was used for another transfer") from None
     for ledger_id, nanos in sorted(
         ((transfer.debit, -transfer.amount_nanos), (transfer.credit, transfer.amount_nanos))
     ):

@@ -2,6 +2,7 @@
 database. No check needs it to be empty or leaves its books wrong."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -369,12 +370,20 @@ def check_money_in_and_out_reaches_a_running_server(store: Store) -> None:
 def check_a_transfer_is_made_once(store: Store) -> None:
     member = new_member(store)
     key = new_id("idk")
+    twice = {"reason": "from four threads", "idempotency_key": new_id("idk")}
     first = credit(store, member.account_id, 70, reason="once", idempotency_key=key)
     assert credit(store, member.account_id, 70, reason="once", idempotency_key=key) == first
+    threads = [
+        threading.Thread(target=credit, args=(store, member.account_id, 5), kwargs=twice) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     try:
         credit(store, member.account_id, 71, reason="once", idempotency_key=key)
     except TransferConflict:
-        assert get_balance(store, member.account_id).balance_nanos == 70
+        assert get_balance(store, member.account_id).balance_nanos == 75
     else:
         raise AssertionError("one idempotency key made two transfers")
 
