@@ -24,6 +24,23 @@ ON_LOOP_BYTES_MAX = 2048
 T = TypeVar("T")
 
 
+class Tally:
+    """A running count of one stream's text, in threads."""
+
+    def __init__(self, count: Callable[[list[str]], int]) -> None:
+        self._count = count
+        self._counts: list[asyncio.Future[int]] = []
+
+    def add(self, texts: list[str]) -> None:
+        """Begin to count these; the caller keeps them no longer."""
+        loop = asyncio.get_running_loop()
+        self._counts.append(loop.run_in_executor(None, self._count, texts))
+
+    async def tokens(self) -> int:
+        """Of all that was added."""
+        return sum(await asyncio.gather(*self._counts)) if self._counts else 0
+
+
 class Estimator:
     """Counts for the pipeline."""
 
@@ -48,18 +65,26 @@ class Estimator:
         """The usage of an answer that reports none."""
         return await self._usage(ask, model, texts_of_answer(answer))
 
-    async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter) -> Usage:
+    async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter, tally: Tally | None) -> Usage:
         """The usage of what a stream has delivered so far."""
-        return await self._usage(ask, model, meter.take_text())
+        return await self._usage(ask, model, meter.take_text(), await tally.tokens() if tally else 0)
 
-    async def _usage(self, ask: Ask, model: ModelSpec, texts: list[str]) -> Usage:
+    def tally(self, model: ModelSpec) -> Tally:
+        """Counts what a long stream has delivered while it goes on, so that its text need not be kept."""
+        return Tally(lambda texts: self._count_texts(model, texts))
+
+    def _count_texts(self, model: ModelSpec, texts: list[str]) -> int:
+        return sum(self._counter.count_text(model.name, text) for text in texts)
+
+    async def _usage(self, ask: Ask, model: ModelSpec, texts: list[str], counted: int = 0) -> Usage:
         size = len(ask.body) + sum(map(len, texts))
 
         def count() -> tuple[int, int]:
             prompt = self._counter.count_prompt(model.name, ask.body, ask.endpoint.name)
-            return prompt, sum(self._counter.count_text(model.name, text) for text in texts)
+            return prompt, self._count_texts(model, texts)
 
         prompt, completion = await self._count(model, size, count)
+        completion += counted
         quantities = {"input": prompt, "output": completion}
         return Usage({name: n for name, n in quantities.items() if n}, prompt, completion, estimated=True)
 

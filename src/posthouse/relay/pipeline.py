@@ -41,6 +41,7 @@ from posthouse.relay.forward import Answer, Forwarder, refusal_of
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.replays import Recording, Replays
+from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Door, RelayRequest
 from posthouse.routing.plan import plan_attempts
 from posthouse.store.errors import StoreDown
@@ -334,11 +335,10 @@ class Relay:
         stream = answer.stream
         assert stream is not None
         call.ttft_ms = self._elapsed_ms(call)
+        stream.tally = self._estimator.tally(call.terms.model)
         stream.open(call.door, answer.exchange.status, self._headers(call, answer))
         await stream.wait_over()
-        usage = stream.meter.usage or await self._estimator.of_stream(
-            call.ask, call.terms.model, stream.meter
-        )
+        usage = await self._stream_usage(call, stream)
         if stream.fault is None:
             answer.exchange.detach()
             await self._settle(call, Ending.COMPLETED, answer.exchange.status, usage)
@@ -349,6 +349,12 @@ class Relay:
         await self._settle(call, Ending.BROKEN, answer.exchange.status, usage)
         call.door.abort(
             error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request.headers)
+        )
+
+    async def _stream_usage(self, call: Call, stream: EventStream) -> Usage:
+        """What the upstream reported, else what was delivered, counted here."""
+        return stream.meter.usage or await self._estimator.of_stream(
+            call.ask, call.terms.model, stream.meter, stream.tally
         )
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
@@ -451,8 +457,7 @@ class Relay:
             return
         usage = None
         if answer is not None and answer.stream is not None and call.door.is_open:
-            meter = answer.stream.meter
-            usage = meter.usage or await self._estimator.of_stream(call.ask, call.terms.model, meter)
+            usage = await self._stream_usage(call, answer.stream)
         await self._settle(call, Ending.CANCELLED, answer.exchange.status if answer else 0, usage)
 
     async def _give_back(self, call: Call, outcome: Outcome | None) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from posthouse.metering.stream import StreamMeter
+from posthouse.metering.stream import TEXT_CHARS_MAX, StreamMeter
+from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
@@ -30,6 +31,7 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: list[bytes] = []
+    tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
     # -- upstream.connection.Consumer --------------------------------------------------------------------
@@ -48,6 +50,8 @@ class EventStream(Struct, eq=False):
             self.door.write(out)
         elif out:
             self.kept.append(out)
+        if self.tally is not None and self.meter.text_chars > TEXT_CHARS_MAX:
+            self.tally.add(self.meter.take_text())
         if self.meter.saw_done:
             self.is_over = True
         elif self.began:
