@@ -1,0 +1,79 @@
+"""What people install: the locks, the wheel, the scripts."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+_PIN = re.compile(
+    r"^([A-Za-z0-9._-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
+)
+
+
+def pins(lock: str) -> dict[str, str]:
+    return {name: version for name, version, _ in _PIN.findall((ROOT / lock).read_text("utf-8"))}
+
+
+def names(requirements: list[str]) -> set[str]:
+    """What requirements name, as a lock spells it."""
+    return {re.split(r"[\[<>=!~ ;]", one)[0].lower().replace("_", "-") for one in requirements}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_pins_with_hashes_and_nothing_else(lock: str) -> None:
+    text = (ROOT / lock).read_text("utf-8")
+    assert _PIN.sub("", text).strip() == "--only-binary :all:"
+    assert len(pins(lock)) > 40
+
+
+def test_the_locks_have_what_the_project_names() -> None:
+    wanted = names(PROJECT["project"]["dependencies"])
+    assert wanted <= pins("requirements.lock").keys()
+    assert names(PROJECT["dependency-groups"]["dev"]) <= pins("requirements-dev.lock").keys()
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
+
+
+def test_a_build_takes_what_is_locked() -> None:
+    (build,) = PROJECT["build-system"]["requires"]
+    assert build == f"hatchling=={pins('requirements.lock')['hatchling']}"
+
+
+def test_each_dependency_is_explained() -> None:
+    page = (ROOT / "docs/dependencies.md").read_text("utf-8").lower()
+    for name in names(PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]):
+        assert name in page
+
+
+def test_the_wheel_has_everything(tmp_path: Path) -> None:
+    command = [
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run([sys.executable, "-m", "pip", *command], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("posthouse-*-py3-none-any.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("posthouse/")}
+    source = ROOT / "src"
+    files = (path for path in (source / "posthouse").rglob("*") if path.is_file())
+    assert packed == {str(path.relative_to(source)) for path in files if "__pycache__" not in path.parts}
+
+
+@pytest.mark.parametrize("script", ["serve", "test", "check", "lock", "environment"])
+def test_a_script_is_posix_sh(script: str) -> None:
+    subprocess.run(["sh", "-n", str(ROOT / "scripts" / script)], check=True)
+
+
+def test_ci_does_what_a_person_does() -> None:
+    assert "exec scripts/test" in (ROOT / ".ci/run").read_text("utf-8")

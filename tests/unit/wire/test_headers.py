@@ -1,0 +1,45 @@
+"""What passes through in each direction, and what never does."""
+
+from posthouse.wire.headers import answer_header_block, request_header_block
+
+
+def test_nothing_that_tells_who_asked_goes_upstream() -> None:
+    sent = {
+        b"accept": b"application/json",
+        b"authorization": b"Bearer canary",
+        b"content-type": b"application/json",
+        b"cookie": b"canary",
+        b"forwarded": b"for=canary",
+        b"openai-beta": b"assistants=v2",
+        b"openai-organization": b"canary",
+        b"user-agent": b"canary",
+        b"via": b"canary",
+        b"x-forwarded-for": b"canary",
+        b"x-real-ip": b"canary",
+        b"x-stainless-os": b"canary",
+    }
+    block = request_header_block(sent)
+    assert (
+        block
+        == b"content-type: application/json\r\naccept: application/json\r\nopenai-beta: assistants=v2\r\n"
+    )
+    assert request_header_block({b"user-agent": b"canary"}) == b""
+
+
+def test_what_describes_the_answer_reaches_the_caller() -> None:
+    received = [
+        (b"content-type", b"application/json"),
+        (b"openai-processing-ms", b"12"),
+        (b"openai-version", b"2020-10-01"),
+        (b"x-request-id", b"req_upstream"),
+        (b"retry-after", b"3"),
+        (b"set-cookie", b"canary"),
+        (b"x-ratelimit-remaining-requests", b"canary"),
+        (b"transfer-encoding", b"chunked"),
+        (b"content-length", b"2"),
+        (b"server", b"canary"),
+    ]
+    assert answer_header_block(received) == (
+        b"content-type: application/json\r\nopenai-processing-ms: 12\r\nopenai-version: 2020-10-01\r\n"
+        b"x-request-id: req_upstream\r\nretry-after: 3\r\n"
+    )
