@@ -1,6 +1,7 @@
 """A database of each kind that the store supports, one a session; PostgreSQL is a real server."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from posthouse.store.engine import Store, open_store
 
 @pytest.fixture(scope="session")
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("pg")
+    # Not below pytest's own folder: as root the server runs as another user, who must be let in, while every
+    # pytest that starts closes that folder again.
+    folder = Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(
             "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run"))
