@@ -63,3 +63,18 @@ def test_a_reader_who_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
 def test_the_data_directory_is_private(cli: Cli, tmp_path: Path) -> None:
     cli("account", "list")
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_master_key_that_is_none(configured: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data/master.key").write_text("no hex")
+    assert "master.key is not 64 hex digits" in configured("channel", "list", status=1).stderr
+    monkeypatch.setenv("POSTHOUSE_MASTER_KEY", "also none")
+    told = configured("serve", status=1).stderr
+    assert "POSTHOUSE_MASTER_KEY is not 64 hex digits" in told
+    assert "also none" not in told
+
+
+def test_a_terminal_without_the_characters(tmp_path: Path) -> None:
+    environment = {**os.environ, "POSTHOUSE_DATA": str(tmp_path), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*POSTHOUSE, "ledger", "verify"], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (0, b"? nothing differs\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.cli.desk import BadSetting, settings_of
+from posthouse.cli.settings import BadSetting, settings_of
 from posthouse.kernel.settings import Settings
 
 
@@ -26,6 +26,7 @@ def test_each_kind_of_setting_is_read() -> None:
             "POSTHOUSE_HEAD_TIMEOUT_S": "2.5",
             "POSTHOUSE_BODY_BYTES_MAX": "1024",
             "POSTHOUSE_MASTER_KEY": "0123",
+            "POSTHOUSE_LOG_LEVEL": "warning",
         }
     )
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
@@ -38,3 +39,21 @@ def test_each_kind_of_setting_is_read() -> None:
 def test_what_is_wrong_is_named(name: str, text: str) -> None:
     with pytest.raises(BadSetting, match=f"POSTHOUSE_{name}='{text}' is no "):
         settings_of({f"POSTHOUSE_{name}": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("PORT", "0", "between 1 and 65535"),
+        ("OPS_PORT", "65536", "between 1 and 65535"),
+        ("HEAD_TIMEOUT_S", "0", "not above zero"),
+        ("BODY_BYTES_MAX", "-1", "not above zero"),
+        ("LOG_LEVEL", "loud", "debug, info, warning or error"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
+    ],
+)
+def test_what_can_not_be_is_named(name: str, text: str, told: str) -> None:
+    with pytest.raises(BadSetting, match=told) as caught:
+        settings_of({f"POSTHOUSE_{name}": text})
+    assert f"POSTHOUSE_{name}" in str(caught.value)

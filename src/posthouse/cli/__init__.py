@@ -1,5 +1,7 @@
 """The command line: one file per noun, each a thin shell over the services that the REST API calls too."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -43,4 +45,7 @@ def _options(
 
 def main() -> None:
     """The `posthouse` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ✓ shows ? and not a fault
     app()

@@ -3,19 +3,19 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
-import msgspec
 import typer
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from posthouse.accounts.errors import EmailTaken, UnknownAccount, UnknownKey
 from posthouse.catalogue.queries import load_configuration
 from posthouse.cli import output
+from posthouse.cli.settings import settings_of
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.secrets import SecretBox, load_master_key
@@ -62,29 +62,6 @@ class CommandError(PosthouseError):
         self.next_step = next_step
 
 
-class BadSetting(PosthouseError):
-    """An environment variable or option has a value that the setting can't have."""
-
-
-def settings_of(environment: Mapping[str, str], **given: object) -> Settings:
-    """The settings that the environment's POSTHOUSE_… variables make, with what was given on the command line
-    (None: not given) before them. Raises BadSetting."""
-    values = {name: value for name, value in given.items() if value is not None}
-    for field in msgspec.structs.fields(Settings):
-        variable = f"POSTHOUSE_{field.name.upper()}"
-        if field.name not in values and (text := environment.get(variable)):
-            values[field.name] = _read_setting(variable, text, field.type)
-    return Settings(**values)  # type: ignore[arg-type]  # each was read as its field's own type
-
-
-def _read_setting(variable: str, text: str, wanted: Any) -> Any:
-    value = tuple(part.strip() for part in text.split(",")) if wanted == tuple[str, ...] else text
-    try:
-        return msgspec.convert(value, wanted, strict=False, dec_hook=lambda type_, raw: type_(raw))
-    except msgspec.ValidationError:
-        raise BadSetting(f"{variable}={text!r} is no {getattr(wanted, '__name__', wanted)}") from None
-
-
 class Desk:
     """What a command works at."""
 
@@ -95,7 +72,7 @@ class Desk:
     @cached_property
     def store(self) -> Store:
         """Opened, and migrated, when first asked for. Raises StoreError, CommandError, OSError."""
-        self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.make_data_directory()
         try:
             return open_store(self.settings.database_url)
         except (DatabaseError, ArgumentError, ValueError) as error:  # not a database, or not the URL of one
@@ -104,9 +81,17 @@ class Desk:
 
     @cached_property
     def box(self) -> SecretBox:
-        """Opens and seals the channels' credentials. Raises ValueError, OSError."""
+        """Opens and seals the channels' credentials. Raises CommandError, OSError."""
+        self.make_data_directory()
+        try:
+            return SecretBox(load_master_key(self.settings.data, self.settings.master_key or None))
+        except ValueError:
+            source = "POSTHOUSE_MASTER_KEY" if self.settings.master_key else self.settings.data / "master.key"
+            raise CommandError(f"{source} is not 64 hex digits", "restore it from a backup") from None
+
+    def make_data_directory(self) -> None:
+        """Nobody else may look into it: it holds the master key and the books. Raises OSError."""
         self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SecretBox(load_master_key(self.settings.data, self.settings.master_key or None))
 
     @property
     def currency(self) -> str:

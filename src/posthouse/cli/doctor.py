@@ -61,7 +61,7 @@ def _looked(check: Callable[[Desk], Iterator[Finding]], desk: Desk) -> Iterator[
     name = check.__name__.strip("_").replace("_", " ")
     try:
         yield from check(desk)
-    except (PosthouseError, OSError, ValueError) as error:
+    except (PosthouseError, OSError) as error:
         yield Finding(name, False, str(error), getattr(error, "next_step", ""))
 
 
@@ -76,8 +76,8 @@ def _settings(desk: Desk) -> Iterator[Finding]:
 
 
 def _data_directory(desk: Desk) -> Iterator[Finding]:
+    desk.make_data_directory()
     data = desk.settings.data.absolute()
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryFile(dir=data) as probe:
         probe.write(b"x")
     mode = stat.S_IMODE(data.stat().st_mode)

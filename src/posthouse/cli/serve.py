@@ -17,7 +17,8 @@ from posthouse.bootstrap import App
 from posthouse.cli import demo as demonstration
 from posthouse.cli import output
 from posthouse.cli.demo import Demo
-from posthouse.cli.desk import Desk, command, settings_of
+from posthouse.cli.desk import Desk, command
+from posthouse.cli.settings import settings_of
 from posthouse.kernel.settings import Settings
 from posthouse.server import runner
 
@@ -57,6 +58,7 @@ def serve(
         ops_host=ops_host,
         ops_port=ops_port,
     )
+    _ = desk.box  # tells of a master key that is none, and makes a private data directory
     held: list[object] = []  # what must live as long as the loop
 
     async def on_ready(app: App) -> None:
