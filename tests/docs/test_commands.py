@@ -17,7 +17,7 @@ PAGES = sorted(
 )
 COMMAND: Any = typer.main.get_command(app)
 
-_CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`|^#(.*)$", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`|^#([^\n]*)$", re.DOTALL | re.MULTILINE)
 _CALL = re.compile(r"(?:^\s*(?:\$ )?|/bin/)posthouse ([^\n|#;&`]+)", re.MULTILINE)
 
 
