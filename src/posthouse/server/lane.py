@@ -10,8 +10,9 @@ What a connection waits for is one of
     HEAD      a head has begun            head_timeout_s for all of it
     BODY      the body is wanted          body_timeout_s for each BODY_STEP_BYTES
     ANSWER    the pipeline is at work     no deadline of ours, unless the caller stops reading: WRITE_STALL_S
-    LINGER    an early answer is out      LINGER_S; what still comes is thrown away, so that a caller which
-                                          only reads after it has sent everything gets to see the answer
+    LINGER    an early answer is out      LINGER_S for each BODY_STEP_BYTES; what still comes is thrown away,
+                                          so that a caller which only reads after it has sent everything gets
+                                          to see the answer
 
 and one sweep a second looks at all connections, which is cheaper than a timer for each.
 """
@@ -19,6 +20,7 @@ and one sweep a second looks at all connections, which is cheaper than a timer f
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from enum import Enum
 from http import HTTPStatus
@@ -61,6 +63,10 @@ SINGLE_HEADERS = frozenset(
 )
 RELAY_PATHS = ("/v1/", "/dashboard/")
 RELAY_PATHS_EXACT = frozenset(("/v1", "/healthz", "/readyz"))
+
+# What a request to a proxy names before the path (RFC 9112 has every server take it).
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {
@@ -160,7 +166,7 @@ class Turn(Struct, eq=False):
         if self.body_bytes > settings.body_bytes_max:
             self.refuse(too_large(settings))
         elif self.lane.body_bytes > settings.bodies_bytes_max:
-            self.refuse(Refusal(RelayCode.OVERLOADED, retry_after_s=1))
+            self.refuse(Refusal(RelayCode.OVERLOADED, "uploads", retry_after_s=1))
         elif isinstance(self.body, list):
             self.body.append(piece)
         else:
@@ -238,14 +244,16 @@ class RelayProtocol(asyncio.Protocol):
     __slots__ = (
         "_app_state",
         "_config",
-        "_head_bytes",
+        "_fed_bytes",
         "_headers",
-        "_headers_count",
         "_headers_doubled",
+        "_headers_joined",
+        "_is_closing",
         "_linger_bytes",
         "_parser",
         "_peer",
         "_peer_hash",
+        "_progressed",
         "_raw",
         "_reading",
         "_task",
@@ -253,6 +261,7 @@ class RelayProtocol(asyncio.Protocol):
         "_turn",
         "_turns",
         "_url",
+        "_wake",
         "_yielded",
         "deadline_s",
         "lane",
@@ -280,10 +289,14 @@ class RelayProtocol(asyncio.Protocol):
         self._peer = ""
         self._peer_hash = b""
         self._raw = b""
+        self._fed_bytes = 0  # since the last whole head or piece of a body
+        self._progressed = False
         self._yielded = False
         self._reading = True
         self._linger_bytes = 0
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._wake: asyncio.Future[None] | None = None  # what the task waits for between two requests
         self._turn: Turn | None = None  # being answered
         self._turns: deque[Turn] = deque()  # sent ahead
         self.receiving: Turn | None = None  # whose body is coming in
@@ -304,9 +317,7 @@ class RelayProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.waiting is Waiting.LINGER:
-            self._linger_bytes += len(data)
-            if self._linger_bytes > LINGER_BYTES_MAX:
-                self.close()
+            self._linger_on(len(data))
             return
         if self._parser is None:
             return
@@ -314,19 +325,25 @@ class RelayProtocol(asyncio.Protocol):
             self._wait(Waiting.HEAD, self.lane.settings.head_timeout_s)
         if self.waiting is Waiting.HEAD:
             self._raw = self._raw + data if self._raw else data
+        self._fed_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._on_upgrade()
+            return
         except httptools.HttpParserCallbackError as error:
             self.close()
             raise error.__context__ or error from None  # ours to mend: the loop logs it
         except httptools.HttpParserError as error:
             self._on_bad_request(_bad_http(type(error).__name__))
+            return
         if self._yielded:
             self._yield_to_asgi()
-        elif self.waiting is Waiting.HEAD and len(self._raw) > self.lane.settings.head_bytes_max:
-            self._on_bad_request(self._too_long_head() or _bad_http("a head without end"))
+        elif self._progressed:
+            self._progressed = False
+            self._fed_bytes = 0
+        elif self._fed_bytes > self.lane.settings.head_bytes_max:
+            self._on_bad_request(_too_long_head(self.lane.settings))
 
     def eof_received(self) -> bool:
         return False  # half-closed counts as gone: nobody could tell it from a caller that hung up
@@ -336,13 +353,15 @@ class RelayProtocol(asyncio.Protocol):
         self._parser = None
         self.server_state.connections.discard(self)
         self.lane.connections.discard(self)
-        for turn in (self._turn, *self._turns):
-            if turn is not None:
-                self.lane.body_bytes -= turn.body_bytes
-        self._turns.clear()
-        self._turn = None
+        self._forget_ahead()
+        if self._turn is not None:
+            self.lane.body_bytes -= self._turn.body_bytes
+            self._turn = None
         if self._task is not None:
             self._task.cancel()
+            # It settles what was delivered; uvicorn's graceful stop waits for it, the connection being gone.
+            self.server_state.tasks.add(self._task)
+            self._task.add_done_callback(self.server_state.tasks.discard)
 
     def pause_writing(self) -> None:
         self.deadline_s = self.loop.time() + WRITE_STALL_S
@@ -350,7 +369,8 @@ class RelayProtocol(asyncio.Protocol):
             self._turn.flow.pause()
 
     def resume_writing(self) -> None:
-        self.deadline_s = 0.0
+        if self.waiting is Waiting.ANSWER and not self._is_closing:
+            self.deadline_s = 0.0
         if self._turn is not None and self._turn.flow is not None:
             self._turn.flow.resume()
 
@@ -368,16 +388,16 @@ class RelayProtocol(asyncio.Protocol):
 
     def on_url(self, piece: bytes) -> None:
         self._url += piece
-        self._head_bytes += len(piece)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.receiving is not None:
+            return  # a trailer: it comes too late to mean anything
         name = name.lower()
-        self._head_bytes += len(name) + len(value)
-        self._headers_count += 1
         headers = self._headers
         if name in headers:
             if name in SINGLE_HEADERS:
                 self._headers_doubled = True
+            self._headers_joined += 1
             value = headers[name] + b", " + value
         headers[name] = value
 
@@ -385,22 +405,29 @@ class RelayProtocol(asyncio.Protocol):
         parser = self._parser
         if parser is None or self._yielded:
             return
-        path, _, query = self._url.decode("latin-1").partition("?")
+        self._progressed = True
+        if b"upgrade" in self._headers and parser.should_upgrade():
+            return  # `_on_upgrade` looks at it again
+        url = self._url
+        if not url.startswith(b"/"):
+            url = _ABSOLUTE.sub(b"", url, count=1)
+        path, _, query = url.decode("latin-1").partition("?")
         if not is_relay_path(path):
             self._yielded = True
             return
-        self._raw = b""
         turn = self._new_turn(parser, path, query)
+        self._raw = b""
         self.receiving = turn
         if self._turn is None:
             self._start(turn)
         elif len(self._turns) < PIPELINED_MAX:
-            self._turns.append(turn)
-            self._pause_reading()
+            self._turns.append(turn)  # reading goes on, so that a caller who leaves is noticed
         else:
-            self.close()
+            self.receiving = None
+            self._cut()
 
     def on_body(self, piece: bytes) -> None:
+        self._progressed = True
         turn = self.receiving
         if turn is None or self._yielded:
             return
@@ -420,6 +447,7 @@ class RelayProtocol(asyncio.Protocol):
         if turn is self._turn:
             self.waiting = Waiting.ANSWER
             self.deadline_s = 0.0
+            self._resume_reading()  # so that a caller who leaves is noticed
 
     # -- turns -------------------------------------------------------------------------------------------
 
@@ -440,22 +468,27 @@ class RelayProtocol(asyncio.Protocol):
             now_ms(),
             self.loop.time(),
         )
-        version_1_1 = parser.get_http_version() == "1.1"
-        refusal = self._refusal_of_head(version_1_1)
-        keep_alive = refusal is None and parser.should_keep_alive()
-        expects_continue = b"expect" in headers and headers[b"expect"].lower() == b"100-continue"
+        version = parser.get_http_version()
+        version_1_1 = version == "1.1"
+        refusal = self._refusal_of_head(version)
+        keep_alive = version_1_1 and refusal is None and parser.should_keep_alive()
+        expects_continue = version_1_1 and headers.get(b"expect", b"").lower() == b"100-continue"
         return Turn(self, lane, request, keep_alive, version_1_1, expects_continue, refusal)
 
-    def _refusal_of_head(self, version_1_1: bool) -> Refusal | None:
+    def _refusal_of_head(self, version: str) -> Refusal | None:
         headers, settings = self._headers, self.lane.settings
         if (refusal := self._too_long_head()) is not None:
             return refusal
         if self._headers_doubled:
             return _bad_http("a header that may stand once stands twice")
-        if version_1_1 and b"host" not in headers:
+        if version != "1.1" and version != "1.0":
+            return _bad_http("a version other than 1.0 and 1.1")
+        if version == "1.1" and b"host" not in headers:
             return _bad_http("no Host header")
-        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
-            return _bad_http("a transfer encoding other than chunked")
+        if b"transfer-encoding" in headers and (
+            headers[b"transfer-encoding"].lower() != b"chunked" or version == "1.0"
+        ):
+            return _bad_http("a transfer encoding other than chunked in HTTP/1.1")
         length = headers.get(b"content-length")
         if length is not None and int(length) > settings.body_bytes_max:
             return too_large(settings)
@@ -465,9 +498,22 @@ class RelayProtocol(asyncio.Protocol):
         self._turn = turn
         self.waiting = Waiting.ANSWER
         self.deadline_s = 0.0
-        task = self._task = self.loop.create_task(self.lane.relay.handle(turn.request, turn))
-        self.server_state.tasks.add(task)
-        task.add_done_callback(self.server_state.tasks.discard)
+        if self._wake is not None:
+            self._wake.set_result(None)
+            self._wake = None
+        elif self._task is None:
+            self._task = self.loop.create_task(self._answer_turns())
+
+    async def _answer_turns(self) -> None:
+        """One task for the connection's life: a new one for each request costs twice what waking it does."""
+        while (turn := self._turn) is not None:
+            await self.lane.relay.handle(turn.request, turn)
+            if self._transport is None or self._turn is turn:  # gone, or (a fault of ours) not answered
+                self.abort()
+                return
+            if self._turn is None:
+                self._wake = self.loop.create_future()
+                await self._wake
 
     def want_body(self, turn: Turn) -> None:
         """The pipeline asks for a body that is not all here yet."""
@@ -486,7 +532,6 @@ class RelayProtocol(asyncio.Protocol):
             return  # the connection was lost meanwhile
         self.server_state.total_requests += 1
         self._turn = None
-        self._task = None
         self.lane.body_bytes -= turn.body_bytes
         if not turn.body_complete:
             self._linger()
@@ -494,6 +539,8 @@ class RelayProtocol(asyncio.Protocol):
             self.close()
         elif self._turns:
             self._start(self._turns.popleft())
+            if not self._turns:
+                self._resume_reading()
         else:
             self._resume_reading()
             self._wait(Waiting.REQUEST, self.lane.settings.keep_alive_s)
@@ -503,14 +550,17 @@ class RelayProtocol(asyncio.Protocol):
         if self.waiting is Waiting.BODY and self._turn is not None:
             self.deadline_s = 0.0
             self._turn.keep_alive = False
-            self._turn.refuse(_bad_http("the request body came too slowly"))
+            seconds = f"{self.lane.settings.body_timeout_s:g}"
+            self._turn.refuse(Refusal(RelayCode.EMPTY_REQUEST, "body_too_slow", seconds=seconds))
         elif self.waiting is Waiting.HEAD and self._raw:
             self._on_bad_request(_bad_http("the request headers came too slowly"))
         else:
             self.abort()
 
     def close(self) -> None:
-        """Close when what was written has gone out."""
+        """Close when what was written has gone out, or the caller reads nothing any more."""
+        self._is_closing = True
+        self.deadline_s = self.loop.time() + WRITE_STALL_S
         if self._transport is not None:
             self._transport.close()
 
@@ -524,6 +574,7 @@ class RelayProtocol(asyncio.Protocol):
         """Not HTTP that we accept: where no answer is under way say so, and close in any case, since nobody
         can tell where the next request would begin."""
         self._parser = None
+        self._yielded = False
         turn = self.receiving
         self.receiving = None
         if turn is not None:
@@ -532,7 +583,7 @@ class RelayProtocol(asyncio.Protocol):
             return
         if self._turn is not None:
             self._turn.keep_alive = False
-            self._turns.clear()
+            self._forget_ahead()
             return
         status, headers, body = render_refusal(refusal, {}, new_request_id())
         head = b"%b%bconnection: close\r\ncontent-length: %d\r\n\r\n" % (
@@ -544,16 +595,20 @@ class RelayProtocol(asyncio.Protocol):
         self._linger()
 
     def _on_upgrade(self) -> None:
-        """An upgrade that we don't do (such as Java's h2c offer): the request is answered as HTTP/1.1, the
-        connection then closes, as the parser takes what follows for another protocol."""
-        self._parser = None
-        for turn in (self._turn, *self._turns):
-            if turn is not None:
-                turn.keep_alive = False
-                turn.complete_body()
+        """An upgrade that we don't do, such as the h2c that Java's client offers with its first request: read
+        it again without the offer, as the parser took the request's body for another protocol."""
+        raw = _UPGRADE.sub(rb"\1x-upgrade:", self._raw, count=1)
+        if raw == self._raw or self._turn is not None:  # CONNECT, or sent ahead
+            self._on_bad_request(_bad_http("an upgrade, which is not done here"))
+            return
+        self._parser = httptools.HttpRequestParser(self)
+        self._raw, self._fed_bytes = b"", 0
+        self.waiting = Waiting.HEAD
+        self.data_received(raw)
 
     def _yield_to_asgi(self) -> None:
-        """Not the relay's path: this connection is uvicorn's own protocol's from here on."""
+        """Not the relay's path: uvicorn's own protocol answers this request and closes, as it bounds neither
+        the size nor the time of a head."""
         transport, self._yielded = self._transport, False
         if transport is None:
             return
@@ -571,11 +626,14 @@ class RelayProtocol(asyncio.Protocol):
         self.lane.connections.discard(self)
         self._parser = None
         self._transport = None
+        if self._task is not None:
+            self._task.cancel()
         successor = HttpToolsProtocol(self._config, self.server_state, self._app_state, self.loop)
         transport.set_protocol(successor)
         successor.connection_made(transport)
-        raw, self._raw = self._raw, b""
-        successor.data_received(raw)
+        head, blank, rest = self._raw.lstrip(b"\r\n").partition(b"\r\n\r\n")
+        self._raw = b""
+        successor.data_received(head + b"\r\nconnection: close" + blank + rest)
 
     def _linger(self) -> None:
         self._parser = None
@@ -583,22 +641,46 @@ class RelayProtocol(asyncio.Protocol):
         self._wait(Waiting.LINGER, LINGER_S)
         if self._transport is not None and self._transport.can_write_eof():
             self._transport.write_eof()
-        else:
-            self.close()
+
+    def _linger_on(self, more_bytes: int) -> None:
+        steps = self._linger_bytes // BODY_STEP_BYTES
+        self._linger_bytes += more_bytes
+        if self._linger_bytes > LINGER_BYTES_MAX:
+            self.abort()
+        elif self._linger_bytes // BODY_STEP_BYTES > steps:
+            self._wait(Waiting.LINGER, LINGER_S)
+
+    def _forget_ahead(self) -> None:
+        """Drop what was sent ahead."""
+        for turn in self._turns:
+            self.lane.body_bytes -= turn.body_bytes
+        self._turns.clear()
+
+    def _cut(self) -> None:
+        """Too much was sent ahead: what is being answered may end, the rest is dropped."""
+        self._parser = None
+        self._forget_ahead()
+        if self._turn is not None:
+            self._turn.keep_alive = False
 
     # -- small things ------------------------------------------------------------------------------------
 
     def _begin_head(self) -> None:
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
-        self._headers_count = 0
+        self._headers_joined = 0
         self._headers_doubled = False
 
     def _too_long_head(self) -> Refusal | None:
-        settings = self.lane.settings
-        if self._head_bytes > settings.head_bytes_max or self._headers_count > settings.headers_max:
-            return Refusal(RelayCode.REQUEST_TOO_LARGE, "headers", limit_kb=settings.head_bytes_max // 1024)
+        settings, headers = self.lane.settings, self._headers
+        too_many = len(headers) + self._headers_joined > settings.headers_max
+        # What came with the head in one segment may be the body's; only then is it worth adding up.
+        if too_many or (
+            self._fed_bytes > settings.head_bytes_max
+            and len(self._url) + sum(map(len, headers)) + sum(map(len, headers.values()))
+            > settings.head_bytes_max
+        ):
+            return _too_long_head(settings)
         return None
 
     def _wait(self, waiting: Waiting, seconds: float) -> None:
@@ -618,6 +700,10 @@ class RelayProtocol(asyncio.Protocol):
 
 def too_large(settings: Settings) -> Refusal:
     return Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=settings.body_bytes_max // (1024 * 1024))
+
+
+def _too_long_head(settings: Settings) -> Refusal:
+    return Refusal(RelayCode.REQUEST_TOO_LARGE, "headers", limit_kb=settings.head_bytes_max // 1024)
 
 
 def _bad_http(reason: str) -> Refusal:
