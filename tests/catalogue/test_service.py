@@ -154,6 +154,14 @@ def test_a_proxys_password_is_not_shown(store: Store, box: SecretBox) -> None:
 # --- one definition at a time ---
 
 
+@pytest.mark.parametrize("text", ["canary\r\nx-injected: 1", "canary\n", "钥匙"])
+def test_a_credential_that_could_split_a_request_is_refused(store: Store, box: SecretBox, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="credential: must be printable ASCII") as refused:
+        put(store, box, "channel", "c", {"base_url": "http://u"}, now_ms=NOW_MS, credential=SecretText(text))
+    assert "canary" not in str(refused.value)
+    assert load_credentials(store, box) == {}
+
+
 def test_a_channel_comes_changes_and_goes(store: Store, box: SecretBox) -> None:
     fields: dict[str, Any] = {"base_url": "http://u", "models": ["gpt-*"], "weight": 2}
     added = put(store, box, "channel", "c", fields, now_ms=NOW_MS, credential=SecretText("s"))

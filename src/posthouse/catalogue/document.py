@@ -13,6 +13,7 @@ from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.rules import OPERATOR, TABLES, TYPES, Definition, Kind, did_you_mean
 from posthouse.catalogue.toml_lines import line_at, lines_of
 from posthouse.kernel.secrets import SecretText
+from posthouse.routing.channels import is_header_text
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -130,7 +131,7 @@ def _credential(name: str, table: dict[str, Any], path: Path) -> dict[str, Secre
     if "credential" not in table:
         return {}
     credential = table.pop("credential")
-    if not isinstance(credential, str) or not credential.isascii() or not credential.isprintable():
+    if not isinstance(credential, str) or not is_header_text(credential):
         raise ConfigurationError([Problem((*path, "credential"), "must be printable ASCII text")])
     return {name: SecretText(credential)}
 

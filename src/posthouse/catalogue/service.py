@@ -14,6 +14,7 @@ from posthouse.catalogue.queries import CHANNEL_SECRET, read_definitions
 from posthouse.catalogue.rules import TABLES, Configuration, Definition, Kind
 from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret
 from posthouse.metering.official import official_models
+from posthouse.routing.channels import is_header_text
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, configuration, secrets
@@ -52,6 +53,9 @@ def put(
     """Add or replace one definition, for a channel with its credential (None: as it was). Raises
     ConfigurationError, StoreDown."""
     definition = define(kind, name, fields, (TABLES[kind], name))
+    if credential is not None and not is_header_text(credential.reveal()):
+        path = (TABLES[kind], name, "credential")
+        raise ConfigurationError([Problem(path, "must be printable ASCII text")])
     with store.read() if dry_run else store.begin() as connection:
         before = read_definitions(connection)
         after = {**before, (kind, name): definition}

@@ -1,5 +1,6 @@
 """A channel: one way to an upstream, and what it offers."""
 
+import re
 from fnmatch import fnmatchcase
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,14 +9,24 @@ from msgspec import Meta, Struct
 
 Seconds = Annotated[float, Meta(gt=0)]
 
+# What a channel's `headers` can't set: what frames a request, and what the relay says itself. A second length
+# would let an upstream see two requests in one, and a packed answer could not be metered.
+RESERVED_HEADERS = frozenset(
+    (
+        *("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding", "connection"),
+        *("keep-alive", "upgrade", "expect", "te", "trailer", "proxy-authorization", "proxy-connection"),
+    )
+)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name in RFC 9110
+
 
 class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`models`: names as members ask for them, `*` and `?` as in file names, "!" before what is left out.
     `model_map`: member's name to upstream's name; one `*` on each side carries what it stood for
     ("*-ca" = "*"). Lower `priority` is tried first, `weight` shares the calls among channels of one priority.
     Deadlines: connecting; the answer's head; between two pieces of the answer; the whole call. `proxy`: an
-    HTTP proxy's URL. `cost_multiplier`: what the upstream takes, as a ratio of its list price. Raises
-    ValueError for a URL that can't be one."""
+    HTTP proxy's URL. `headers` go with each request, beside the relay's own. `cost_multiplier`: what the
+    upstream takes, as a ratio of its list price. Raises ValueError for a URL or header that can't be one."""
 
     name: str
     base_url: str
@@ -38,6 +49,8 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         _check_url("base_url", self.base_url, schemes=("http", "https"))
         if self.proxy:
             _check_url("proxy", self.proxy, schemes=("http",))
+        for name, value in self.headers.items():
+            _check_header(name, value)
 
     def offers(self, model: str) -> bool:
         """Whether a call for this model may go here."""
@@ -68,8 +81,35 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         return model
 
 
+def is_header_text(text: str) -> bool:
+    """Whether a text can stand in a request's head as it is: nothing in it ends a line."""
+    return text.isascii() and text.isprintable()
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"headers: {name!r} is no header's name")
+    if name.lower() in RESERVED_HEADERS:
+        raise ValueError(f"headers: {name} is set by the relay itself")
+    if not is_header_text(value):
+        raise ValueError(f"headers: the value of {name} must be printable ASCII text")
+
+
 def _check_url(field: str, url: str, *, schemes: tuple[str, ...]) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+    if not _is_url(url, schemes):
         kinds = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ValueError(f"{field}: needs a URL such as {kinds}host:port/path")
+
+
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
+    # urlsplit drops line ends and keeps blanks; both would change the request line that the URL becomes.
+    if not is_header_text(url) or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return bool(
+        parts.scheme in schemes and parts.hostname and port != 0 and not parts.query and not parts.fragment
+    )
