@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.endpoints import CHAT, Endpoint
-from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek
+from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek, value_of
 
 # Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
 _REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
@@ -50,14 +50,13 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
         raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
     try:
         looked = peek(body)
+        if looked.duplicated:
+            body = normalise(body)
+        if model:
+            body = edit(body, {"model": msgspec.json.encode(model)})
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
-    if looked.duplicated:
-        body = normalise(body)
-    if model:
-        body = edit(body, {"model": msgspec.json.encode(model)})
-    else:
-        model = looked.model or ""
+    model = model or looked.model or ""
     if not model:
         raise Refusal(RelayCode.MISSING_MODEL, param="model")
     return Ask(endpoint, body, looked, model)
@@ -65,15 +64,19 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
 
 def upstream_body(ask: Ask, upstream_model: str, output_cap: int | None) -> bytes:
     """The caller's bytes, changed only in what must change: the model's name on this channel, the request for
-    usage in a stream, the output that the balance affords."""
+    usage in a stream, the output that the balance affords. Raises Refusal for a body nested so deeply that it
+    could be read but not be changed."""
     changes: dict[str, bytes] = {}
-    if upstream_model != ask.model:
-        changes["model"] = msgspec.json.encode(upstream_model)
-    if ask.hides_usage:
-        changes["stream_options"] = _with_usage(ask)
-    if output_cap is not None:
-        changes.update(dict.fromkeys(_cap_fields(ask), b"%d" % output_cap))
-    return edit(ask.body, changes) if changes else ask.body
+    try:
+        if upstream_model != ask.model:
+            changes["model"] = msgspec.json.encode(upstream_model)
+        if ask.hides_usage:
+            changes["stream_options"] = _with_usage(ask)
+        if output_cap is not None:
+            changes.update(dict.fromkeys(_cap_fields(ask, upstream_model), b"%d" % output_cap))
+        return edit(ask.body, changes) if changes else ask.body
+    except BrokenBody as broken:
+        raise _refusal_of(broken) from None
 
 
 def _check_content_type(value: bytes) -> None:
@@ -144,16 +147,11 @@ _EXPECTED = {
 def _with_usage(ask: Ask) -> bytes:
     if not ask.peek.has_stream_options:
         return b'{"include_usage":true}'
-    members = msgspec.json.decode(ask.body, type=_StreamOptions).stream_options
-    return msgspec.json.encode({**members, "include_usage": True})
+    return edit(value_of(ask.body, "stream_options"), {"include_usage": b"true"})
 
 
-class _StreamOptions(Struct):
-    stream_options: dict[str, msgspec.Raw]
-
-
-def _cap_fields(ask: Ask) -> list[str]:
-    """Which fields limit the output: the caller's own, else the one that the model understands."""
+def _cap_fields(ask: Ask, upstream_model: str) -> list[str]:
+    """Which fields limit the output: the caller's own, else the one that the upstream's model understands."""
     given = []
     if ask.peek.max_completion_tokens is not None:
         given.append("max_completion_tokens")
@@ -161,5 +159,5 @@ def _cap_fields(ask: Ask) -> list[str]:
         given.append("max_tokens")
     if given:
         return given
-    reasons = ask.endpoint is CHAT and _REASONING.match(ask.model)
+    reasons = ask.endpoint is CHAT and _REASONING.match(upstream_model)
     return ["max_completion_tokens" if reasons else "max_tokens"]

@@ -169,6 +169,16 @@ def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     return _replace(body, pieces)
 
 
+def value_of(body: bytes, key: str) -> bytes:
+    """The raw JSON value of a top-level member, of a repeated one the last; b"" when there is none. Takes
+    only what `peek` accepted; raises BrokenBody as `edit` does."""
+    value = b""
+    for member in _scan(body):
+        if member.key == key:
+            value = body[member.value_start : member.end]
+    return value
+
+
 _CLOSING = re.compile(rb"\s*+}")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.wire import json_edit
-from posthouse.wire.json_edit import GOVERNED, MEMBERS_MAX, BrokenBody, Peek, edit, normalise, peek
+from posthouse.wire.json_edit import GOVERNED, MEMBERS_MAX, BrokenBody, Peek, edit, normalise, peek, value_of
 
 
 def peek_of(**fields: object) -> Peek:
@@ -293,6 +293,12 @@ def test_edit_leaves_every_other_byte(given_object: Spelled, key: str) -> None:
     if members == given_object.members and not any(json.loads(raw) == key for raw, _ in members):
         expected = b'{"' + key.encode() + b'":[7]' + (b"," if members else b"") + given_object.text()[1:]
     assert edit(given_object.text(), {key: b"[7]"}) == expected
+
+
+@given(spelled_objects(), st.sampled_from(["model", "n", "stream_options", "x"]))
+def test_value_of_is_the_last_ones_bytes(given_object: Spelled, key: str) -> None:
+    values = [value for raw, value in given_object.members if json.loads(raw) == key]
+    assert value_of(given_object.text(), key) == (values[-1].encode() if values else b"")
 
 
 @given(spelled_objects())
