@@ -41,7 +41,7 @@ def prepare(desk: Desk) -> Demo:
     if configuration.channels.keys() - {CHANNEL}:
         raise CommandError(
             "this data directory has real channels; the demo's answers are made up and would be charged",
-            "serve without --demo, or give the demo a directory of its own: --demo --data demo",
+            "serve without --demo, or give the demo a directory of its own: --demo --data data/demo",
         )
     if not configuration.models:
         text = (resources.files("posthouse") / "data" / "demo.toml").read_text("utf-8")
