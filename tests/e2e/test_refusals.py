@@ -5,7 +5,7 @@ import re
 import socket
 import string
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from tests.e2e.calls import Reply, chat, eventually, get, post, send
@@ -142,10 +142,10 @@ class World:
             self._keys[name] = self.relay.member(f"{name}@example.org", plan=plan, credit=credit)
         return self._keys[name]
 
-    def key(self, **restrictions: object) -> str:
+    def key(self, **restrictions: Any) -> str:
         """Another key of the paying member."""
         self.member()
-        return create_key(self.relay.store, "paid10@example.org", **restrictions).key  # type: ignore[arg-type]  # as given
+        return create_key(self.relay.store, "paid10@example.org", **restrictions).key
 
     @property
     def _keys(self) -> dict[str, str]:
