@@ -19,9 +19,9 @@ from posthouse.upstream.errors import Fault, UpstreamFault
 if TYPE_CHECKING:
     from posthouse.upstream.client import Origin
 
-# An answer's head; OpenAI's are under 3 KB. What came with its end in one read may be the body's.
+# An answer's head; OpenAI's are under 3 KB. As many bytes between two pieces of its body are no use either:
+# an endless trailer or chunk extension.
 HEAD_BYTES_MAX = 64 * 1024
-READ_BYTES_MAX = 256 * 1024
 
 
 class Deadlines(Protocol):
@@ -84,9 +84,11 @@ class Exchange(Struct, eq=False):
         end."""
         self.consumer = consumer
         pieces, self.pieces = self.pieces, []
+        is_over = self.connection is None
         for piece in pieces:
-            consumer.feed(piece)
-        if self.connection is None:
+            if is_over or self.connection is not None:  # else the consumer has given up, and was told the end
+                consumer.feed(piece)
+        if is_over:
             consumer.ended(self.fault)
 
     async def wait_done(self) -> None:
@@ -180,11 +182,11 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_exchange",
-        "_head_bytes",
         "_headers",
         "_keep_alive",
         "_parser",
         "_transport",
+        "_useless_bytes",
         "idle_since_s",
         "loop",
         "origin",
@@ -202,7 +204,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._useless_bytes = 0  # since the answer's head or the last piece of its body
         self._keep_alive = False
 
     @property
@@ -214,7 +216,7 @@ class Connection(asyncio.Protocol):
         assert self._exchange is None
         assert self._transport is not None
         self._exchange = exchange
-        self._head_bytes = 0
+        self._useless_bytes = 0
         exchange.connection = self
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
@@ -246,6 +248,8 @@ class Connection(asyncio.Protocol):
     def resume(self) -> None:
         if self.paused and self.is_open:
             self.paused = False
+            if self._exchange is not None and self._exchange.touched_s:
+                self._exchange.touched_s = self.loop.time()  # the wait was the caller's doing
             assert self._transport is not None
             self._transport.resume_reading()
 
@@ -261,11 +265,7 @@ class Connection(asyncio.Protocol):
             self.close()  # bytes nobody asked for: whatever comes next could not be trusted
             return
         exchange.touched_s = self.loop.time()
-        if not exchange.status:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX + READ_BYTES_MAX:
-                self.fail(Fault.TOO_LARGE, "head")
-                return
+        self._useless_bytes += len(data)
         assert self._parser is not None
         try:
             self._parser.feed_data(data)
@@ -276,6 +276,9 @@ class Connection(asyncio.Protocol):
             raise error.__context__ or error from None  # ours to mend, not the upstream's: the loop logs it
         except httptools.HttpParserError as error:
             self.fail(Fault.MALFORMED, type(error).__name__)
+        else:
+            if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
+                self.fail(Fault.TOO_LARGE, "head")
 
     def eof_received(self) -> bool:
         exchange = self._exchange
@@ -294,9 +297,13 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
+        if self._exchange is None:
+            self.close()  # another answer behind the last one's end: it would be taken for the next call's
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        exchange = self._exchange
+        if exchange is not None and not exchange.status:  # else a trailer: too late to mean anything
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         exchange, parser = self._exchange, self._parser
@@ -305,10 +312,15 @@ class Connection(asyncio.Protocol):
         status = parser.get_status_code()
         if status < 200:
             return  # 100 Continue and its kin; the real answer follows
+        if status > 599:
+            self.fail(Fault.MALFORMED, "status")
+            return
+        self._useless_bytes = 0
         self._keep_alive = parser.should_keep_alive()
         exchange.on_head(status, self._headers)
 
     def on_body(self, piece: bytes) -> None:
+        self._useless_bytes = 0
         if self._exchange is not None:
             self._exchange.on_piece(piece)
 
