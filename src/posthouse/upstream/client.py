@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
 import ssl
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -46,6 +47,8 @@ class Origin:
         self.idle: list[Connection] = []
         self.active: set[Exchange] = set()
         self.open_count = 0
+        self.opening_count = 0
+        self.is_closed = False
 
     @property
     def host_header(self) -> str:
@@ -78,7 +81,8 @@ class Origin:
         try:
             return await self._exchange(connection, exchange, request, body)
         except UpstreamFault as fault:
-            if not (connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s):
+            died_idle = connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s
+            if not died_idle or self.is_closed:
                 raise
         exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, exchange.started_s)
         return await self._exchange(await self._connect(deadlines.connect_s), exchange, request, body)
@@ -86,6 +90,8 @@ class Origin:
     async def _exchange(
         self, connection: Connection, exchange: Exchange, request: bytes, body: bytes
     ) -> Exchange:
+        if not connection.is_open:  # lost between its opening and this
+            raise UpstreamFault(Fault.CLOSED)
         self.active.add(exchange)
         connection.send(exchange, request, body)
         try:
@@ -93,6 +99,9 @@ class Origin:
         except asyncio.CancelledError:
             exchange.abandon()
             raise
+        if exchange.status == 407 and self.proxy is not None:  # no upstream's answer, whatever it says
+            exchange.abandon()
+            raise UpstreamFault(Fault.PROXY, "authentication")
         return exchange
 
     def _pooled(self) -> Connection | None:
@@ -104,15 +113,21 @@ class Origin:
         return None
 
     async def _connect(self, connect_s: float) -> Connection:
-        if self.open_count >= CONNECTIONS_MAX:
+        if self.open_count + self.opening_count >= CONNECTIONS_MAX:
             raise UpstreamFault(Fault.CONNECT, "connections to this upstream are used up")
         connection = Connection(self, self.loop)
+        self.opening_count += 1
         try:
             async with asyncio.timeout(connect_s):
                 await self._open(connection)
         except BaseException as error:
-            connection.close()
+            connection.discard()
             raise _as_fault(error) from None
+        finally:
+            self.opening_count -= 1
+        if self.is_closed:
+            connection.close()
+            raise UpstreamFault(Fault.CLOSED)
         return connection
 
     async def _open(self, connection: Connection) -> None:
@@ -130,14 +145,15 @@ class Origin:
             await self.loop.create_connection(lambda: connection, self.proxy_host, proxy_port)
             return
         tunnel = _Tunnel(self.loop, self.host, self.port, self.proxy)
-        transport, _ = await self.loop.create_connection(lambda: tunnel, self.proxy_host, proxy_port)
         try:
+            transport, _ = await self.loop.create_connection(lambda: tunnel, self.proxy_host, proxy_port)
             await tunnel.opened
             tls = await self.loop.start_tls(transport, connection, self.tls, server_hostname=self.host)
         except BaseException:
-            transport.abort()
+            tunnel.close()
             raise
-        assert tls is not None
+        if tls is None or tls.is_closing():  # gone right after the handshake
+            raise UpstreamFault(Fault.CLOSED)
         connection.connection_made(tls)
 
     def on_made(self) -> None:
@@ -166,6 +182,7 @@ class Origin:
             self.idle.pop(0).close()
 
     def close(self) -> None:
+        self.is_closed = True
         for connection in [*self.idle, *(e.connection for e in self.active if e.connection)]:
             connection.close()
 
@@ -197,10 +214,10 @@ class UpstreamClient:
         return sum(len(origin.active) for origin in self._origins.values())
 
     def _sweep(self) -> None:
+        self._timer = self._loop.call_later(SWEEP_S, self._sweep)
         now_s = self._loop.time()
         for origin in self._origins.values():
             origin.sweep(now_s)
-        self._timer = self._loop.call_later(SWEEP_S, self._sweep)
 
     def close(self) -> None:
         """Close every connection; running exchanges end with CLOSED."""
@@ -218,32 +235,58 @@ class _Tunnel(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int, proxy: SplitResult) -> None:
         self.opened: asyncio.Future[None] = loop.create_future()
+        self.opened.add_done_callback(_retrieve)
         self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._authorization = (
             f"proxy-authorization: {_basic(proxy)}\r\n" if proxy.username is not None else ""
         )
         self._answer = b""
+        self._transport: asyncio.Transport | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Close at once, also when it is only now being opened."""
+        self._is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
+        assert self._transport is not None
+        if self._is_closed:
+            self._transport.abort()
+            return
         head = f"CONNECT {self._target} HTTP/1.1\r\nhost: {self._target}\r\n{self._authorization}\r\n"
-        transport.write(head.encode("latin-1"))  # type: ignore[attr-defined]  # a Transport; uvloop has no base
+        self._transport.write(head.encode("latin-1"))
 
     def data_received(self, data: bytes) -> None:
-        self._answer += data
         if self.opened.done():
             return
-        if b"\r\n\r\n" in self._answer:
-            status = self._answer.split(b" ", 2)[1:2]
-            if status and status[0][:1] == b"2":
-                self.opened.set_result(None)
-            else:
-                self.opened.set_exception(UpstreamFault(Fault.PROXY, "CONNECT was refused"))
-        elif len(self._answer) > self.ANSWER_BYTES_MAX:
+        self._answer += data
+        head, blank, rest = self._answer.partition(b"\r\n\r\n")
+        if len(head) > self.ANSWER_BYTES_MAX:
             self.opened.set_exception(UpstreamFault(Fault.PROXY, "endless answer"))
+        elif not blank:
+            return
+        elif not _CONNECTED.match(head):
+            self.opened.set_exception(UpstreamFault(Fault.PROXY, "CONNECT was refused"))
+        elif rest:  # the upstream does not speak before our handshake: these are the proxy's own
+            self.opened.set_exception(UpstreamFault(Fault.PROXY, "more than an answer"))
+        else:
+            self.opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.opened.done():
             self.opened.set_exception(UpstreamFault(Fault.PROXY, "closed"))
+
+
+_CONNECTED = re.compile(rb"HTTP/1\.[01] 2\d\d(?: |\r\n|$)")
+
+
+def _retrieve(opened: asyncio.Future[None]) -> None:
+    """A fault that nobody waits for any more is none: the call was cancelled while connecting."""
+    if not opened.cancelled():
+        opened.exception()
 
 
 def _basic(proxy: SplitResult) -> str:
@@ -266,7 +309,7 @@ def _as_fault(error: BaseException) -> BaseException:
             return UpstreamFault(Fault.TIMEOUT_CONNECT)
         case ssl.SSLError() | ssl.CertificateError():
             return UpstreamFault(Fault.TLS, type(error).__name__)
-        case OSError():
+        case OSError() | ValueError():  # ValueError: a host name that none can have
             return UpstreamFault(Fault.CONNECT, type(error).__name__)
         case _:
             return error

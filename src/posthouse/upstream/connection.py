@@ -9,6 +9,7 @@ which is what makes a streamed chunk cheap.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import TYPE_CHECKING, Protocol
 
 import httptools
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 # An answer's head; OpenAI's are under 3 KB. As many bytes between two pieces of its body are no use either:
 # an endless trailer or chunk extension.
 HEAD_BYTES_MAX = 64 * 1024
+
+# Encodings of an answer that are undone here; it was asked for without any.
+PACKED = frozenset((b"gzip", b"x-gzip", b"deflate"))
+_GZIP_OR_ZLIB = 47  # zlib's window bits: whichever of the two the first bytes say
 
 
 class Deadlines(Protocol):
@@ -62,6 +67,7 @@ class Exchange(Struct, eq=False):
     pieces: list[bytes] = []
     bytes_received: int = 0
     touched_s: float = 0.0  # 0: no byte of the answer yet
+    unpacker: zlib._Decompress | None = None  # of an answer that is packed although that was not asked for
     connection: Connection | None = None
     consumer: Consumer | None = None
 
@@ -136,10 +142,17 @@ class Exchange(Struct, eq=False):
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.headers = headers
+        if self.header(b"content-encoding").lower() in PACKED:
+            self.unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+            self.headers = [header for header in headers if header[0] != b"content-encoding"]
         if not self.head.done():
             self.head.set_result(None)
 
     def on_piece(self, piece: bytes) -> None:
+        if self.unpacker is not None:
+            piece = self._unpacked(self.unpacker, piece)
+            if self.connection is None:
+                return
         if self.consumer is not None:
             self.consumer.feed(piece)
             return
@@ -150,7 +163,21 @@ class Exchange(Struct, eq=False):
             return
         self.pieces.append(piece)
 
+    def _unpacked(self, unpacker: zlib._Decompress, piece: bytes) -> bytes:
+        assert self.connection is not None
+        try:
+            unpacked = unpacker.decompress(piece, self.answer_bytes_max)
+        except zlib.error:
+            self.connection.fail(Fault.MALFORMED, "not packed as it says")
+            return b""
+        if unpacker.unconsumed_tail:
+            self.connection.fail(Fault.TOO_LARGE, "unpacked")
+            return b""
+        return unpacked
+
     def on_end(self, fault: UpstreamFault | None) -> None:
+        if fault is None and self.unpacker is not None and not self.unpacker.eof:
+            fault = UpstreamFault(Fault.MALFORMED, "packed, and cut off")
         self.connection = None
         self.fault = fault
         if self.consumer is not None:
@@ -183,6 +210,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_exchange",
         "_headers",
+        "_is_discarded",
         "_keep_alive",
         "_parser",
         "_transport",
@@ -206,6 +234,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._useless_bytes = 0  # since the answer's head or the last piece of its body
         self._keep_alive = False
+        self._is_discarded = False
 
     @property
     def is_open(self) -> bool:
@@ -239,6 +268,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def discard(self) -> None:
+        """Opening it failed or is no longer waited for. uvloop may then still call connection_made, and may
+        never call connection_lost."""
+        self._is_discarded = True
+        self.close()
+        self.connection_lost(None)
+
     def pause(self) -> None:
         if not self.paused and self.is_open:
             self.paused = True
@@ -256,6 +292,9 @@ class Connection(asyncio.Protocol):
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._is_discarded:
+            transport.abort()  # type: ignore[attr-defined]  # a Transport
+            return
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
         self.origin.on_made()
 
@@ -288,6 +327,8 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
         self._transport = None
         if self._exchange is not None:
             self.fail(Fault.CLOSED)

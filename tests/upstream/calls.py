@@ -1,0 +1,54 @@
+"""Calls through the upstream client, as the relay makes them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from posthouse.routing.channels import ChannelSpec
+from posthouse.upstream.client import Origin, UpstreamClient
+from posthouse.upstream.connection import Exchange
+
+BODY = b'{"model":"gpt-4o-mini","messages":[]}'
+DEADLINES = ChannelSpec(
+    name="test", base_url="http://u/v1", connect_s=5, first_byte_s=5, idle_s=5, total_s=10
+)
+ANSWER_BYTES_MAX = 100_000_000
+WAIT_S = 10.0  # far above what anything here takes
+
+
+def deadlines(**seconds: float) -> ChannelSpec:
+    return msgspec.structs.replace(DEADLINES, **seconds)
+
+
+def request_of(origin: Origin, body: bytes = BODY) -> bytes:
+    head = (
+        f"POST {origin.absolute_form}/v1/chat/completions HTTP/1.1\r\nhost: {origin.host_header}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"authorization: Bearer sk-upstream\r\n{origin.proxy_authorization}\r\n"
+    )
+    return head.encode()
+
+
+async def begin(origin: Origin, body: bytes = BODY, limits: ChannelSpec = DEADLINES) -> Exchange:
+    return await origin.send(request_of(origin, body), body, limits, answer_bytes_max=ANSWER_BYTES_MAX)
+
+
+async def fetch(origin: Origin, body: bytes = BODY, limits: ChannelSpec = DEADLINES) -> tuple[int, bytes]:
+    """Status and whole body; raises UpstreamFault."""
+    exchange = await begin(origin, body, limits)
+    await exchange.wait_done()
+    return exchange.status, b"".join(exchange.pieces)
+
+
+def direct(client: UpstreamClient, url: str, *, ca_file: str = "", tls_verify: bool = True) -> Origin:
+    return client.origin(url, "", tls_verify, ca_file)
+
+
+async def until(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:
+    """Wait for it; AssertionError when it never comes about."""
+    give_up_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_s, "it never came about"
+        await asyncio.sleep(0.005)
