@@ -107,6 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
         observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
+        observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
         observer.gauge(
             "posthouse_request_bodies_bytes", "Request bodies in memory.", lambda: lane.body_bytes
         )

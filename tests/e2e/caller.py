@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import socket
+import struct
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,7 +46,7 @@ class Caller:
     """One connection."""
 
     def __init__(self, port: int, *, timeout_s: float = TIMEOUT_S, receive_buffer: int = 0) -> None:
-        self.received = b""
+        self.received = bytearray()
         self.is_reset = False
         self._socket = socket.socket()
         if receive_buffer:
@@ -71,34 +72,40 @@ class Caller:
     def half_close(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
 
+    def reset(self) -> None:
+        """Hang up with a RST."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
     def read_until(self, mark: bytes) -> bytes:
         """All that came, once `mark` has; AssertionError when the connection ends without it."""
         while mark not in self.received:
             assert self._more(), self.received[-300:]
-        return self.received
+        return bytes(self.received)
 
     def read_all(self) -> bytes:
         """All that comes until the connection ends; TimeoutError when it stays open."""
         while self._more():
             pass
-        return self.received
+        return bytes(self.received)
 
     def read_reply(self, method: str = "GET") -> Reply:
         """The next whole answer, taken off what was received; AssertionError when the connection ends
         before."""
-        while (parsed := parse_reply(self.received, method)) is None or not parsed[0].whole:
+        while (parsed := parse_reply(bytes(self.received), method)) is None or not parsed[0].whole:
             assert self._more(), self.received[-300:]
-        reply, self.received = parsed
+        reply, rest = parsed
+        self.received = bytearray(rest)
         return reply
 
     def replies(self, method: str = "GET") -> list[Reply]:
         """All answers until the connection ends, the last one perhaps broken off."""
-        self.read_all()
+        rest = self.read_all()
         found = []
-        while (parsed := parse_reply(self.received, method)) is not None:
-            found.append(parsed[0])
-            self.received = parsed[1]
-        assert not self.received, self.received[-300:]
+        while (parsed := parse_reply(rest, method)) is not None:
+            reply, rest = parsed
+            found.append(reply)
+        assert not rest, rest[-300:]
         return found
 
     def _more(self) -> bool:
@@ -166,16 +173,15 @@ def parse_reply(data: bytes, method: str = "GET") -> tuple[Reply, bytes] | None:
 
 def _unchunk(data: bytes) -> tuple[bytes, bytes, bool]:
     pieces = []
-    while True:
-        size_line, line_end, rest = data.partition(b"\r\n")
-        if not line_end:
-            return b"".join(pieces), b"", False
-        size = int(size_line, 16)
-        if len(rest) < size + 2:
-            pieces.append(rest[:size])
-            return b"".join(pieces), b"", False
-        assert rest[size : size + 2] == b"\r\n"
+    at = 0
+    while (line_end := data.find(b"\r\n", at)) >= 0:
+        begin = line_end + 2
+        size = int(data[at:line_end], 16)
+        at = begin + size + 2
+        pieces.append(data[begin : begin + size])
+        if len(data) < at:
+            break
+        assert data[at - 2 : at] == b"\r\n"
         if size == 0:
-            return b"".join(pieces), rest[2:], True
-        pieces.append(rest[:size])
-        data = rest[size + 2 :]
+            return b"".join(pieces), data[at:], True
+    return b"".join(pieces), b"", False

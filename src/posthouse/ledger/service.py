@@ -105,6 +105,11 @@ class Ledger:
                 del self._budgets[idle]
         return self._budgets.setdefault(key_id, KeyBudget(limit, spent))
 
+    @property
+    def held_nanos(self) -> int:
+        """What calls under way hold, of all accounts."""
+        return sum(wallet.held_nanos for wallet in list(self._wallets.values()))
+
     # Ending a call
 
     def settle(

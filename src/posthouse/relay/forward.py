@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
@@ -22,6 +23,7 @@ from posthouse.kernel.outcome import AttemptRecord
 from posthouse.kernel.secrets import SecretText
 from posthouse.metering.prices import Tariff
 from posthouse.metering.stream import StreamMeter
+from posthouse.metering.usage import Usage, usage_of_answer
 from posthouse.relay.ask import Ask, upstream_body
 from posthouse.relay.stream import EventStream
 from posthouse.routing.channels import ChannelSpec
@@ -52,11 +54,13 @@ class Offer(Struct, frozen=True):
 
 
 class Answer(Struct, eq=False):
-    """What an upstream said. Exactly one of `body` (the whole answer) and `stream` counts."""
+    """What an upstream said. Exactly one of `body` (the whole answer) and `stream` counts. `usage`: what a
+    whole answer reports, if it does."""
 
     offer: Offer
     exchange: Exchange
     body: bytes = b""
+    usage: Usage | None = None
     stream: EventStream | None = None
 
 
@@ -157,7 +161,7 @@ class Forwarder:
             if ask.peek.stream and exchange.status == 200 and _is_event_stream(exchange):
                 return await self._begin_stream(offer, exchange, ask)
             await exchange.wait_done()
-            return Answer(offer, exchange, b"".join(exchange.pieces))
+            return _whole_answer(offer, exchange)
         except BaseException:
             exchange.abandon()
             raise
@@ -181,6 +185,27 @@ class Forwarder:
             )
             route = self._routes[spec.name] = Route(spec, origin, url.path.rstrip("/"), offer.credential)
         return route
+
+
+def _whole_answer(offer: Offer, exchange: Exchange) -> Answer:
+    """The answer with its usage. Raises UpstreamFault for a success that is no JSON: the page of something in
+    between, or an answer cut off where its framing does not tell."""
+    body = b"".join(exchange.pieces)
+    if exchange.status >= 400:
+        secret = offer.credential.reveal().encode() if offer.credential is not None else b""
+        return Answer(offer, exchange, body.replace(secret, b"...") if secret else body)
+    usage = usage_of_answer(body)
+    if usage is None and not _is_json(body):
+        raise UpstreamFault(Fault.MALFORMED, "no JSON")
+    return Answer(offer, exchange, body, usage)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_event_stream(exchange: Exchange) -> bool:

@@ -29,7 +29,7 @@ from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.ledger.service import Ledger
 from posthouse.limits.rules import Demand, Refused, format_reset
 from posthouse.limits.service import Limiter
-from posthouse.metering.usage import Usage, usage_of_answer
+from posthouse.metering.usage import Usage
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Observer
 from posthouse.relay.answers import error_event, quota_block, render_refusal
@@ -323,7 +323,7 @@ class Relay:
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
         usage = None
         if answer.exchange.status < 300:
-            usage = usage_of_answer(answer.body) or await self._estimator.of_answer(
+            usage = answer.usage or await self._estimator.of_answer(
                 call.ask, call.terms.model, answer.body
             )
         call.ttft_ms = self._elapsed_ms(call)

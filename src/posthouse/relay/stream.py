@@ -60,10 +60,14 @@ class EventStream(Struct, eq=False):
         self._wake()
 
     def ended(self, fault: UpstreamFault | None) -> None:
+        if fault is None and self.splitter.tail.strip() == b"data: [DONE]":
+            self.feed(b"\n\n")  # some leave the last blank line out
         if not self.is_over:
             self.is_over = True
             self.fault = fault
-            if fault is None and not self.meter.saw_finish:
+            # Without [DONE] it is whole only where its framing says so and no event was begun.
+            is_whole = self.meter.saw_finish and self.exchange.has_length and not self.splitter.tail.strip()
+            if fault is None and not is_whole:
                 self.fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
             self._wake()
 
