@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 import uvloop
+from tests.upstream.certificates import Authority
 
 from posthouse.testing.upstream import ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient
@@ -68,3 +69,8 @@ async def _nothing_left(client: UpstreamClient) -> None:
 def upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))

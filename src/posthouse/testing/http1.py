@@ -118,6 +118,17 @@ class Connection(asyncio.Protocol):
             pass  # trailers
         return bytes(body)
 
+    async def read_some(self) -> bytes:
+        """What has come and was not read yet, b"" once the client has closed: for a tunnel."""
+        while not self._buffer:
+            if self.gone.is_set():
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        return taken
+
     async def _serve(self) -> None:
         try:
             while (head := await self._read_head()) is not None:
