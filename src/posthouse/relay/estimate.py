@@ -38,7 +38,9 @@ class Tally:
 
     async def tokens(self) -> int:
         """Of all that was added."""
-        return sum(await asyncio.gather(*self._counts)) if self._counts else 0
+        if not self._counts:
+            return 0
+        return sum(await asyncio.shield(asyncio.gather(*self._counts)))  # it may be asked again if cancelled
 
 
 class Estimator:
@@ -65,9 +67,12 @@ class Estimator:
         """The usage of an answer that reports none."""
         return await self._usage(ask, model, texts_of_answer(answer))
 
-    async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter, tally: Tally | None) -> Usage:
-        """The usage of what a stream has delivered so far."""
-        return await self._usage(ask, model, meter.take_text(), await tally.tokens() if tally else 0)
+    async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter, tally: Tally) -> Usage:
+        """The usage of what a stream has delivered so far. When cancelled it may be asked again: what was
+        delivered is with the tally."""
+        if meter.text_chars:
+            tally.add(meter.take_text())
+        return await self._usage(ask, model, [], await tally.tokens())
 
     def tally(self, model: ModelSpec) -> Tally:
         """Counts what a long stream has delivered while it goes on, so that its text need not be kept."""

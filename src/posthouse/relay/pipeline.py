@@ -25,6 +25,7 @@ from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.kernel.secrets import hash_key, is_key_shaped
 from posthouse.kernel.tasks import finish
+from posthouse.ledger.claims import Claim
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.ledger.service import Ledger
 from posthouse.limits.rules import Demand, Refused, format_reset
@@ -193,8 +194,14 @@ class Relay:
         key_hash = hashlib.sha256(key).digest()
         body_hash = hashlib.sha256(call.ask.endpoint.name.encode() + b"\n" + call.ask.body).digest()
         account_id = call.key.account_id
+        claiming = asyncio.ensure_future(
+            self._ledger.claim(account_id, key_hash, body_hash, call.request.request_id)
+        )
         try:
-            call.claim = await self._ledger.claim(account_id, key_hash, body_hash, call.request.request_id)
+            call.claim = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(self._release_claim)  # it is made all the same
+            raise
         except ClaimRunning:
             raise Refusal(RelayCode.IDEMPOTENCY_CONFLICT, "running", retry_after_s=1) from None
         except ClaimOfOtherBody:
@@ -208,6 +215,10 @@ class Relay:
             return True
         call.door = Recording(call.door)
         return False
+
+    def _release_claim(self, claiming: asyncio.Future[Claim]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None:
+            self._ledger.release(claiming.result()).add_done_callback(_retrieve)
 
     # -- what it may use ---------------------------------------------------------------------------------
 
@@ -353,8 +364,10 @@ class Relay:
 
     async def _stream_usage(self, call: Call, stream: EventStream) -> Usage:
         """What the upstream reported, else what was delivered, counted here."""
+        tally = stream.tally
+        assert tally is not None
         return stream.meter.usage or await self._estimator.of_stream(
-            call.ask, call.terms.model, stream.meter, stream.tally
+            call.ask, call.terms.model, stream.meter, tally
         )
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
