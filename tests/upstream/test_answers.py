@@ -1,5 +1,6 @@
 """An upstream's answer comes to the same however the network cuts it, and nothing unsound passes for one."""
 
+import gzip
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -67,6 +68,11 @@ SOUND = {
         seen(200, b'{"a":1}', (b"set-cookie", b"a"), (b"set-cookie", b"b"), (b"x", b"\xe9"), LENGTH_7),
     ),
 }
+PACKED = gzip.compress(b'{"a":1}', mtime=0)
+SOUND["gzip"] = Sound(
+    b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(PACKED) + PACKED,
+    seen(200, b'{"a":1}', (b"content-length", b"%d" % len(PACKED))),
+)
 each_sound = pytest.mark.parametrize("sound", SOUND.values(), ids=SOUND.keys())
 
 

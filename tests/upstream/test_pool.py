@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, until
-from tests.upstream.conftest import Play
+from tests.upstream.stage import Play
 
 from posthouse.testing.http1 import Connection, Head, Server
 from posthouse.testing.upstream import Script, ScriptedUpstream

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.upstream.calls import BODY, deadlines, fetch, until
 from tests.upstream.certificates import Authority
-from tests.upstream.conftest import Play
+from tests.upstream.stage import Play
 
 from posthouse.testing.proxy import ScriptedProxy
 from posthouse.testing.upstream import Script, ScriptedUpstream

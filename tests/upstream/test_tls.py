@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.upstream.calls import begin, deadlines, direct, fetch, until
 from tests.upstream.certificates import Authority
-from tests.upstream.conftest import Play
+from tests.upstream.stage import Play
 
 from posthouse.testing.upstream import Script, ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient

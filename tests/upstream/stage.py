@@ -1,0 +1,57 @@
+"""A stage for the upstream client: the loops that it runs on, and a look at what it left behind."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import uvloop
+
+from posthouse.upstream.client import UpstreamClient
+
+T = TypeVar("T")
+Scenario = Callable[[UpstreamClient], Awaitable[T]]
+Play = Callable[[Scenario[Any]], Any]
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "asyncio": asyncio.SelectorEventLoop,
+}
+SETTLING_S = 5.0  # a closed connection is gone within a few turns of the loop
+
+
+def play_on(loop_name: str, scenario: Scenario[T]) -> T:
+    """Run a scenario on a loop of its own. Afterwards the client is closed, and nothing may be left: no
+    connection, no running exchange, no task, no complaint of the loop such as an exception that nobody
+    looked at."""
+    complaints: list[dict[str, Any]] = []
+
+    async def main() -> T:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        client = UpstreamClient(loop)
+        try:
+            return await scenario(client)
+        finally:
+            client.close()
+            await _nothing_left(client)
+
+    with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
+        result = runner.run(main())
+        gc.collect()  # an exception that nobody looked at is told of when its future is collected
+    assert complaints == []
+    return result
+
+
+async def _nothing_left(client: UpstreamClient) -> None:
+    give_up_s = time.monotonic() + SETTLING_S
+    while True:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        left = [
+            (origin.open_count, origin.opening_count, origin.active) for origin in client._origins.values()
+        ]
+        if not tasks and all(one == (0, 0, set()) for one in left):
+            return
+        assert time.monotonic() < give_up_s, (tasks, left)
+        await asyncio.sleep(0.005)
