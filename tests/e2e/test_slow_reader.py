@@ -1,0 +1,65 @@
+"""A caller who reads slowly, over the wire: the upstream waits, and the relay's memory stays what it was."""
+
+import json
+import socket
+import time
+from pathlib import Path
+
+from tests.e2e.calls import MODEL
+
+from posthouse.testing.served import ServedRelay
+from posthouse.testing.upstream import Script, ScriptedUpstream
+
+EVENT = b'data: {"choices":[],"padding":"%b"}\n\n' % (b"x" * 50_000)
+EVENTS = 1000  # 50 MB in all
+# What four kernel buffers and the scripted upstream's own hold on loopback; the rest has to wait unsent.
+BUFFERED_BYTES = 40_000_000
+# A read, a write buffer, and what the allocator makes of them.
+MEMORY_BYTES_MAX = 15_000_000
+
+
+def resident_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+def settled(upstream: ScriptedUpstream) -> int:
+    """How many bytes the upstream could send, once it can send no more."""
+    before = -1
+    while before != upstream.received[0].sent_bytes:
+        before = upstream.received[0].sent_bytes
+        time.sleep(0.3)
+    return before
+
+
+def read_on(caller: socket.socket, until: bytes) -> int:
+    """How many bytes come up to and with `until`."""
+    taken, tail = 0, b""
+    while until not in tail:
+        data = caller.recv(1024 * 1024)
+        assert data, "the answer broke off"
+        taken += len(data)
+        tail = (tail + data)[-len(until) - len(data) :]
+    return taken
+
+
+def test_a_slow_caller_costs_no_memory(
+    relay: ServedRelay, upstream: ScriptedUpstream, key: str, email: str
+) -> None:
+    upstream.enqueue(Script(events=(EVENT,) * EVENTS + (b"data: [DONE]\n\n",)))
+    body = json.dumps({"model": MODEL, "messages": [], "stream": True}).encode()
+    before_bytes = resident_bytes(relay.pid)
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=30) as caller:
+        caller.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: relay\r\nauthorization: Bearer %b\r\n"
+            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+            % (key.encode(), len(body), body)
+        )
+        upstream.wait_received()
+        assert settled(upstream) < BUFFERED_BYTES
+        assert not upstream.received[0].finished.is_set()
+        assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
+        assert read_on(caller, b"data: [DONE]\n\n\r\n0\r\n\r\n") > EVENTS * len(EVENT)
+    assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
+    (record,) = relay.usage(email)
+    assert record.ending == "completed"
