@@ -423,8 +423,8 @@ class RelayProtocol(asyncio.Protocol):
         elif len(self._turns) < PIPELINED_MAX:
             self._turns.append(turn)  # reading goes on, so that a caller who leaves is noticed
         else:
-            self.receiving = None
-            self._cut()
+            self.receiving = self._parser = None
+            self._end_after_ahead()
 
     def on_body(self, piece: bytes) -> None:
         self._progressed = True
@@ -582,8 +582,7 @@ class RelayProtocol(asyncio.Protocol):
             turn.refuse(refusal)
             return
         if self._turn is not None:
-            self._turn.keep_alive = False
-            self._forget_ahead()
+            self._end_after_ahead()
             return
         status, headers, body = render_refusal(refusal, {}, new_request_id())
         head = b"%b%bconnection: close\r\ncontent-length: %d\r\n\r\n" % (
@@ -616,7 +615,7 @@ class RelayProtocol(asyncio.Protocol):
             # Behind another request in one segment: cut here; the client sends it again on a new connection.
             self._parser = None
             if self._turn is not None:
-                self._turn.keep_alive = False
+                self._end_after_ahead()
             else:
                 self.close()
             return
@@ -656,12 +655,11 @@ class RelayProtocol(asyncio.Protocol):
             self.lane.body_bytes -= turn.body_bytes
         self._turns.clear()
 
-    def _cut(self) -> None:
-        """Too much was sent ahead: what is being answered may end, the rest is dropped."""
-        self._parser = None
-        self._forget_ahead()
-        if self._turn is not None:
-            self._turn.keep_alive = False
+    def _end_after_ahead(self) -> None:
+        """What was sent ahead in good order is answered, then the connection closes."""
+        last = self._turns[-1] if self._turns else self._turn
+        if last is not None:
+            last.keep_alive = False
 
     # -- small things ------------------------------------------------------------------------------------
 
