@@ -119,6 +119,10 @@ class Tariff:
         """Names the price snapshot: the same lines have the same id."""
         return hashlib.sha256(self.lines_json).hexdigest()[:20]
 
+    def has_tier(self, service_tier: str) -> bool:
+        """Whether some line prices this tier; one that none does is charged as the default tier."""
+        return service_tier in self._steps
+
     def charge(
         self, quantities: Mapping[str, int], *, prompt_tokens: int, service_tier: str = DEFAULT_TIER
     ) -> Charge:

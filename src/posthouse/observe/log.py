@@ -68,11 +68,12 @@ def _exceptions_without_text(
 
 
 class _ToStructlog(logging.Handler):
-    """The standard library's records, with their message's template only: arguments may be anything."""
+    """The standard library's records, with the first line of their message's template only: arguments may be
+    anything, and asyncio puts the repr of futures and exceptions on the lines below."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         fields = describe(error) if error is not None else {}
         structlog.get_logger().log(
-            record.levelno, "library", logger=record.name, text=str(record.msg), **fields
+            record.levelno, "library", logger=record.name, text=str(record.msg).partition("\n")[0], **fields
         )

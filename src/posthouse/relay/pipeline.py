@@ -420,7 +420,9 @@ class Relay:
         prompt_tokens = completion_tokens = charge_nanos = cost_nanos = 0
         service_tier, estimated = "", False
         if usage is not None:
-            quantities, service_tier, estimated = usage.quantities, usage.service_tier, usage.estimated
+            quantities, estimated = usage.quantities, usage.estimated
+            if terms.tariff.has_tier(usage.service_tier):  # else it may be any text that the upstream says
+                service_tier = usage.service_tier
             prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
             charge_nanos = terms.tariff.charge(
                 quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
@@ -430,7 +432,7 @@ class Relay:
                 cost_nanos = charge_nanos
             elif cost is not None:
                 cost_nanos = cost.charge(
-                    quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
+                    quantities, prompt_tokens=prompt_tokens, service_tier=usage.service_tier
                 ).nanos
         return Outcome(
             request_id=request.request_id,
