@@ -38,16 +38,18 @@ class AsgiApp:
         self._settings = settings
         self._addresses = addresses
         self._is_relay_path = is_relay_path
+        self.body_bytes = 0  # of all requests in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if self._is_relay_path(scope["path"]):
-            await self._relay_call(scope, receive, send)
+        path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
+        if self._is_relay_path(path):
+            await self._relay_call(scope, path, receive, send)
         else:
             await _page(scope, send)
 
-    async def _relay_call(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _relay_call(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b", " + value if name in headers else value
@@ -56,7 +58,7 @@ class AsgiApp:
         request = RelayRequest(
             new_request_id(),
             scope["method"],
-            scope["path"],
+            path,
             scope["query_string"].decode("latin-1"),
             headers,
             address,
@@ -64,39 +66,63 @@ class AsgiApp:
             now_ms(),
             monotonic_s(),
         )
-        door = AsgiDoor(receive, send, self._settings)
-        task = asyncio.create_task(self._relay.handle(request, door))
-        await door.run(task)
+        door = AsgiDoor(self, receive, send, self._settings)
+        try:
+            await door.run(asyncio.create_task(self._relay.handle(request, door)))
+        finally:
+            self.body_bytes -= door.body_bytes
 
 
 class AsgiDoor:
     """relay.values.Door over ASGI: what the pipeline writes synchronously waits in a queue that `run`
     sends."""
 
-    def __init__(self, receive: Receive, send: Send, settings: Settings) -> None:
+    def __init__(self, app: AsgiApp, receive: Receive, send: Send, settings: Settings) -> None:
+        self._app = app
         self._receive = receive
         self._send = send
         self._settings = settings
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._queued_bytes = 0
         self._flow: Flow | None = None
+        self._paused = False
         self._aborted = False
+        self._task: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.body_bytes = 0
         self.is_open = False
 
     async def read_body(self) -> bytes:
         pieces: list[bytes] = []
-        size, more = 0, True
+        more = True
         while more:
-            message = await asyncio.wait_for(self._receive(), self._settings.body_timeout_s)
-            if message["type"] == "http.disconnect":
-                raise asyncio.CancelledError
+            message = await self._receive_piece()
             pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
+            self._count(len(pieces[-1]))
             more = message.get("more_body", False)
-            if size > self._settings.body_bytes_max:
-                limit_mb = self._settings.body_bytes_max // (1024 * 1024)
-                raise Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=limit_mb)
+        self._watch_caller()
         return b"".join(pieces)
+
+    async def _receive_piece(self) -> Message:
+        seconds = self._settings.body_timeout_s
+        try:
+            message = await asyncio.wait_for(self._receive(), seconds)
+        except TimeoutError:
+            raise Refusal(RelayCode.EMPTY_REQUEST, "body_too_slow", seconds=f"{seconds:g}") from None
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        return message
+
+    def _count(self, size: int) -> None:
+        """Raises Refusal when this body, or all bodies together, are too large."""
+        settings, app = self._settings, self._app
+        self.body_bytes += size
+        app.body_bytes += size
+        if self.body_bytes > settings.body_bytes_max:
+            limit_mb = settings.body_bytes_max // (1024 * 1024)
+            raise Refusal(RelayCode.REQUEST_TOO_LARGE, limit_mb=limit_mb)
+        if app.body_bytes > settings.bodies_bytes_max:
+            raise Refusal(RelayCode.OVERLOADED, "uploads", retry_after_s=1)
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         self._start(status, headers + b"content-length: %d\r\n" % len(body))
@@ -123,18 +149,20 @@ class AsgiDoor:
     async def run(self, task: asyncio.Task[None]) -> None:
         """Send what is written until the answer ends; cancel the pipeline when the caller goes. Raises
         ConnectionAbortedError for an aborted answer, which makes the server cut the connection."""
-        watcher: asyncio.Task[None] | None = None
+        self._task = task
         try:
             while (message := await self._next(task)) is not None:
-                if watcher is None:
-                    watcher = asyncio.create_task(self._watch(task))  # the body has been read by now
+                self._watch_caller()  # what is left of the body by now, nobody wants any more
                 await self._send(message)
                 self._on_sent(len(message.get("body", b"")))
         except OSError:
-            task.cancel()
+            task.cancel()  # the caller has gone
+        except asyncio.CancelledError:
+            task.cancel()  # the server stops
+            raise
         finally:
-            if watcher is not None:
-                watcher.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
             await asyncio.wait((task,))
         if self._aborted:
             raise ConnectionAbortedError("the upstream broke off")
@@ -148,10 +176,15 @@ class AsgiDoor:
         getter.cancel()
         return None
 
-    async def _watch(self, task: asyncio.Task[None]) -> None:
+    def _watch_caller(self) -> None:
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def _start(self, status: int, headers: bytes) -> None:
         self.is_open = True
@@ -161,12 +194,14 @@ class AsgiDoor:
     def _put(self, message: Message) -> None:
         self._queued_bytes += len(message.get("body", b""))
         self._queue.put_nowait(message)
-        if self._flow is not None and self._queued_bytes > QUEUED_BYTES_MAX:
+        if self._flow is not None and not self._paused and self._queued_bytes > QUEUED_BYTES_MAX:
+            self._paused = True
             self._flow.pause()
 
     def _on_sent(self, size: int) -> None:
         self._queued_bytes -= size
-        if self._flow is not None and self._queued_bytes <= QUEUED_BYTES_MAX:
+        if self._flow is not None and self._paused and self._queued_bytes <= QUEUED_BYTES_MAX:
+            self._paused = False
             self._flow.resume()
 
 

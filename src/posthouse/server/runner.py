@@ -61,6 +61,7 @@ async def _run_uvicorn(app: App, settings: Settings, sockets: list[socket.socket
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom to believe is Addresses' to decide
         backlog=BACKLOG,
         timeout_keep_alive=int(settings.keep_alive_s),
         timeout_graceful_shutdown=int(settings.graceful_stop_s),
