@@ -18,6 +18,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
     "asyncio": asyncio.SelectorEventLoop,
 }
+SCENARIO_S = 20.0  # the longest takes a second; one that waits for ever ends here
 SETTLING_S = 5.0  # a closed connection is gone within a few turns of the loop
 
 
@@ -32,7 +33,8 @@ def play_on(loop_name: str, scenario: Scenario[T]) -> T:
         loop.set_exception_handler(lambda _, context: complaints.append(context))
         client = UpstreamClient(loop)
         try:
-            return await scenario(client)
+            async with asyncio.timeout(SCENARIO_S):
+                return await scenario(client)
         finally:
             client.close()
             await _nothing_left(client)
