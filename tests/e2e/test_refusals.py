@@ -412,6 +412,12 @@ def _(world: World, headers: dict[str, str]) -> Reply:
     return chat(world.relay, world.member(), "short", content="one two three " * 5, headers=headers)
 
 
+@refused(RelayCode.CONTEXT_LENGTH_EXCEEDED, param="input")
+def _(world: World, headers: dict[str, str]) -> Reply:
+    body = {"model": "short", "input": "one two three " * 5}
+    return post(world.relay, world.member(), "/v1/embeddings", body, **headers)
+
+
 @refused(RelayCode.CONTEXT_LENGTH_EXCEEDED, "plan", param="messages")
 def _(world: World, headers: dict[str, str]) -> Reply:
     return chat(world.relay, world.member("small"), headers=headers, max_tokens=60)

@@ -51,6 +51,8 @@ from posthouse.wire.headers import answer_header_block
 # A capped answer shorter than this (or than what was asked for) helps nobody: then the call is refused.
 OUTPUT_TOKENS_MIN = 16
 IDEMPOTENCY_KEY_BYTES_MAX = 255
+# What to shorten when a request is too long.
+PROMPT_FIELDS = {"chat/completions": "messages", "completions": "prompt", "embeddings": "input"}
 
 log = get_logger()
 
@@ -241,7 +243,7 @@ class Relay:
                 raise Refusal(
                     RelayCode.CONTEXT_LENGTH_EXCEEDED,
                     situation,
-                    param="messages",
+                    param=PROMPT_FIELDS[ask.endpoint.name],
                     asked=prompt_tokens + extra,
                     limit=limit,
                 )
