@@ -13,6 +13,9 @@ from posthouse.wire.sse import data_of
 # (take_text) and counts it off the event loop, so that memory per stream stays constant.
 TEXT_CHARS_MAX = 64 * 1024
 
+# A stream whose events never repeat their shape is not asked for it again and again.
+SHAPES_MAX = 4
+
 _USAGE_NULL = b',"usage":null'
 
 
@@ -79,6 +82,8 @@ class StreamMeter:
     __slots__ = (
         "_hide_usage",
         "_service_tier",
+        "_shape",
+        "_shapes_left",
         "_texts",
         "_usage",
         "error_seen",
@@ -101,7 +106,30 @@ class StreamMeter:
         self._hide_usage = hide_usage
         self._service_tier = ""
         self._usage: Raw | None = None
-        self._texts: dict[int, list[str]] = {}
+        self._texts: dict[int, list[str | bytes]] = {}
+        self._shape: _Shape | None = None
+        self._shapes_left = SHAPES_MAX
+
+    def feed_plain(self, piece: bytes) -> bytes | None:
+        """Take in a piece that is one event like an earlier one but for its text: nearly all are, and need
+        not be parsed. Returns the bytes to forward; None when the piece may be anything else, which is for
+        `feed`."""
+        shape = self._shape
+        if shape is None or not (piece.startswith(shape.before) and piece.endswith(shape.after)):
+            return None
+        text = piece[len(shape.before) : -len(shape.after)]
+        if (
+            b'"' in text
+            or b"\\" in text
+            or b"\n" in text
+            or b"\r" in text
+            or len(piece) < len(shape.before) + len(shape.after)
+        ):
+            return None
+        if text:
+            self.text_chars += len(text)
+            self._texts.setdefault(0, []).append(text)
+        return shape.before + text + shape.shown_after if self._hide_usage else piece
 
     def feed(self, events: list[bytes]) -> bytes:
         """Take these events in; returns the bytes to forward, empty when all are withheld."""
@@ -121,7 +149,10 @@ class StreamMeter:
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
-        texts = ["".join(pieces) for pieces in self._texts.values()]
+        texts = [
+            "".join([piece if isinstance(piece, str) else piece.decode(errors="replace") for piece in pieces])
+            for pieces in self._texts.values()
+        ]
         self._texts = {}
         self.text_chars = 0
         return texts
@@ -138,6 +169,9 @@ class StreamMeter:
         if choices:
             for choice in choices:
                 self._note_choice(choice)
+            if self._shapes_left:
+                self._shapes_left -= 1
+                self._shape = _shape_of(event, chunk)
         if chunk.service_tier is not None:
             self._service_tier = chunk.service_tier
         if chunk.error is not UNSET:
@@ -200,6 +234,51 @@ class StreamMeter:
         for text in texts:
             self._note_text(0, text)
         return event
+
+
+class _Shape(Struct, frozen=True, gc=False):
+    """What stands before and after the text in events that differ in nothing else; `shown_after` is without
+    the usage that the caller did not ask for."""
+
+    before: bytes
+    after: bytes
+    shown_after: bytes
+
+
+def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
+    """The shape of an event that only carries text: None when it does or says anything else. That what stands
+    between `before` and `after` is the text, and nothing but the text, is proved by parsing another there."""
+    start = event.rfind(b'"content":"') + len(b'"content":"')
+    end = event.find(b'"', start)
+    if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or not _is_plain(chunk) or end < 0:
+        return None
+    before, after = event[:start], event[end:]
+    try:
+        other = _decode_chunk(before[len(b"data: ") :] + b"another text" + after)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    choices = other.choices or ()
+    if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
+        return None
+    return _Shape(before, after, _without_null_usage(after))
+
+
+def _is_plain(chunk: _Chunk) -> bool:
+    """One choice, the first, with content alone; nothing ends, nothing is reported."""
+    choices = chunk.choices or ()
+    if len(choices) != 1 or chunk.error is not UNSET or chunk.x_groq is not None:
+        return False
+    if chunk.usage is not UNSET and not _is_null(chunk.usage):
+        return False
+    choice = choices[0]
+    delta = choice.delta
+    return (
+        choice.index == 0
+        and choice.finish_reason is None
+        and choice.usage is UNSET
+        and delta is not None
+        and delta == _Delta(content=delta.content)
+    )
 
 
 def texts_of_answer(body: bytes) -> list[str]:

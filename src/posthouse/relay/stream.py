@@ -37,6 +37,16 @@ class EventStream(Struct, eq=False):
     # -- upstream.connection.Consumer --------------------------------------------------------------------
 
     def feed(self, piece: bytes) -> None:
+        door = self.door
+        if door is not None and self.splitter.is_between:
+            out = self.meter.feed_plain(piece)
+            if out is not None:
+                if not self.is_over:
+                    door.write(out)
+                return
+        self._feed_events(piece)
+
+    def _feed_events(self, piece: bytes) -> None:
         try:
             events = self.splitter.feed(piece)
         except EventTooLarge:

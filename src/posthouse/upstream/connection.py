@@ -362,8 +362,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         self._useless_bytes = 0
-        if self._exchange is not None:
-            self._exchange.on_piece(piece)
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.consumer is not None and exchange.unpacker is None:
+            exchange.consumer.feed(piece)
+        else:
+            exchange.on_piece(piece)
 
     def on_message_complete(self) -> None:
         exchange = self._exchange

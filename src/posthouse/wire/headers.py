@@ -7,7 +7,6 @@ the upstream's rate limits and cookies are the operator's, not the caller's.
 
 from functools import lru_cache
 
-
 # caller → upstream. Everything else that the upstream needs (host, authorization, length) is the relay's own.
 FORWARDED_REQUEST_HEADERS = (b"content-type", b"accept", b"openai-beta")
 

@@ -63,6 +63,11 @@ class EventSplitter:
         return events
 
     @property
+    def is_between(self) -> bool:
+        """Nothing is held back: the next byte begins an event."""
+        return not self._rest
+
+    @property
     def tail(self) -> bytes:
         """What came after the last whole event: not empty when a stream broke off inside one."""
         return bytes(self._rest)

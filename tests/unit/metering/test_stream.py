@@ -245,3 +245,66 @@ def test_the_same_result_for_every_split(all_events: list[bytes], cuts: list[int
 def test_without_hiding_every_byte_passes_but_the_last_event(all_events: list[bytes]) -> None:
     expected = b"".join(one for one in all_events if one != DONE)
     assert metered([all_events], hide_usage=False)[:2] == (expected, DONE if DONE in all_events else b"")
+
+
+def fed_piece_by_piece(pieces: list[bytes], *, hide_usage: bool) -> tuple[list[bytes], StreamMeter]:
+    """As the relay feeds a meter: by shape where that goes, else event by event."""
+    meter, splitter = StreamMeter("gpt-4o", hide_usage=hide_usage), EventSplitter()
+    forwarded = []
+    for piece in pieces:
+        out = meter.feed_plain(piece) if splitter.is_between else None
+        forwarded.append(meter.feed(splitter.feed(piece)) if out is None else out)
+    return forwarded, meter
+
+
+ODD_TEXTS = [
+    "",
+    "plain",
+    'a "quote"',
+    "back\\slash",
+    "line\nend",
+    "ends in \\",
+    "中文",
+    "\U0001f600",
+    '"},"finish_reason":"stop',
+]
+SHAPED = [chunk(text, usage=None) for text in ODD_TEXTS] + [
+    chunk(None, usage=None),
+    chunk("tail", usage=None, finish_reason="stop"),
+    chunk("other id").replace(b'"id":"x"', b'"id":"y"'),
+    chunk("second", index=1, usage=None),
+    chunk("last", usage=USAGE),
+    chunk("one", usage=None) + chunk("two", usage=None),
+    chunk("cut", usage=None)[:-9],
+    chunk("cut", usage=None)[-9:],
+    chunk("spaced", usage=None).replace(b":", b": "),
+    event(choices=[], usage=USAGE),
+    event(error={"message": "broke"}),
+    b": keep-alive\n\n",
+    b"\n\n",
+    chunk("\r", usage=None).replace(b"\\r", b"\r"),
+    chunk("\n", usage=None).replace(b"\\n", b"\n\n"),
+]
+
+
+@given(st.lists(st.sampled_from(SHAPED), max_size=12), st.booleans())
+def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes], hide_usage: bool) -> None:
+    forwarded, known = fed_piece_by_piece(pieces, hide_usage=hide_usage)
+    parsed = StreamMeter("gpt-4o", hide_usage=hide_usage)
+    splitter = EventSplitter()
+    assert forwarded == [parsed.feed(splitter.feed(piece)) for piece in pieces]
+    assert known.text_chars >= parsed.text_chars  # bytes of a text, which are at least its characters
+    for field in ("usage", "saw_done", "saw_finish", "error_seen", "unparsed"):
+        assert getattr(known, field) == getattr(parsed, field)
+    assert known.take_text() == parsed.take_text()
+
+
+def test_events_of_one_shape_are_parsed_once() -> None:
+    meter = StreamMeter("gpt-4o", hide_usage=True)
+    first = chunk("", usage=None).replace(b'"delta":{', b'"delta":{"role":"assistant",')
+    assert meter.feed_plain(first) is None
+    assert meter.feed([first]) == first.replace(b',"usage":null', b"")
+    assert meter.feed_plain(chunk("Hello", usage=None)) is None
+    meter.feed([chunk("Hello", usage=None)])
+    assert meter.feed_plain(chunk(" you", usage=None)) == chunk(" you")
+    assert meter.take_text() == ["Hello you"]
