@@ -325,7 +325,7 @@ def test_noise(loop: asyncio.Runner, data: bytes, places: list[int]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(data=mutated(), places=PLACES)
 def test_whatever_comes_at_length(loop: asyncio.Runner, data: bytes, places: list[int]) -> None:
     check_alike(loop.run(converse([data])), loop.run(converse(cut(data, places))))
