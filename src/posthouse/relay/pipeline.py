@@ -336,9 +336,7 @@ class Relay:
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
         usage = None
         if answer.exchange.status < 300:
-            usage = answer.usage or await self._estimator.of_answer(
-                call.ask, call.terms.model, answer.body
-            )
+            usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
         call.ttft_ms = self._elapsed_ms(call)
         await self._settle(call, Ending.COMPLETED, answer.exchange.status, usage)
         call.door.respond(answer.exchange.status, self._headers(call, answer), answer.body)
