@@ -108,9 +108,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
         observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
         observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
-        observer.gauge(
-            "posthouse_request_bodies_bytes", "Request bodies in memory.", lambda: lane.body_bytes
-        )
+        observer.gauge("posthouse_request_bodies_bytes", "Request bodies in memory.", lambda: lane.body_bytes)
         observer.gauge(
             "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
         )

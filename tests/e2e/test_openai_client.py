@@ -10,6 +10,11 @@ from posthouse.testing.upstream import Script, ScriptedUpstream
 HELLO: list[dict[str, str]] = [{"role": "user", "content": "Say hello"}]
 
 
+def _relay_code(error: openai.APIError) -> object:
+    assert isinstance(error.body, dict)
+    return error.body["relay_code"]
+
+
 def test_a_chat_is_answered_and_charged_exactly(
     client: openai.OpenAI, relay: ServedRelay, email: str, upstream: ScriptedUpstream
 ) -> None:
@@ -110,7 +115,7 @@ def test_an_unknown_model_is_the_relays_404(client: openai.OpenAI, relay: Served
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="gpt-9", messages=HELLO)
     assert caught.value.code == "model_not_found"
-    assert caught.value.body["relay_code"] == 48001  # type: ignore[index]
+    assert _relay_code(caught.value) == 48001
     assert relay.usage(email) == []
 
 
@@ -118,4 +123,4 @@ def test_no_key_no_answer(relay: ServedRelay) -> None:
     client = openai.OpenAI(base_url=relay.base_url, api_key="sk-wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError) as caught:
         client.models.list()
-    assert caught.value.body["relay_code"] == 40038  # type: ignore[index]
+    assert _relay_code(caught.value) == 40038

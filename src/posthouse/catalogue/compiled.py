@@ -296,8 +296,8 @@ def _limit_rules(
 
 
 def _codes(plan_kind: PlanKind, family_kind: FamilyKind, window_ms: int) -> tuple[RelayCode, RelayCode]:
-    """What a call is refused with when its requests or its tokens are over: by the model that was called, also
-    where the limit counts all models together."""
+    """What a call is refused with when its requests or its tokens are over: by the model that was called,
+    also where the limit counts all models together."""
     if window_ms <= BURST_WINDOW_MS_MAX:
         return RelayCode.RATE_LIMITED, RelayCode.RATE_LIMITED
     own = _CODES.get((plan_kind, family_kind))

@@ -31,20 +31,20 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: list[bytes] = []
+    takes_plain: bool = False  # the door is open, and the next byte begins an event
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
     # -- upstream.connection.Consumer --------------------------------------------------------------------
 
     def feed(self, piece: bytes) -> None:
-        door = self.door
-        if door is not None and self.splitter.is_between:
+        if self.takes_plain:
             out = self.meter.feed_plain(piece)
             if out is not None:
-                if not self.is_over:
-                    door.write(out)
+                self.door.write(out)  # type: ignore[union-attr]  # open, else it takes none
                 return
         self._feed_events(piece)
+        self.takes_plain = self.door is not None and not self.is_over and self.splitter.is_between
 
     def _feed_events(self, piece: bytes) -> None:
         try:

@@ -208,8 +208,9 @@ class Turn(Struct, eq=False):
             self.protocol.write(self._head(status, headers) + b"\r\n")
 
     def write(self, data: bytes) -> None:
-        if data:
-            self.protocol.write(b"%x\r\n%b\r\n" % (len(data), data) if self.version_1_1 else data)
+        transport = self.protocol.transport
+        if data and transport is not None:
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.version_1_1 else data)
 
     def end(self, data: bytes) -> None:
         if not self.version_1_1:
@@ -257,7 +258,6 @@ class RelayProtocol(asyncio.Protocol):
         "_raw",
         "_reading",
         "_task",
-        "_transport",
         "_turn",
         "_turns",
         "_url",
@@ -268,6 +268,7 @@ class RelayProtocol(asyncio.Protocol):
         "loop",
         "receiving",
         "server_state",
+        "transport",
         "waiting",
     )
 
@@ -285,7 +286,7 @@ class RelayProtocol(asyncio.Protocol):
         self._config = config
         self._app_state = app_state
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         self._peer = ""
         self._peer_hash = b""
         self._raw = b""
@@ -307,7 +308,7 @@ class RelayProtocol(asyncio.Protocol):
     # -- asyncio.Protocol --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
         self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn's set names its own classes
         self.lane.connections.add(self)
         peer = transport.get_extra_info("peername")
@@ -349,7 +350,7 @@ class RelayProtocol(asyncio.Protocol):
         return False  # half-closed counts as gone: nobody could tell it from a caller that hung up
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self.transport = None
         self._parser = None
         self.server_state.connections.discard(self)
         self.lane.connections.discard(self)
@@ -508,7 +509,7 @@ class RelayProtocol(asyncio.Protocol):
         """One task for the connection's life: a new one for each request costs twice what waking it does."""
         while (turn := self._turn) is not None:
             await self.lane.relay.handle(turn.request, turn)
-            if self._transport is None or self._turn is turn:  # gone, or (a fault of ours) not answered
+            if self.transport is None or self._turn is turn:  # gone, or (a fault of ours) not answered
                 self.abort()
                 return
             if self._turn is None:
@@ -523,8 +524,8 @@ class RelayProtocol(asyncio.Protocol):
         self._resume_reading()
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        if self.transport is not None:
+            self.transport.write(data)
 
     def on_answered(self, turn: Turn) -> None:
         """The answer's last byte is with the socket: the next request, or the end of the connection."""
@@ -561,12 +562,12 @@ class RelayProtocol(asyncio.Protocol):
         """Close when what was written has gone out, or the caller reads nothing any more."""
         self._is_closing = True
         self.deadline_s = self.loop.time() + WRITE_STALL_S
-        if self._transport is not None:
-            self._transport.close()
+        if self.transport is not None:
+            self.transport.close()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     # -- ends of a connection ----------------------------------------------------------------------------
 
@@ -608,7 +609,7 @@ class RelayProtocol(asyncio.Protocol):
     def _yield_to_asgi(self) -> None:
         """Not the relay's path: uvicorn's own protocol answers this request and closes, as it bounds neither
         the size nor the time of a head."""
-        transport, self._yielded = self._transport, False
+        transport, self._yielded = self.transport, False
         if transport is None:
             return
         if self._turn is not None or not self._raw:
@@ -624,7 +625,7 @@ class RelayProtocol(asyncio.Protocol):
         self.server_state.connections.discard(self)
         self.lane.connections.discard(self)
         self._parser = None
-        self._transport = None
+        self.transport = None
         if self._task is not None:
             self._task.cancel()
         successor = HttpToolsProtocol(self._config, self.server_state, self._app_state, self.loop)
@@ -638,8 +639,8 @@ class RelayProtocol(asyncio.Protocol):
         self._parser = None
         self._resume_reading()
         self._wait(Waiting.LINGER, LINGER_S)
-        if self._transport is not None and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _linger_on(self, more_bytes: int) -> None:
         steps = self._linger_bytes // BODY_STEP_BYTES
@@ -686,14 +687,14 @@ class RelayProtocol(asyncio.Protocol):
         self.deadline_s = self.loop.time() + seconds
 
     def _pause_reading(self) -> None:
-        if self._reading and self._transport is not None:
+        if self._reading and self.transport is not None:
             self._reading = False
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        if not self._reading and self._transport is not None:
+        if not self._reading and self.transport is not None:
             self._reading = True
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
 
 def too_large(settings: Settings) -> Refusal:

@@ -22,7 +22,7 @@ from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.transfers import credit, debit
-from posthouse.ledger.usage import UsageFilter, export_usage, list_usage, spend_by_day
+from posthouse.ledger.usage import UsageFilter, UsagePage, export_usage, list_usage, spend_by_day
 from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.changes import ChangeFeed, announce
 from posthouse.store.engine import Store
@@ -92,7 +92,8 @@ def with_ledger(store: Store, story: Callable[[Ledger], Coroutine[Any, Any, None
     """Run a story on an event loop with a started ledger that hears of changes."""
 
     async def run() -> None:
-        ledger, feed, errors = Ledger(store), ChangeFeed(store, poll_s=0.02), []
+        ledger, feed = Ledger(store), ChangeFeed(store, poll_s=0.02)
+        errors: list[Exception] = []
         ledger.on_error = feed.on_error = errors.append
         feed.listen(ledger.on_change)
         await feed.start()
@@ -263,7 +264,8 @@ def check_groups_of_many_members(store: Store) -> None:
     with_ledger(store, story)
     left = [get_balance(store, member.account_id).balance_nanos for member in members]
     assert left == [1_000_000 - sum(range(start, 300, 5)) for start in range(5)]
-    pages, before = [], ""
+    pages: list[UsagePage] = []
+    before = ""
     while not pages or before:
         page = list_usage(
             store, UsageFilter(account=members[0].account_id, model="gpt-4o-mini"), before=before, limit=7

@@ -177,7 +177,7 @@ class ServedRelay:
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"{self.origin}/readyz", timeout=5).close()  # noqa: S310
+            urllib.request.urlopen(f"{self.origin}/readyz", timeout=5).close()  # noqa: S310 - a URL of ours
             return True
         return False
 
