@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.upstream.wire import Seen, Taker, Wire, a_loop, answer_of
+from tests.upstream.wire import Loose, Seen, Taker, Wire, a_loop, answer_of
 
-from posthouse.upstream.connection import HEAD_BYTES_MAX
+from posthouse.upstream.client import Origin
+from posthouse.upstream.connection import HEAD_BYTES_MAX, Connection
 from posthouse.upstream.errors import Fault, UpstreamFault
 
 JSON = (b"content-type", b"application/json")
@@ -293,6 +294,18 @@ def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
         wire = Wire(loop)
         wire.feed([b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
         assert wire.transport.closing
+
+
+def test_a_connection_that_is_made_after_it_was_given_up_is_closed_and_not_counted() -> None:
+    with a_loop() as loop:
+        origin, transport = Origin("http://u", loop=loop), Loose()
+        connection = Connection(origin, loop)
+        connection.discard()
+        connection.connection_made(transport)
+        assert transport.closing
+        assert origin.open_count == 0
+        connection.connection_lost(None)
+        assert origin.open_count == 0
 
 
 def test_what_comes_after_an_exchange_was_given_up_is_not_looked_at() -> None:

@@ -175,6 +175,16 @@ def test_deadlines_by_the_clock() -> None:
         assert clock.says(100.1) is Fault.TIMEOUT_TOTAL
 
 
+def test_the_time_that_a_reader_took_is_not_the_upstreams() -> None:
+    with a_loop() as loop:
+        clock = Clock(Wire(loop), WITHIN)
+        clock.bytes_come(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab", -50)
+        clock.exchange.pause()
+        clock.exchange.resume()
+        assert clock.says(1) is None
+        assert clock.says(9) is Fault.TIMEOUT_IDLE
+
+
 def test_only_bytes_are_signs_of_life() -> None:
     with a_loop() as loop:
         clock = Clock(Wire(loop), WITHIN)
