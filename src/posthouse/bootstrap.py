@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
@@ -101,6 +101,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             observer=observer,
             body_bytes_max=settings.body_bytes_max,
         )
+        ledger.running = lambda: relay.running
         addresses = Addresses(hashlib.sha256(b"addresses" + master_key).digest(), settings.trusted_proxies)
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
@@ -127,19 +128,24 @@ async def _flush_on(observer: Observer) -> None:
 
 def _restore(limiter: MemoryLimiter, store: Store, catalogue: Catalogue) -> None:
     """Count again what was used in windows that are still open."""
-    windows = [
-        rule.window_ms
-        for plan in catalogue.plans()
-        for model in plan.models
-        for rule in catalogue.rules(plan.name, model)
-    ]
+    windows = _longest_windows_ms(catalogue)
     if windows:
         at_ms = now_ms()
-        limiter.restore(_past(store, catalogue, at_ms - max(windows)), at_ms)
+        limiter.restore(_past(store, catalogue, at_ms - max(windows.values()), windows), at_ms)
 
 
-def _past(store: Store, catalogue: Catalogue, since_ms: int) -> Iterator[Past]:
-    for call in calls_since(store, since_ms):
+def _longest_windows_ms(catalogue: Catalogue) -> dict[str, int]:
+    """Of each plan that has limits."""
+    windows: dict[str, int] = {}
+    for plan in catalogue.plans():
+        for model in plan.models:
+            for rule in catalogue.rules(plan.name, model):
+                windows[plan.name] = max(rule.window_ms, windows.get(plan.name, 0))
+    return windows
+
+
+def _past(store: Store, catalogue: Catalogue, since_ms: int, plans: Iterable[str]) -> Iterator[Past]:
+    for call in calls_since(store, since_ms, plans):
         if call.ending != Ending.FAILED:
             demand = Demand(
                 key_id=call.key_id,

@@ -67,7 +67,7 @@ def test_what_rebuilds_the_limits(store: Store) -> None:
         (member, {"started_ms": 1_000}),
         (member, {"started_ms": 2_000, "prompt_tokens": 3, "completion_tokens": 4}),
     )
-    (call,) = calls_since(store, 1_001)
+    (call,) = calls_since(store, 1_001, ["paid"])
     expected = CountedCall(
         2_000,
         member.key_id,

@@ -16,6 +16,12 @@ def new_request_id() -> str:
     return f"req_{time.time_ns() // 1_000_000:012x}{_PROCESS}{next(_sequence) & 0xFFFFFF:06x}"
 
 
+def first_request_id(since_ms: int) -> str:
+    """What no id of a request that began at that time or later sorts before; a second of leeway for
+    clocks."""
+    return f"req_{max(0, since_ms - 1000):012x}"
+
+
 def new_id(kind: str) -> str:
     """`kind_` + 80 random bits, e.g. `acc_7h3k…`; kinds are listed in docs/design.md's glossary."""
     number = secrets.randbits(80)

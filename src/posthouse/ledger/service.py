@@ -43,6 +43,7 @@ class Ledger:
         self._store = store
         self._writer = Writer(store, self.process_id)
         self._writer.on_lost = self._forget
+        self._writer.running = lambda: self.running()
         self._writer.on_error = lambda error: self.on_error(error)
         self._wallets: dict[str, Wallet] = {}
         self._steps: dict[str, asyncio.Task[None]] = {}  # account -> the change of its allowance under way
@@ -52,6 +53,7 @@ class Ledger:
         self._alone = store.is_sqlite
         self._beating: asyncio.Task[None] | None = None
         self.on_error: Callable[[Exception], None] = lambda error: None
+        self.running: Callable[[], int] = lambda: 0  # calls under way, which may settle soon
         self.budget = self._budgets.get  # budget(key_id) -> KeyBudget | None, at the cost of one look-up
 
     async def start(self) -> None:

@@ -1,12 +1,13 @@
 """Reads usage records; changes nothing. A usage record is read back as the Outcome that it was written
 from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
+from posthouse.kernel.ids import first_request_id
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.ledger.queries import find_member
@@ -113,12 +114,14 @@ def export_usage(store: Store, wanted: UsageFilter) -> Iterator[list[str]]:
         after = rows[-1].request_id
 
 
-def calls_since(store: Store, since_ms: int) -> Iterator[CountedCall]:
-    """All calls that started at that time or later, oldest first: what rebuilds the limits' counters."""
+def calls_since(store: Store, since_ms: int, plans: Iterable[str]) -> Iterator[CountedCall]:
+    """Calls of these plans that started at that time or later, oldest first: what rebuilds the limits'
+    counters."""
     columns = usage_records.c
     tokens = (columns.prompt_tokens + columns.completion_tokens).label("tokens")
     named = [tokens if name == "tokens" else columns[name] for name in CountedCall._fields]
-    query = select(*named).where(columns.started_ms >= since_ms).order_by(columns.started_ms)
+    wanted = [*_since(since_ms), columns.plan.in_(tuple(plans))]
+    query = select(*named).where(*wanted).order_by(columns.request_id)
     with store.read() as connection:
         for row in connection.execution_options(yield_per=PAGE_MAX).execute(query):
             yield CountedCall(*row)._replace(address_hash=bytes(row.address_hash))
@@ -132,9 +135,7 @@ def spend_by_day(
     day = ((columns.started_ms + offset_ms) // DAY_MS).label("day")
     query = (
         select(day, columns.model, func.sum(columns.charge_nanos))
-        .where(
-            columns.account_id == account_id, columns.started_ms >= since_ms, columns.started_ms < until_ms
-        )
+        .where(columns.account_id == account_id, *_since(since_ms), columns.started_ms < until_ms)
         .group_by(day, columns.model)
         .order_by(day, columns.model)
     )
@@ -172,10 +173,16 @@ def _conditions(connection: Connection, wanted: UsageFilter) -> list[ColumnEleme
     if wanted.account:
         conditions.append(columns.account_id == find_member(connection, wanted.account).id)
     if wanted.since_ms:
-        conditions.append(columns.started_ms >= wanted.since_ms)
+        conditions += _since(wanted.since_ms)
     if wanted.until_ms:
         conditions.append(columns.started_ms < wanted.until_ms)
     return conditions
+
+
+def _since(since_ms: int) -> list[ColumnElement[bool]]:
+    """Started at that time or later. Ids sort by time, so the primary key serves as the index of it."""
+    columns = usage_records.c
+    return [columns.request_id >= first_request_id(since_ms), columns.started_ms >= since_ms]
 
 
 def _csv_row(row: Row[Any]) -> list[str]:

@@ -102,7 +102,7 @@ class Writer:
         self._sql = GroupSql(store.engine.dialect, process_id)
         self._queue: SimpleQueue[list[Write] | None] = SimpleQueue()
         self._waiting: list[Write] = []
-        self._handing_over = False  # it is arranged, or the thread has a group
+        self._is_busy = False  # a hand-over is arranged, or the thread has a group
         self.running: Callable[[], int] = lambda: 0  # calls that may settle soon
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
@@ -147,36 +147,40 @@ class Writer:
         return future
 
     def _put(self, write: Write) -> None:
-        assert self._loop is not None, "the writer is started first"
         self._waiting.append(write)
-        if self._handing_over:
-            return
-        self._handing_over = True
-        if isinstance(write, Settling) and self.running() >= SIBLINGS_MIN:
+        if not self._is_busy:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Have what is waiting handed over."""
+        assert self._loop is not None, "the writer is started first"
+        self._is_busy = bool(self._waiting)
+        if self._is_busy and self.running() >= SIBLINGS_MIN:
             self._loop.call_later(GATHER_S, self._hand_over)
-        else:
+        elif self._is_busy:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         writes, self._waiting = self._waiting, []
-        self._handing_over = bool(writes)
-        if writes:
-            self._queue.put(writes)
+        self._queue.put(writes)
 
     def _work(self) -> None:
         while (writes := self._queue.get()) is not None:
             for grouped, group in groupby(writes, _is_grouped):
                 self._write(list(group), grouped)
-            self._on_loop(self._hand_over)
+            self._on_loop(partial(self._written, writes))
         self._drop()
 
+    def _written(self, writes: list[Write]) -> None:
+        self._tell_all(writes)
+        self._arrange()
+
     def _write(self, group: list[Write], grouped: bool) -> None:
-        """Write them together where that goes, else one by one, and tell who waits."""
+        """Write them together where that goes, else one by one."""
         give_up_s = monotonic_s() + PATIENCE_S
         if not grouped or not self._written_together(group, give_up_s):
             for write in group:
                 write.error = self._patiently(self._write_one, write, give_up_s)
-        self._on_loop(partial(self._tell_all, group))
 
     def _written_together(self, group: list[Write], give_up_s: float) -> bool:
         charged = [write for write in group if isinstance(write, Settling)]

@@ -120,7 +120,6 @@ usage_records = Table(
     # Each index costs the writer a page per account of a group. One by key would double that; a key's records
     # are found among its account's.
     Index("ix_usage_records_account", "account_id", "request_id"),
-    Index("ix_usage_records_started", "started_ms"),
     sqlite_with_rowid=False,
 )
 

@@ -113,7 +113,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_usage_records_account", "usage_records", ["account_id", "request_id"], unique=False)
-    op.create_index("ix_usage_records_started", "usage_records", ["started_ms"], unique=False)
     op.create_table(
         "allowances",
         sa.Column("account_id", sa.Text(), nullable=False),
