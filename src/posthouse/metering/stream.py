@@ -117,14 +117,8 @@ class StreamMeter:
         shape = self._shape
         if shape is None or not (piece.startswith(shape.before) and piece.endswith(shape.after)):
             return None
-        text = piece[len(shape.before) : -len(shape.after)]
-        if (
-            b'"' in text
-            or b"\\" in text
-            or b"\n" in text
-            or b"\r" in text
-            or len(piece) < len(shape.before) + len(shape.after)
-        ):
+        text = piece[shape.text_start : shape.text_end]
+        if b'"' in text or b"\\" in text or b"\n" in text or b"\r" in text or len(piece) < shape.bytes_min:
             return None
         if text:
             self.text_chars += len(text)
@@ -243,6 +237,9 @@ class _Shape(Struct, frozen=True, gc=False):
     before: bytes
     after: bytes
     shown_after: bytes
+    text_start: int
+    text_end: int  # from the end
+    bytes_min: int
 
 
 def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
@@ -260,7 +257,8 @@ def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
     choices = other.choices or ()
     if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
         return None
-    return _Shape(before, after, _without_null_usage(after))
+    shown_after = _without_null_usage(after)
+    return _Shape(before, after, shown_after, len(before), -len(after), len(before) + len(after))
 
 
 def _is_plain(chunk: _Chunk) -> bool:
