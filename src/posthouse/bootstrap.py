@@ -12,7 +12,7 @@ from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
 from posthouse.catalogue.compiled import Catalogue
-from posthouse.kernel.clock import now_ms
+from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretBox, load_master_key
 from posthouse.kernel.settings import Settings
@@ -36,6 +36,8 @@ from posthouse.store.engine import Store, open_store
 from posthouse.upstream.client import UpstreamClient
 
 FLUSH_S = 0.2  # how long log lines wait for each other
+ENDING_S = 20.0  # what a cut call may take to be settled: the writer's patience, and counting a long text
+ENDING_POLL_S = 0.02
 
 log = get_logger()
 
@@ -102,6 +104,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             body_bytes_max=settings.body_bytes_max,
         )
         ledger.running = lambda: relay.running
+        stack.push_async_callback(_until_ended, relay)  # while there is a ledger to settle with
         addresses = Addresses(hashlib.sha256(b"addresses" + master_key).digest(), settings.trusted_proxies)
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
@@ -118,6 +121,13 @@ async def running(settings: Settings) -> AsyncIterator[App]:
 
 def _logged(event: str) -> Callable[[Exception], None]:
     return lambda error: log.error(event, **describe(error))
+
+
+async def _until_ended(relay: Relay) -> None:
+    """Wait for calls that were cut when the server stopped."""
+    give_up_s = monotonic_s() + ENDING_S
+    while relay.running and monotonic_s() < give_up_s:  # noqa: ASYNC110 - once, so that no call pays for it
+        await asyncio.sleep(ENDING_POLL_S)
 
 
 async def _flush_on(observer: Observer) -> None:

@@ -344,3 +344,24 @@ def test_the_relay_stops_in_good_order(
         (record,) = stopping.usage("m@example.org")
         assert (record.ending, record.charge_nanos) == ("completed", CHARGE)
         assert stopping.differences() == []
+
+
+def test_a_call_that_outlasts_the_graceful_stop_is_charged_for_what_came(
+    upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The process ends in time all the same: nothing waits for a ledger that has gone."""
+    patience = {"POSTHOUSE_GRACEFUL_STOP_S": "1"}
+    with ServedRelay(tmp_path_factory.mktemp("cut"), upstream.base_url, environment=patience) as stopping:
+        key = stopping.member("m@example.org", credit="1")
+        upstream.enqueue(Script(stall_after=3))
+        connection = http.client.HTTPConnection("127.0.0.1", stopping.port, timeout=20)
+        body = json.dumps({"model": MODEL, "messages": [], "stream": True})
+        connection.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        answer.readline()
+        stopping.stop()
+        connection.close()
+        (record,) = stopping.usage("m@example.org")
+        assert (record.ending, record.estimated) == ("cancelled", True)
+        assert record.charge_nanos > 0
+        assert stopping.differences() == []

@@ -124,6 +124,11 @@ class Lane:
             for connection in [c for c in self.connections if 0 < c.deadline_s < now_s]:
                 connection.on_deadline()
 
+    def cut(self) -> None:
+        """End all connections at once: what their calls have delivered is settled, then they end."""
+        for connection in list(self.connections):
+            connection.abort()
+
 
 class Turn(Struct, eq=False):
     """One request on a connection, and the way back: implements relay.values.Door."""

@@ -75,6 +75,7 @@ async def _run_uvicorn(app: App, settings: Settings, sockets: list[socket.socket
         await server.serve(sockets)
     finally:
         sweeping.cancel()
+        app.lane.cut()  # whom the graceful stop did not see end
 
 
 class _Server(uvicorn.Server):
