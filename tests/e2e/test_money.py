@@ -323,6 +323,14 @@ def test_the_answer_is_capped_at_what_the_balance_affords(
             {"max_tokens": 20, "max_completion_tokens": 20},
         ),
         ("plain", {"n": 4}, {"n": 4, "max_tokens": 20}),
+        ("plain", {"max_tokens": 0}, {"max_tokens": 20}),
+        ("plain", {"max_completion_tokens": -1}, {"max_completion_tokens": 20}),
+        (
+            "plain",
+            {"max_tokens": -1, "max_completion_tokens": 5},
+            {"max_tokens": 20, "max_completion_tokens": 20},
+        ),
+        ("plain", {"max_tokens": 1_000_000}, {"max_tokens": 20}),
         ("o1", {}, {"max_completion_tokens": 20}),
     ],
 )
@@ -342,6 +350,44 @@ def test_the_field_that_caps(
     assert reply.status == 200, reply
     received = upstream.received[0].json
     assert {name: received[name] for name in received if "tokens" in name or name == "n"} == sent
+
+
+def test_more_than_most_models_give_is_held_where_the_model_tells_no_maximum(
+    relay: ServedRelay, email: str
+) -> None:
+    """`plain` may give as many as it is asked for: a balance for 20,000 tokens caps what asks for more."""
+    counted = TokenCounter().count_prompt(
+        "plain", json.dumps(chat_body("plain")).encode(), "chat/completions"
+    )
+    key = relay.member(email, credit=f"0.{(counted + 4 * 20_000) * MICRO:09d}")
+    reply = chat(relay, key, "plain", max_tokens=100_000)
+    assert reply.headers["x-posthouse-max-tokens"] == "20000"
+
+
+def test_a_cap_leaves_room_for_rejected_prediction_tokens(
+    relay: ServedRelay, email: str, upstream: ScriptedUpstream
+) -> None:
+    """They are charged beyond the limit that is sent."""
+    body = chat_body("plain", prediction={"type": "content", "content": "x" * 1000})
+    raw = json.dumps(body).encode()
+    counted = TokenCounter().count_prompt("plain", raw, "chat/completions")
+    key = relay.member(email, credit=f"0.{(counted + 4 * (len(raw) + 20)) * MICRO:09d}")
+    reply = send(relay, "POST", "/v1/chat/completions", key=key, body=raw)
+    assert (reply.status, upstream.received[0].json["max_tokens"]) == (200, 20)
+
+
+def test_a_file_that_is_only_named_is_never_taken_for_a_small_one(
+    relay: ServedRelay, email: str, upstream: ScriptedUpstream
+) -> None:
+    part = {"type": "file", "file": {"file_id": "file-1"}}
+    reply = post(
+        relay,
+        relay.member(email, credit="0.1"),
+        "/v1/chat/completions",
+        {"model": "plain", "messages": [{"role": "user", "content": [part]}], "max_tokens": 20},
+    )
+    assert reply.relay_code == RelayCode.INSUFFICIENT_QUOTA
+    assert upstream.received == []
 
 
 def test_the_cap_leaves_alone_what_is_affordable(

@@ -69,6 +69,27 @@ def test_a_streams_other_options_are_kept(options: bytes | None, expected: bytes
     assert sent(body) == changed
 
 
+@pytest.mark.parametrize(
+    ("fields", "chat", "completion"),
+    [
+        (b'"max_tokens":7', 7, 7),
+        (b'"max_tokens":7,"max_completion_tokens":9', 9, 9),
+        (b'"max_tokens":null', None, None),
+        (b'"max_tokens":0', None, 0),
+        (b'"max_tokens":-1', None, None),
+        (b'"max_completion_tokens":-1', None, None),
+        (b'"max_tokens":-1,"max_completion_tokens":5', None, None),
+        (b'"max_tokens":5,"max_completion_tokens":0', None, 5),
+    ],
+)
+def test_what_an_upstream_may_read_as_no_limit_is_none(
+    fields: bytes, chat: int | None, completion: int | None
+) -> None:
+    body = b'{"model":"m",' + fields + b"}"
+    assert ask_of(body).output_tokens_asked == chat
+    assert ask_of(body, COMPLETIONS).output_tokens_asked == completion
+
+
 def test_a_call_that_is_not_streamed_keeps_its_options() -> None:
     body = b'{"model":"m","stream_options":{"include_usage":false}}'
     assert sent(body) == body

@@ -14,6 +14,7 @@ TEMPLATE_TOKENS_MAX = 512
 _MEDIA = re.compile(rb'"(?:image_url|file|file_id|file_url|video_url|audio)"')
 _IMAGE = re.compile(rb'"image_url"\s*+:')
 _REFERENCE = re.compile(rb'"(?:file|file_id|file_url|video_url|audio)"\s*+:')
+_ELSEWHERE = re.compile(rb'"(?:file|file_id|file_url|video_url)"\s*+:|"audio"\s*+:\s*+\{\s*+"id"')
 _ESCAPED_LETTER = re.compile(rb"\\u00([4-7][0-9a-fA-F])")
 
 
@@ -33,8 +34,20 @@ def prompt_tokens_bound(
     return bound if context_tokens_max is None else min(bound, context_tokens_max)
 
 
+def names_elsewhere(body: bytes) -> bool:
+    """Whether the body names a file, a video or an earlier recording: then no count of what it holds tells
+    how many tokens the prompt has."""
+    return _ELSEWHERE.search(_plain(body)) is not None
+
+
+def _plain(body: bytes) -> bytes:
+    """Keys as they read, by whatever escapes they are written."""
+    if b"\\u00" not in body:
+        return body
+    return _ESCAPED_LETTER.sub(lambda match: bytes.fromhex(match[1].decode()), body)
+
+
 def _count_media(body: bytes) -> tuple[int, int]:
-    """How many keys name an image, and how many anything else from elsewhere, by whatever escapes."""
-    if b"\\u00" in body:
-        body = _ESCAPED_LETTER.sub(lambda match: bytes.fromhex(match[1].decode()), body)
+    """How many keys name an image, and how many anything else from elsewhere."""
+    body = _plain(body)
     return len(_IMAGE.findall(body)), len(_REFERENCE.findall(body))

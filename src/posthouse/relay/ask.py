@@ -26,8 +26,12 @@ class Ask(Struct, frozen=True, gc=False):
 
     @property
     def output_tokens_asked(self) -> int | None:
-        """The caller's own limit on one answer, None when there is none; of two the larger."""
+        """The caller's own limit on one answer, None when there is none; of two the larger. Below zero is
+        some upstreams' word for no limit, and zero too in a chat, where no answer can have none."""
         asked, older = self.peek.max_completion_tokens, self.peek.max_tokens
+        least = 1 if self.endpoint is CHAT else 0
+        if (asked is not None and asked < least) or (older is not None and older < least):
+            return None
         return older if asked is None else asked if older is None else max(asked, older)
 
     @property

@@ -32,6 +32,7 @@ class Terms(Struct, frozen=True):
     reserved_by_bytes_max: int  # a prompt of no more tokens by its bytes is reserved as that, uncounted
     offers: tuple[Offer, ...]  # by priority
     output_tokens_max: int  # of one answer, when the caller sets no limit
+    output_tokens_unknown: bool  # the model tells no maximum: the above is only what most can give
     request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long
 
 

@@ -125,6 +125,7 @@ class Market:
             ),
             offers=offers,
             output_tokens_max=_output_tokens_max(model),
+            output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
             request_tokens_max=_request_tokens_max(plan, model),
         )
         self._terms[plan_name, asked] = terms

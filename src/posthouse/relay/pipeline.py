@@ -30,6 +30,7 @@ from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.ledger.service import Ledger
 from posthouse.limits.rules import Demand, Refused, format_reset
 from posthouse.limits.service import Limiter
+from posthouse.metering.ceilings import names_elsewhere
 from posthouse.metering.usage import Usage
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Observer
@@ -269,7 +270,9 @@ class Relay:
         terms, ask, key = call.terms, call.ask, call.key
         tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
         prompt = min(call.prompt_bound, terms.model.max_input_tokens or call.prompt_bound)
-        longest = self._longest_output(ask, terms)
+        # Rejected prediction tokens are charged as output, beyond any limit.
+        predicted = len(ask.body) if ask.peek.has_prediction else 0
+        longest = _longest_output(ask, terms) + predicted
         try:
             budget = None
             if key.budget_nanos is not None:
@@ -279,7 +282,8 @@ class Relay:
             call.hold = wallet.hold(ceiling, budget)
             if call.hold is not None:
                 return
-            prompt = await self._estimator.prompt_tokens(ask, terms.model)
+            if not names_elsewhere(ask.body):
+                prompt = await self._estimator.prompt_tokens(ask, terms.model)
             ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
             wallet = await ledger.load_wallet(key.account_id, ceiling)
         except StoreDown:
@@ -289,10 +293,10 @@ class Relay:
             return
         allowed = None if budget is None else budget.available_nanos
         available = wallet.available_nanos if allowed is None else min(wallet.available_nanos, allowed)
-        cap = min(tariff.output_cap(available, prompt, ask.choices, tier), longest)
-        if cap >= max(1, min(longest, OUTPUT_TOKENS_MIN)):
+        cap = min(tariff.output_cap(available, prompt, ask.choices, tier), longest) - predicted
+        if cap >= max(1, min(longest - predicted, OUTPUT_TOKENS_MIN)):
             call.output_cap = cap
-            call.hold = wallet.hold(tariff.ceiling(prompt, cap * ask.choices, tier), budget)
+            call.hold = wallet.hold(tariff.ceiling(prompt, (cap + predicted) * ask.choices, tier), budget)
         if call.hold is None:
             currency = self._market.currency
             if budget is not None and allowed is not None and allowed < wallet.available_nanos:
@@ -308,15 +312,6 @@ class Relay:
                 needed=format_nanos(ceiling),
                 currency=currency,
             )
-
-    def _longest_output(self, ask: Ask, terms: Terms) -> int:
-        """Tokens of the longest answer that this request can get."""
-        longest, asked = terms.output_tokens_max, ask.output_tokens_asked
-        if asked is not None:
-            longest = min(longest, asked)
-        if ask.peek.has_prediction:
-            longest += len(ask.body)  # rejected prediction tokens are charged as output, beyond any limit
-        return longest
 
     # -- the upstream's answer ---------------------------------------------------------------------------
 
@@ -532,6 +527,15 @@ def _refused(request: RelayRequest, refusal: Refusal) -> Outcome:
         started_ms=request.started_ms,
         duration_ms=int((monotonic_s() - request.started_s) * 1000),
     )
+
+
+def _longest_output(ask: Ask, terms: Terms) -> int:
+    """Tokens of the longest answer that this request can get."""
+    longest, asked = terms.output_tokens_max, ask.output_tokens_asked
+    if asked is None:
+        return longest
+    # A model that tells no maximum may give as many as it is asked for.
+    return asked if terms.output_tokens_unknown else min(longest, asked)
 
 
 def _demand(call: Call, prompt_tokens: int) -> Demand:

@@ -77,8 +77,8 @@ _KNOWN = GOVERNED | {
 
 
 class Peek(Struct, frozen=True, gc=False):
-    """What the relay decides by. `n` and `best_of` are at least 1; a negative token limit (some servers' "no
-    limit") reads as none. `prompts` is how many prompts a completions call has: each gets `n` answers.
+    """What the relay decides by. `n` and `best_of` are at least 1; token limits are as they were given, also
+    below zero. `prompts` is how many prompts a completions call has: each gets `n` answers.
     `duplicated`: forward `normalise(body)`, not the body."""
 
     model: str | None
@@ -120,9 +120,9 @@ def peek(body: bytes) -> Peek:
     return Peek(
         got.model,
         got.stream is True,
-        got.max_tokens if got.max_tokens is None else _limit(got.max_tokens),
-        got.max_completion_tokens if got.max_completion_tokens is None else _limit(got.max_completion_tokens),
-        got.max_output_tokens if got.max_output_tokens is None else _limit(got.max_output_tokens),
+        got.max_tokens,
+        got.max_completion_tokens,
+        got.max_output_tokens,
         n if n is not None and n > 1 else 1,
         best_of if best_of is not None and best_of > 1 else 1,
         got.service_tier,
@@ -309,10 +309,6 @@ def _mend_surrogates(body: bytes) -> bytes:
     """The text with escapes of lone surrogates replaced by U+FFFD's, nothing moved. msgspec refuses them,
     many upstreams don't; what is forwarded stays the caller's own."""
     return _LONE_SURROGATE.sub(rb"\\ufffd", body)
-
-
-def _limit(tokens: int) -> int | None:
-    return None if tokens < 0 else tokens
 
 
 def _prompts(raw: bytes) -> int:

@@ -13,6 +13,7 @@ from posthouse.metering.ceilings import (
     IMAGE_TOKENS_MAX,
     REFERENCE_TOKENS_MAX,
     TEMPLATE_TOKENS_MAX,
+    names_elsewhere,
     prompt_tokens_bound,
 )
 from posthouse.metering.tokens import (
@@ -217,6 +218,21 @@ def test_bound_counts_what_the_body_only_names(part: bytes, tokens_max: int) -> 
     assert prompt_tokens_bound(twice, image_tokens_max=5) - len(twice) - TEMPLATE_TOKENS_MAX == 2 * min(
         tokens_max, 5 if tokens_max == IMAGE_TOKENS_MAX else tokens_max
     )
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        (b'{"type":"file","file":{"file_id":"f"}}', True),
+        (rb'{"type":"file","\u0066ile":{"file_id":"f"}}', True),
+        (b'{"role":"assistant","audio":{"id":"audio_1"}}', True),
+        (b'{"audio":{"voice":"alloy","format":"wav"}}', False),
+        (b'{"type":"image_url","image_url":{"url":"x"}}', False),
+        (b'{"text":"a \\"file\\": of mine"}', False),
+    ],
+)
+def test_what_is_elsewhere_is_known(part: bytes, named: bool) -> None:
+    assert names_elsewhere(b'{"messages":[' + part + b"]}") is named
 
 
 @settings(max_examples=50)

@@ -56,9 +56,9 @@ def test_absent_and_null_are_the_same(empty: dict[str, None]) -> None:
     assert not any((got.has_stream_options, got.has_prediction, got.has_web_search, got.duplicated))
 
 
-def test_a_negative_limit_is_no_limit_and_fewer_than_one_answer_is_one() -> None:
+def test_limits_are_as_given_and_fewer_than_one_answer_is_one() -> None:
     got = peek_of(max_tokens=-1, n=0, best_of=-3)
-    assert (got.max_tokens, got.n, got.best_of) == (None, 1, 1)
+    assert (got.max_tokens, got.n, got.best_of) == (-1, 1, 1)
     assert peek_of(max_tokens=0).max_tokens == 0
 
 
