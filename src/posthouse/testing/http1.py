@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.add(self)
         self.task = asyncio.ensure_future(self._serve())
+        self.task.add_done_callback(lambda _: self._transport.close())  # also when it never got to begin
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -137,8 +138,6 @@ class Connection(asyncio.Protocol):
                     return
         except (ConnectionError, BadRequest, ValueError):
             pass  # a client that left or talks nonsense gets a closed connection; tests see it there
-        finally:
-            self._transport.close()
 
     async def _read_head(self) -> Head | None:
         """The next request's head; None when the client closed between two requests."""
@@ -196,6 +195,13 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, break what is open, and wait for the handlers to end."""
+        loop = asyncio.get_running_loop()
+        for listening in self._listener.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            # What was accepted by now becomes a connection within three turns; asyncio loses it where the
+            # listener is closed before that.
+            await asyncio.sleep(0)
         self._listener.close()
         tasks = [connection.task for connection in self.connections]
         for connection in list(self.connections):
