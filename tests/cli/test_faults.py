@@ -1,6 +1,7 @@
 """What goes wrong is told in one line, with what to do next, and never as a traceback."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from posthouse.cli import account
+from posthouse.cli import account, output
+from posthouse.store.engine import open_store
 
 Cli = Callable[..., Result]
 POSTHOUSE = [sys.executable, "-c", "from posthouse.cli import main; main()"]
@@ -26,6 +28,38 @@ def test_a_database_that_is_none(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "data/posthouse.db").write_text("this is a text, and no database at all" * 100)
     assert "posthouse doctor" in cli("account", "list", status=1).stderr
     assert "no store" in cli("account", "list", "--database", "mysql://x/y", status=1).stderr
+
+
+def test_a_database_that_is_none_to_a_server(cli: Cli, tmp_path: Path) -> None:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        ports = ("--port", str(one.getsockname()[1]), "--ops-port", str(two.getsockname()[1]))
+    assert "no store" in cli("serve", "--database", "mysql://x/y", *ports, status=1).stderr
+    (tmp_path / "data/posthouse.db").write_text("this is a text, and no database at all" * 100)
+    assert "not a database" in cli("serve", *ports, status=1).stderr
+
+
+def test_a_mistyped_data_directory_does_not_pass_for_empty_books(cli: Cli, tmp_path: Path) -> None:
+    mistyped = tmp_path / "dta"
+    assert f"there was no {mistyped}/posthouse.db" in cli("ledger", "verify", "--data", str(mistyped)).stderr
+    assert cli("ledger", "verify", "--data", str(mistyped)).stderr == ""
+
+
+def test_a_long_row_is_not_folded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.print_table(
+        ("id", ">charge", "where"), [("req_" + "1" * 28, "0.5", "中文"), ("b", "12", None)], empty=""
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "id                                charge  where",
+        "req_1111111111111111111111111111     0.5  中文",
+        "b                                     12",
+    ]
 
 
 def test_a_setting_that_is_wrong(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +85,7 @@ def test_help_is_there_for_every_command(cli: Cli) -> None:
 
 def test_a_reader_who_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
     environment = {**os.environ, "POSTHOUSE_DATA": str(tmp_path)}
+    open_store(f"sqlite:///{tmp_path}/posthouse.db").close()
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -6,7 +6,7 @@ from alembic.script import ScriptDirectory
 from posthouse.kernel.outcome import Outcome
 from posthouse.store import migrations
 from posthouse.store.engine import open_store
-from posthouse.store.errors import StoreDown, StoreTooNew
+from posthouse.store.errors import NotAStore, StoreDown, StoreTooNew
 from posthouse.store.schema import REVISION, usage_records
 
 
@@ -30,10 +30,16 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         open_store(url)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x", "x", "x+y://z"])
 def test_what_is_no_store(url: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(NotAStore):
         open_store(url)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "posthouse.db").write_text("not a database at all")
+    with pytest.raises(NotAStore, match="not a database"):
+        open_store(f"sqlite:///{tmp_path}/posthouse.db")
 
 
 def test_a_database_that_is_not_there() -> None:

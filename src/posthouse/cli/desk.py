@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
-from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from posthouse.accounts.errors import EmailTaken, UnknownAccount, UnknownKey
 from posthouse.catalogue.queries import load_configuration
@@ -22,18 +21,20 @@ from posthouse.kernel.secrets import SecretBox, load_master_key
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.errors import InsufficientFunds, UnknownMember
 from posthouse.store.engine import Store, open_store
-from posthouse.store.errors import StoreDown, StoreTooNew
+from posthouse.store.errors import NotAStore, StoreDown, StoreTooNew
 
 FAULT_STATUS = 70  # a fault of ours, as sysexits.h has it; 1 is a refusal, 2 a wrong command line
 
 _UNKNOWN_ACCOUNT = "`posthouse account list` shows all accounts"
+_CHECK_STORE = "check --data and --database; `posthouse doctor` tells more"
 NEXT_STEPS: dict[type[PosthouseError], str] = {
     UnknownAccount: _UNKNOWN_ACCOUNT,
     UnknownMember: _UNKNOWN_ACCOUNT,
     UnknownKey: "`posthouse key list --account EMAIL` shows an account's keys with their ids",
     EmailTaken: "`posthouse account show EMAIL` shows it",
     InsufficientFunds: "`posthouse account show EMAIL` shows the balance",
-    StoreDown: "check --data and --database; `posthouse doctor` tells more",
+    NotAStore: _CHECK_STORE,
+    StoreDown: _CHECK_STORE,
     StoreTooNew: "install the Posthouse that made it, or a newer one",
 }
 
@@ -71,13 +72,15 @@ class Desk:
 
     @cached_property
     def store(self) -> Store:
-        """Opened, and migrated, when first asked for. Raises StoreError, CommandError, OSError."""
+        """Opened, and migrated, when first asked for; a mistyped --data does not pass for empty books
+        unnoticed. Raises StoreError, OSError."""
         self.make_data_directory()
-        try:
-            return open_store(self.settings.database_url)
-        except (DatabaseError, ArgumentError, ValueError) as error:  # not a database, or not the URL of one
-            reason = error.orig if isinstance(error, DatabaseError) else error
-            raise CommandError(f"can't open the database: {reason}", NEXT_STEPS[StoreDown]) from None
+        file = self.settings.data / "posthouse.db"
+        is_new = not self.settings.database and not file.exists()
+        store = open_store(self.settings.database_url)
+        if is_new:
+            output.print_note(f"there was no {file}: made an empty one")
+        return store
 
     @cached_property
     def box(self) -> SecretBox:

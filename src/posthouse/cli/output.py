@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -44,18 +45,23 @@ def print_error(message: str, next_step: str = "") -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Columns whose name begins with ">" are aligned to the right. Nothing is cut off: a long cell folds at
-    the terminal's edge."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        right = name.startswith(">")
-        table.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if table.row_count:
-        _console().print(table)
-    else:
+    """Columns whose name begins with ">" are aligned to the right. Nothing is cut off or folded, so that ids
+    can be copied: a row that is too long for the terminal runs on in its next line."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not cells:
         print_line(empty)
+        return
+    lines = [[name.removeprefix(">") for name in columns], *cells]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    console = _console()
+    for style, line in zip(("bold", *[""] * len(cells)), lines, strict=True):
+        padded = (
+            " " * (width - cell_len(cell)) + cell
+            if name.startswith(">")
+            else cell + " " * (width - cell_len(cell))
+            for name, cell, width in zip(columns, line, widths, strict=True)
+        )
+        console.print(Text("  ".join(padded).rstrip(), style=style), soft_wrap=True)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

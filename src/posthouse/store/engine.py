@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
-from posthouse.store.errors import StoreDown, StoreInUse
+from posthouse.store.errors import NotAStore, StoreDown, StoreInUse
 from posthouse.store.migrations import upgrade
 
 BUSY_TIMEOUT_S = 10.0  # how long a write waits for another process's write
@@ -72,12 +72,18 @@ class Store:
 
 def open_store(url: str) -> Store:
     """Open the database that a URL names (sqlite:///path or postgresql://…), making or migrating its tables.
-    Raises StoreDown when it can't be reached, StoreTooNew when a newer Posthouse made it."""
-    engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+    Raises NotAStore, StoreDown when it can't be reached, StoreTooNew when a newer Posthouse made it."""
+    try:
+        engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+    except (ArgumentError, ValueError) as error:
+        raise NotAStore(f"can't open the database: {error}") from None
     store = Store(engine)
     try:
         with store.begin() as connection:
             upgrade(connection)
+    except DatabaseError as error:
+        store.close()
+        raise NotAStore(f"can't open the database: {error.orig}") from error
     except BaseException:
         store.close()
         raise

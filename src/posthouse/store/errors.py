@@ -1,6 +1,7 @@
 """What can go wrong with the store itself.
 
 StoreError
+├── NotAStore     the URL names no database that Posthouse can use
 ├── StoreDown     the store can't be reached, or did not take a write in time
 ├── StoreInUse    another server process already works on this SQLite file
 └── StoreTooNew   the store was made by a newer Posthouse
@@ -11,6 +12,10 @@ from posthouse.kernel.errors import PosthouseError
 
 class StoreError(PosthouseError):
     """Base of the store's faults."""
+
+
+class NotAStore(StoreError):
+    """The URL names no database that Posthouse can use, or is no URL."""
 
 
 class StoreDown(StoreError):
