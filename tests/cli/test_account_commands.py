@@ -101,6 +101,9 @@ def test_what_a_key_can_not_be(configured: Cli, key_id: str) -> None:
     assert "posthouse key list" in configured("key", "freeze", "key_none", status=1).stderr
     assert "is no time" in configured("key", "update", key_id, "--expires", "soon", status=2).stderr
     assert "not an address" in configured("key", "update", key_id, "--address", "x", status=1).stderr
+    assert "over already" in configured("key", "update", key_id, "--expires", "2020-01-01", status=2).stderr
+    told = configured("key", "update", key_id, "--endpoint", "embedding", status=1).stderr
+    assert "did you mean 'embeddings'?" in told
     assert "12.50" in configured("key", "update", key_id, "--budget", "much", status=2).stderr
     assert "no account" in configured("key", "create", "--account", "nobody", status=1).stderr
 

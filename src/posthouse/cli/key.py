@@ -7,8 +7,9 @@ import typer
 
 from posthouse.accounts import queries, service
 from posthouse.accounts.rules import Key
+from posthouse.catalogue.rules import ENDPOINTS, did_you_mean
 from posthouse.cli import output, values
-from posthouse.cli.desk import Desk, command, money
+from posthouse.cli.desk import CommandError, Desk, command, money
 
 app = typer.Typer(help="Make, show, limit, freeze and revoke API keys.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def create(
         expires_ms=values.moment_ms(expires),
         budget_nanos=values.amount_or_none(budget),
         models=values.items(model),
-        endpoints=values.items(endpoint),
+        endpoints=_endpoints(endpoint),
         addresses=values.items(address),
     )
 
@@ -118,10 +119,21 @@ def update(
             desk.store,
             key_id,
             models=values.items(model) if model else key.models,
-            endpoints=values.items(endpoint) if endpoint else key.endpoints,
+            endpoints=_endpoints(endpoint) if endpoint else key.endpoints,
             addresses=values.items(address) if address else key.addresses,
         )
     _show(desk, key)
+
+
+def _endpoints(given: list[str] | None) -> tuple[str, ...] | None:
+    """A mistyped one would make a key that is refused everywhere. Raises CommandError."""
+    endpoints = values.items(given)
+    for one in endpoints or ():
+        if one not in ENDPOINTS:
+            raise CommandError(
+                f"{one!r} is no endpoint{did_you_mean(one, ENDPOINTS)}", f"endpoints: {', '.join(ENDPOINTS)}"
+            )
+    return endpoints
 
 
 def _show(desk: Desk, key: Key) -> None:

@@ -31,7 +31,10 @@ def moment_ms(text: str | None) -> int | None:
     for nothing and for "never"."""
     if text is None or text.lower() in NONE:
         return None
-    return _moment_ms(text, 1)
+    moment = _moment_ms(text, 1)
+    if moment <= now_ms():
+        raise typer.BadParameter(f"{text!r} is over already")
+    return moment
 
 
 def past_ms(text: str | None) -> int | None:
