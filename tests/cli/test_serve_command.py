@@ -15,7 +15,8 @@ from typing import Any
 import openai
 import pytest
 
-from posthouse.cli.serve import _address
+from posthouse.cli.serve import _address, _where
+from posthouse.kernel.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 POSTHOUSE = [sys.executable, "-m", "posthouse"]
@@ -120,3 +121,8 @@ def test_without_a_channel_it_says_what_to_do(tmp_path: Path) -> None:
 )
 def test_an_address_that_can_be_opened(host: str, address: str) -> None:
     assert _address(host, 1) == address
+
+
+def test_the_database_password_is_not_printed() -> None:
+    assert _where(Settings(database="postgresql://me:secret@db/x")) == ' --database "$POSTHOUSE_DATABASE"'
+    assert _where(Settings(database="postgresql://me@db/x")) == " --database postgresql://me@db/x"

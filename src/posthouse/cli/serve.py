@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from sqlalchemy import make_url
 
 from posthouse.bootstrap import App
 from posthouse.cli import demo as demonstration
@@ -134,7 +135,7 @@ def _print(settings: Settings, greeting: Greeting) -> None:
         lines += [
             "No channel leads to an upstream yet. Set UPSTREAM_BASE_URL and UPSTREAM_API_KEY and run",
             f"  {program} apply examples/minimal.toml{where}",
-            "or try it without one: serve --demo",
+            f"or try it without one: {program} serve --demo",
             "",
         ]
     lines += [
@@ -171,6 +172,11 @@ def _program() -> str:
 
 
 def _where(settings: Settings) -> str:
-    """The options that lead another command to the same data."""
+    """The options that lead another command to the same data. A password is not printed: what a service
+    prints is kept in a journal."""
     data = "" if settings.data == Path("data") else f" --data {shlex.quote(str(settings.data))}"
-    return data + (f" --database {shlex.quote(settings.database)}" if settings.database else "")
+    if not settings.database:
+        return data
+    if make_url(settings.database).password:
+        return f'{data} --database "$POSTHOUSE_DATABASE"'
+    return f"{data} --database {shlex.quote(settings.database)}"
