@@ -268,6 +268,7 @@ ODD_TEXTS = [
     "\U0001f600",
     '"},"finish_reason":"stop',
 ]
+CONTENT_TWICE = chunk("said", usage=None).replace(b'"usage":null', b'"x":{"content":"not said"}')
 SHAPED = [chunk(text, usage=None) for text in ODD_TEXTS] + [
     chunk(None, usage=None),
     chunk("tail", usage=None, finish_reason="stop"),
@@ -284,6 +285,7 @@ SHAPED = [chunk(text, usage=None) for text in ODD_TEXTS] + [
     b"\n\n",
     chunk("\r", usage=None).replace(b"\\r", b"\r"),
     chunk("\n", usage=None).replace(b"\\n", b"\n\n"),
+    CONTENT_TWICE,
 ]
 
 
@@ -297,6 +299,14 @@ def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes
     for field in ("usage", "saw_done", "saw_finish", "error_seen", "unparsed"):
         assert getattr(known, field) == getattr(parsed, field)
     assert known.take_text() == parsed.take_text()
+
+
+def test_an_event_whose_last_content_is_not_its_text_has_no_shape() -> None:
+    meter = StreamMeter("gpt-4o")
+    for _ in range(2):
+        assert meter.feed_plain(CONTENT_TWICE) is None
+        assert meter.feed([CONTENT_TWICE]) == CONTENT_TWICE
+    assert meter.take_text() == ["saidsaid"]
 
 
 def test_events_of_one_shape_are_parsed_once() -> None:
