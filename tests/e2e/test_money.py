@@ -516,6 +516,32 @@ def test_a_stream_cut_short_costs_what_was_delivered(
     assert (record.ending, record.estimated, record.completion_tokens) == (Ending.BROKEN, True, 3)
 
 
+def test_a_stream_cut_short_has_the_price_of_its_service_tier(
+    relay: ServedRelay, rich: str, upstream: ScriptedUpstream
+) -> None:
+    piece = event({"service_tier": "priority", "choices": [{"index": 0, "delta": {"content": "one two"}}]})
+    upstream.enqueue(Script(events=(piece,) * 4, cut_after=4))
+    chat(relay, rich, "all", stream=True, service_tier="priority")
+    record = eventually(lambda: last(relay), lambda one: one.ending == Ending.BROKEN)
+    assert record.service_tier == "priority"
+    expected = (record.prompt_tokens * 3000 + record.completion_tokens * 9000) * MICRO
+    assert record.charge_nanos == expected > 0
+
+
+def test_a_stream_cut_short_costs_no_less_than_was_delivered(
+    relay: ServedRelay, rich: str, upstream: ScriptedUpstream
+) -> None:
+    """Its only report came with the first word."""
+    choices = [{"index": 0, "delta": {"content": "one"}}]
+    first = event({"choices": choices, "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+    piece = event({"choices": [{"index": 0, "delta": {"content": " two three"}}]})
+    upstream.enqueue(Script(events=(first, *(piece,) * 50), cut_after=50))
+    chat(relay, rich, "plain", stream=True)
+    record = eventually(lambda: last(relay), lambda one: one.prompt_tokens == 9)
+    assert record.ending == Ending.BROKEN
+    assert record.completion_tokens > 90
+
+
 def test_an_upstream_error_costs_nothing(relay: ServedRelay, rich: str, upstream: ScriptedUpstream) -> None:
     upstream.enqueue(Script(status=400))
     assert chat(relay, rich, "plain").status == 400

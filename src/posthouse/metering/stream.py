@@ -22,10 +22,16 @@ _USAGE_NULL = b',"usage":null'
 class _Function(Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
+    input: str | None = None  # a custom tool's
 
 
 class _ToolCall(Struct, gc=False):
     function: _Function | None = None
+    custom: _Function | None = None
+
+
+class _Audio(Struct, gc=False):
+    transcript: str | None = None
 
 
 class _Delta(Struct, gc=False):
@@ -35,6 +41,7 @@ class _Delta(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
+    audio: _Audio | None = None
 
 
 class _Choice(Struct, gc=False):
@@ -76,21 +83,23 @@ class StreamMeter:
     `hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
     carries it nor its null in the others. `saw_done`: the stream's [DONE] came; it is held back, in `last`,
     for the caller to send when the charge is on disk. `saw_finish`: a choice's finish_reason came;
-    `error_seen`: an error event; `unparsed`: events that are no JSON object.
+    `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last
+    that was named.
     """
 
     __slots__ = (
         "_hide_usage",
-        "_service_tier",
         "_shape",
         "_shapes_left",
         "_texts",
         "_usage",
+        "_usage_chars",
         "error_seen",
         "last",
         "model",
         "saw_done",
         "saw_finish",
+        "service_tier",
         "text_chars",
         "unparsed",
     )
@@ -104,8 +113,9 @@ class StreamMeter:
         self.unparsed = 0
         self.text_chars = 0
         self._hide_usage = hide_usage
-        self._service_tier = ""
+        self.service_tier = ""
         self._usage: Raw | None = None
+        self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
         self._texts: dict[int, list[str | bytes]] = {}
         self._shape: _Shape | None = None
         self._shapes_left = SHAPES_MAX
@@ -119,6 +129,8 @@ class StreamMeter:
             return None
         text = piece[shape.text_start : shape.text_end]
         if b'"' in text or b"\\" in text or b"\n" in text or b"\r" in text or len(piece) < shape.bytes_min:
+            return None
+        if self.text_chars > TEXT_CHARS_MAX:  # `feed`'s caller takes it away
             return None
         if text:
             self.text_chars += len(text)
@@ -135,7 +147,12 @@ class StreamMeter:
     def usage(self) -> Usage | None:
         """The last usage reported; a later report replaces an earlier one, they are never added. None when
         there was none or it is malformed."""
-        return None if self._usage is None else usage_of_object(self._usage, self._service_tier)
+        return None if self._usage is None else usage_of_object(self._usage, self.service_tier)
+
+    @property
+    def usage_is_stale(self) -> bool:
+        """Text came after the last report, which so may count only a part of it."""
+        return self.text_chars > self._usage_chars
 
     @property
     def text_is_long(self) -> bool:
@@ -147,6 +164,7 @@ class StreamMeter:
             "".join([piece if isinstance(piece, str) else piece.decode(errors="replace") for piece in pieces])
             for pieces in self._texts.values()
         ]
+        self._usage_chars = -1 if self.usage_is_stale else 0
         self._texts = {}
         self.text_chars = 0
         return texts
@@ -167,7 +185,7 @@ class StreamMeter:
                 self._shapes_left -= 1
                 self._shape = _shape_of(event, chunk)
         if chunk.service_tier is not None:
-            self._service_tier = chunk.service_tier
+            self.service_tier = chunk.service_tier
         if chunk.error is not UNSET:
             self.error_seen = self.error_seen or not _is_null(chunk.error)
         usage = chunk.usage
@@ -177,7 +195,7 @@ class StreamMeter:
             return event
         if _is_null(usage):
             return _without_null_usage(event) if self._hide_usage else event
-        self._usage = usage
+        self._note_usage(usage)
         return b"" if self._hide_usage and choices == [] else event
 
     def _note_choice(self, choice: _Choice) -> None:
@@ -194,12 +212,15 @@ class StreamMeter:
         if delta.function_call is not None:
             self._note_function(choice.index, delta.function_call)
         for call in delta.tool_calls or ():
-            if call.function is not None:
-                self._note_function(choice.index, call.function)
+            function = call.function or call.custom
+            if function is not None:
+                self._note_function(choice.index, function)
+        if delta.audio is not None:
+            self._note_text(choice.index, delta.audio.transcript)
 
     def _note_function(self, index: int, function: _Function) -> None:
         self._note_text(index, function.name)
-        self._note_text(index, function.arguments)
+        self._note_text(index, function.arguments or function.input)
 
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
@@ -209,6 +230,7 @@ class StreamMeter:
     def _note_usage(self, usage: Raw | UnsetType) -> None:
         if usage is not UNSET and not _is_null(usage):
             self._usage = usage
+            self._usage_chars = self.text_chars
 
     def _feed_strange(self, event: bytes, data: bytes) -> bytes:
         """[DONE], no JSON object, or one of another shape: its usage, error and texts count all the same."""

@@ -105,6 +105,15 @@ def usage_of_object(raw: bytes | Raw, service_tier: str = "") -> Usage | None:
         return None
 
 
+def at_least(usage: Usage, completion_tokens: int) -> Usage:
+    """The usage with no fewer completion tokens than were counted; the rest is plain output."""
+    missing = completion_tokens - usage.completion_tokens
+    if missing <= 0:
+        return usage
+    quantities = {**usage.quantities, "output": usage.quantities.get("output", 0) + missing}
+    return Usage(quantities, usage.prompt_tokens, completion_tokens, usage.service_tier, estimated=True)
+
+
 def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
     prompt, details = usage.prompt_tokens, usage.prompt_tokens_details
     completion, completion_details = usage.completion_tokens, usage.completion_tokens_details

@@ -14,7 +14,7 @@ from posthouse.catalogue.compiled import ModelSpec
 from posthouse.metering.ceilings import IMAGE_TOKENS_MAX, prompt_tokens_bound
 from posthouse.metering.stream import StreamMeter, texts_of_answer
 from posthouse.metering.tokens import TokenCounter, encoding_for
-from posthouse.metering.usage import Usage
+from posthouse.metering.usage import Usage, at_least
 from posthouse.relay.ask import Ask
 
 # Counted on the event loop up to here: some 0.2 ms, less than a hand-over to a thread delays the call.
@@ -68,11 +68,18 @@ class Estimator:
         return await self._usage(ask, model, texts_of_answer(answer))
 
     async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter, tally: Tally) -> Usage:
-        """The usage of what a stream has delivered so far. When cancelled it may be asked again: what was
-        delivered is with the tally."""
+        """The usage of what a stream has delivered so far: what it reported last, but no fewer tokens than
+        came; counted here where it reported none. When cancelled it may be asked again: what was delivered is
+        with the tally."""
+        reported = meter.usage
+        if reported is not None and not meter.usage_is_stale:
+            return reported
         if meter.text_chars:
             tally.add(meter.take_text())
-        return await self._usage(ask, model, [], await tally.tokens())
+        completion = await tally.tokens()
+        if reported is not None:
+            return at_least(reported, completion)
+        return await self._usage(ask, model, [], completion, meter.service_tier)
 
     def tally(self, model: ModelSpec) -> Tally:
         """Counts what a long stream has delivered while it goes on, so that its text need not be kept."""
@@ -81,7 +88,9 @@ class Estimator:
     def _count_texts(self, model: ModelSpec, texts: list[str]) -> int:
         return sum(self._counter.count_text(model.name, text) for text in texts)
 
-    async def _usage(self, ask: Ask, model: ModelSpec, texts: list[str], counted: int = 0) -> Usage:
+    async def _usage(
+        self, ask: Ask, model: ModelSpec, texts: list[str], counted: int = 0, service_tier: str = ""
+    ) -> Usage:
         size = len(ask.body) + sum(map(len, texts))
 
         def count() -> tuple[int, int]:
@@ -91,7 +100,8 @@ class Estimator:
         prompt, completion = await self._count(model, size, count)
         completion += counted
         quantities = {"input": prompt, "output": completion}
-        return Usage({name: n for name, n in quantities.items() if n}, prompt, completion, estimated=True)
+        quantities = {name: n for name, n in quantities.items() if n}
+        return Usage(quantities, prompt, completion, service_tier, estimated=True)
 
     async def _count(self, model: ModelSpec, size: int, count: Callable[[], T]) -> T:
         encoding = encoding_for(model.name)

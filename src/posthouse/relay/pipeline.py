@@ -361,9 +361,7 @@ class Relay:
         """What the upstream reported, else what was delivered, counted here."""
         tally = stream.tally
         assert tally is not None
-        return stream.meter.usage or await self._estimator.of_stream(
-            call.ask, call.terms.model, stream.meter, tally
-        )
+        return await self._estimator.of_stream(call.ask, call.terms.model, stream.meter, tally)
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""

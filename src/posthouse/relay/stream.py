@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from posthouse.metering.stream import TEXT_CHARS_MAX, StreamMeter
+from posthouse.metering.stream import StreamMeter
 from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
 from posthouse.upstream.connection import Exchange
@@ -60,7 +60,7 @@ class EventStream(Struct, eq=False):
             self.door.write(out)
         elif out:
             self.kept.append(out)
-        if self.tally is not None and self.meter.text_chars > TEXT_CHARS_MAX:
+        if self.tally is not None and self.meter.text_is_long:
             self.tally.add(self.meter.take_text())
         if self.meter.saw_done:
             self.is_over = True
