@@ -301,12 +301,21 @@ def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes
     assert known.take_text() == parsed.take_text()
 
 
-def test_an_event_whose_last_content_is_not_its_text_has_no_shape() -> None:
+@pytest.mark.parametrize(
+    ("piece", "texts"),
+    [
+        (CONTENT_TWICE, ["saidsaid"]),
+        (chunk("a", usage=None).replace(b'"usage":null', b'"error":{"message":"broke"}'), ["aa"]),
+        (event(choices=[{"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {}}]), ["aa"]),
+    ],
+    ids=["its last content is not its text", "an error", "two choices"],
+)
+def test_an_event_that_has_no_shape(piece: bytes, texts: list[str]) -> None:
     meter = StreamMeter("gpt-4o")
     for _ in range(2):
-        assert meter.feed_plain(CONTENT_TWICE) is None
-        assert meter.feed([CONTENT_TWICE]) == CONTENT_TWICE
-    assert meter.take_text() == ["saidsaid"]
+        assert meter.feed_plain(piece) is None
+        assert meter.feed([piece]) == piece
+    assert meter.take_text() == texts
 
 
 def test_events_of_one_shape_are_parsed_once() -> None:
