@@ -156,10 +156,8 @@ def outcome_of(row: Row[Any]) -> Outcome:
 
 
 def usage_fields(outcome: Outcome) -> dict[str, Any]:
-    """The record as a JSON object: what `usage list --json` and the REST API show."""
-    fields = msgspec.to_builtins(outcome)
-    fields["address_hash"] = outcome.address_hash.hex()
-    return dict(fields)
+    """The record as a JSON object, spelled as in the log: what `usage list --json` and the REST API show."""
+    return dict(msgspec.to_builtins(outcome))
 
 
 def _conditions(connection: Connection, wanted: UsageFilter) -> list[ColumnElement[bool]]:
