@@ -256,19 +256,23 @@ def refusal(rule: LimitRule, counter: Counter, demand: Demand, now_ms: int) -> R
 
 
 def standings(rule: LimitRule, counter: Counter, now_ms: int) -> list[Standing]:
-    """What is left of each measure that the rule limits. `counter` is expired up to now."""
+    """What is left of each measure that the rule limits; what runs does not wait for a window. `counter` is
+    expired up to now."""
     limits = {
         Measure.REQUESTS: rule.requests,
         Measure.TOKENS: rule.tokens,
         Measure.SPEND: rule.spend_nanos,
         Measure.CONCURRENCY: rule.concurrency,
     }
-    reset_ms = counter.reset_ms(now_ms) if counter.slots else 0
-    return [
-        Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
-        for measure, limit in limits.items()
-        if limit is not None
-    ]
+    window_ms = counter.reset_ms(now_ms) if counter.slots else 0
+    found = []
+    for measure, limit in limits.items():
+        if limit is not None:
+            reset_ms = 0 if measure is Measure.CONCURRENCY else window_ms
+            found.append(
+                Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
+            )
+    return found
 
 
 def worst(refusals: list[Refused]) -> Refused:

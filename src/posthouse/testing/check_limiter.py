@@ -187,7 +187,7 @@ async def _where_a_caller_stands_is_told_and_takes_nothing(limiter: Limiter) -> 
     for _ in range(2):
         standings = await limiter.standings(call, NOW_MS + 600_000)
     assert [one.quota.remaining for one in standings] == [1, 40, 9, 2]
-    assert standings[0].quota.reset_ms == HOUR_MS - 600_000
+    assert (standings[0].quota.reset_ms, standings[3].quota.reset_ms) == (HOUR_MS - 600_000, 0)
     later = await limiter.standings(call, NOW_MS + HOUR_MS)
     assert [one.quota.remaining for one in later] == [2, 50, 9, 2]
 
