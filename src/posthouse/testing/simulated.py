@@ -126,7 +126,9 @@ class SimulatedProvider:
 async def start_simulated(host: str = "127.0.0.1", port: int = 0) -> tuple[Server, str]:
     """Start the simulated provider inside the running loop; port 0 takes a free one. Returns the server,
     which the caller ends with `await server.close()`, and the base URL for a channel."""
-    server = Server(SimulatedProvider(TokenCounter()).handle)
+    counter = TokenCounter()
+    await asyncio.to_thread(counter.count_text, "gpt-4o", "")  # loads a vocabulary: not in the first call
+    server = Server(SimulatedProvider(counter).handle)
     return server, f"http://{host}:{await server.start(host, port)}/v1"
 
 
