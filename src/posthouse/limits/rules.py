@@ -258,21 +258,18 @@ def refusal(rule: LimitRule, counter: Counter, demand: Demand, now_ms: int) -> R
 def standings(rule: LimitRule, counter: Counter, now_ms: int) -> list[Standing]:
     """What is left of each measure that the rule limits; what runs does not wait for a window. `counter` is
     expired up to now."""
-    limits = {
-        Measure.REQUESTS: rule.requests,
-        Measure.TOKENS: rule.tokens,
-        Measure.SPEND: rule.spend_nanos,
-        Measure.CONCURRENCY: rule.concurrency,
-    }
     window_ms = counter.reset_ms(now_ms) if counter.slots else 0
-    found = []
-    for measure, limit in limits.items():
-        if limit is not None:
-            reset_ms = 0 if measure is Measure.CONCURRENCY else window_ms
-            found.append(
-                Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
-            )
-    return found
+    limits = (
+        (Measure.REQUESTS, rule.requests, window_ms),
+        (Measure.TOKENS, rule.tokens, window_ms),
+        (Measure.SPEND, rule.spend_nanos, window_ms),
+        (Measure.CONCURRENCY, rule.concurrency, 0),
+    )
+    return [
+        Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
+        for measure, limit, reset_ms in limits
+        if limit is not None
+    ]
 
 
 def worst(refusals: list[Refused]) -> Refused:
