@@ -1,5 +1,6 @@
 """A caller who reads slowly, over the wire: the upstream waits, and the relay's memory stays what it was."""
 
+import contextlib
 import json
 import socket
 import time
@@ -43,18 +44,21 @@ def read_on(caller: socket.socket, until: bytes) -> int:
     return taken
 
 
+def call_of(key: str, *, stream: bool) -> bytes:
+    body = json.dumps({"model": MODEL, "messages": [], "stream": stream}).encode()
+    return (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: relay\r\nauthorization: Bearer %b\r\n"
+        b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+    )
+
+
 def test_a_slow_caller_costs_no_memory(
     relay: ServedRelay, upstream: ScriptedUpstream, key: str, email: str
 ) -> None:
     upstream.enqueue(Script(events=(EVENT,) * EVENTS + (b"data: [DONE]\n\n",)))
-    body = json.dumps({"model": MODEL, "messages": [], "stream": True}).encode()
     before_bytes = resident_bytes(relay.pid)
     with socket.create_connection(("127.0.0.1", relay.port), timeout=30) as caller:
-        caller.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: relay\r\nauthorization: Bearer %b\r\n"
-            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-            % (key.encode(), len(body), body)
-        )
+        caller.sendall(call_of(key, stream=True))
         upstream.wait_received()
         assert settled(upstream) < BUFFERED_BYTES
         assert not upstream.received[0].finished.is_set()
@@ -63,3 +67,33 @@ def test_a_slow_caller_costs_no_memory(
     assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
     (record,) = relay.usage(email)
     assert record.ending == "completed"
+
+
+def test_a_stream_behind_an_unread_answer_waits_too(
+    relay: ServedRelay, upstream: ScriptedUpstream, key: str
+) -> None:
+    answer = json.dumps({"choices": [{"message": {"content": "y" * 8_000_000}}]}).encode()
+    upstream.enqueue(Script(body=answer), Script(events=(EVENT,) * EVENTS + (b"data: [DONE]\n\n",)))
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=30) as caller:
+        caller.sendall(b"".join(call_of(key, stream=stream) for stream in (False, True)))
+        upstream.wait_received()
+        settled(upstream)
+        time.sleep(1)
+        assert sum(one.sent_bytes for one in upstream.received) < BUFFERED_BYTES
+        assert read_on(caller, b"data: [DONE]\n\n\r\n0\r\n\r\n") > EVENTS * len(EVENT)
+
+
+def test_who_reads_no_answer_is_not_heard_any_more(relay: ServedRelay) -> None:
+    """Nor does it cost memory, whatever it asks for, without even a key."""
+    request = b"GET /v1/%b HTTP/1.1\r\nhost: relay\r\n\r\n" % (b"a" * 50_000)
+    before_bytes = resident_bytes(relay.pid)
+    sent = 0
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=1) as caller:
+        with contextlib.suppress(TimeoutError):
+            while sent < 3000:
+                caller.sendall(request)
+                sent += 1
+                time.sleep(0.001)
+        assert sent < 3000, "the relay went on reading"
+        assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
+        assert caller.recv(1024).startswith(b"HTTP/1.1 404")

@@ -211,6 +211,8 @@ class Turn(Struct, eq=False):
         else:
             self.keep_alive = False  # HTTP/1.0 knows no chunks: the end of the connection ends the answer
             self.protocol.write(self._head(status, headers) + b"\r\n")
+        if self.protocol.is_stalled:  # the caller has not read the answer before this one
+            flow.pause()
 
     def write(self, data: bytes) -> None:
         transport = self.protocol.transport
@@ -269,6 +271,7 @@ class RelayProtocol(asyncio.Protocol):
         "_wake",
         "_yielded",
         "deadline_s",
+        "is_stalled",
         "lane",
         "loop",
         "receiving",
@@ -308,6 +311,7 @@ class RelayProtocol(asyncio.Protocol):
         self.receiving: Turn | None = None  # whose body is coming in
         self.waiting = Waiting.REQUEST
         self.deadline_s = 0.0
+        self.is_stalled = False  # what was written waits for the caller to read
         self._begin_head()
 
     # -- asyncio.Protocol --------------------------------------------------------------------------------
@@ -370,14 +374,20 @@ class RelayProtocol(asyncio.Protocol):
             self._task.add_done_callback(self.server_state.tasks.discard)
 
     def pause_writing(self) -> None:
+        self.is_stalled = True
         self.deadline_s = self.loop.time() + WRITE_STALL_S
-        if self._turn is not None and self._turn.flow is not None:
+        if self._turn is None and self.waiting is not Waiting.LINGER:
+            self._pause_reading()  # no further answers until it reads those that it has asked for
+        elif self._turn is not None and self._turn.flow is not None:
             self._turn.flow.pause()
 
     def resume_writing(self) -> None:
+        self.is_stalled = False
         if self.waiting is Waiting.ANSWER and not self._is_closing:
             self.deadline_s = 0.0
-        if self._turn is not None and self._turn.flow is not None:
+        if self._turn is None and self.waiting is not Waiting.LINGER and not self._is_closing:
+            self._next_turn()
+        elif self._turn is not None and self._turn.flow is not None:
             self._turn.flow.resume()
 
     def shutdown(self) -> None:
@@ -451,8 +461,7 @@ class RelayProtocol(asyncio.Protocol):
             return
         turn.complete_body()
         if turn is self._turn:
-            self.waiting = Waiting.ANSWER
-            self.deadline_s = 0.0
+            self._wait_for_answer()
             self._resume_reading()  # so that a caller who leaves is noticed
 
     # -- turns -------------------------------------------------------------------------------------------
@@ -502,8 +511,7 @@ class RelayProtocol(asyncio.Protocol):
 
     def _start(self, turn: Turn) -> None:
         self._turn = turn
-        self.waiting = Waiting.ANSWER
-        self.deadline_s = 0.0
+        self._wait_for_answer()
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
@@ -543,7 +551,13 @@ class RelayProtocol(asyncio.Protocol):
             self._linger()
         elif not turn.keep_alive:
             self.close()
-        elif self._turns:
+        elif self.is_stalled:
+            self._pause_reading()
+        else:
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        if self._turns:
             self._start(self._turns.popleft())
             if not self._turns:
                 self._resume_reading()
@@ -690,6 +704,10 @@ class RelayProtocol(asyncio.Protocol):
     def _wait(self, waiting: Waiting, seconds: float) -> None:
         self.waiting = waiting
         self.deadline_s = self.loop.time() + seconds
+
+    def _wait_for_answer(self) -> None:
+        self.waiting = Waiting.ANSWER
+        self.deadline_s = self.loop.time() + WRITE_STALL_S if self.is_stalled else 0.0
 
     def _pause_reading(self) -> None:
         if self._reading and self.transport is not None:
