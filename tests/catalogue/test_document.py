@@ -132,6 +132,14 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
             "operator.toml:3: channels.c.proxy: needs a URL such as http://host:port/path",
         ),
         (
+            "[channels.c]\nbase_url = 'http://u'\ncost_multiplier = 'abc'",
+            "operator.toml:3: channels.c.cost_multiplier: 'abc' is not a ratio",
+        ),
+        (
+            "[channels.c]\nbase_url = 'http://u'\ncost_multiplier = -1",
+            "operator.toml:3: channels.c.cost_multiplier: '-1' is negative",
+        ),
+        (
             "[channels.c]\nbase_url = 'http://u'\ncredential = \"a\\nb\"",
             "operator.toml:3: channels.c.credential: must be printable ASCII text",
         ),

@@ -232,7 +232,7 @@ class Catalogue:
         listed = _listed(model_name, definition) if definition else None
         if listed is None or not listed.lines:
             return None
-        ratio = parse_ratio(channel.cost_multiplier)
+        ratio = parse_ratio(str(channel.cost_multiplier))
         return Tariff.of(price(listed.lines, self.operator.exchange_rate, ratio))
 
     def _limits(self, plan_name: str, model_name: str) -> tuple[LimitRule, ...]:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from posthouse.kernel.money import parse_ratio
+
 Seconds = Annotated[float, Meta(gt=0)]
 
 # What a channel's `headers` can't set: what frames a request, and what the relay says itself. A second length
@@ -26,7 +28,8 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     ("*-ca" = "*"). Lower `priority` is tried first, `weight` shares the calls among channels of one priority.
     Deadlines: connecting; the answer's head; between two pieces of the answer; the whole call. `proxy`: an
     HTTP proxy's URL. `headers` go with each request, beside the relay's own. `cost_multiplier`: what the
-    upstream takes, as a ratio of its list price. Raises ValueError for a URL or header that can't be one."""
+    upstream takes, as a ratio of its list price. Raises ValueError for a URL, header or ratio that can't be
+    one."""
 
     name: str
     base_url: str
@@ -43,7 +46,7 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     total_s: Seconds = 3600.0
     tls_verify: bool = True
     ca_file: str = ""
-    cost_multiplier: str = "1"
+    cost_multiplier: str | int = "1"
 
     def __post_init__(self) -> None:
         _check_url("base_url", self.base_url, schemes=("http", "https"))
@@ -51,6 +54,10 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
             _check_url("proxy", self.proxy, schemes=("http",))
         for name, value in self.headers.items():
             _check_header(name, value)
+        try:
+            parse_ratio(str(self.cost_multiplier))
+        except ValueError as error:
+            raise ValueError(f"cost_multiplier: {error}") from None
 
     def offers(self, model: str) -> bool:
         """Whether a call for this model may go here."""
