@@ -6,6 +6,7 @@ heads that the upstream received are searched for it, the member's key and the u
 import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,9 @@ def test_a_store_that_refuses_to_write_leaves_no_trace(
         with relay.store.begin() as connection:
             connection.execute(text("DROP TRIGGER broken"))
     assert until(lambda: "charge_not_written" in relay.log())
+    assert until(lambda: relay.log().count('"relay_code":-1,') >= 2)
+    told = re.findall(r'"request_finished".*?"request_id":"(\w+)"', relay.log())
+    assert len(told) == len(set(told)), "each call is told of once"
     assert relay.usage(email) == []
     assert relay.differences() == []
     check()

@@ -398,12 +398,14 @@ class Relay:
                 granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms()
             )
         try:
-            outcome = await durable  # when cancelled meanwhile it is written all the same
-        except StoreDown:
+            outcome = await durable
+        except StoreDown:  # the refusal is what is reported of the call
             log.error("charge_not_written", request_id=outcome.request_id)
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
-        finally:
+        except asyncio.CancelledError:  # it is written all the same
             self._observer.finished(outcome)
+            raise
+        self._observer.finished(outcome)
 
     def _outcome(
         self, call: Call, ending: Ending, status: int, usage: Usage | None, relay_code: int = 0
