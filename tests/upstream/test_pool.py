@@ -184,6 +184,25 @@ def test_a_request_that_an_idle_ones_end_ran_into_is_sent_once_more(play: Play) 
     assert play(scenario) == [1, 1, 2, 2, 3]
 
 
+def test_a_request_that_may_be_at_work_is_not_sent_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "STALE_S", -1.0)
+
+    async def scenario(client: UpstreamClient) -> list[int]:
+        handler = Dying()
+        server, url = await served(handler)
+        try:
+            origin = direct(client, url)
+            await fetch(origin)
+            with pytest.raises(UpstreamFault) as met:
+                await fetch(origin)
+            assert met.value.fault is Fault.CLOSED
+        finally:
+            await server.close()
+        return handler.requests
+
+    assert play(scenario) == [1, 1]
+
+
 @pytest.mark.parametrize("parting", [b"H", b"HTTP/1.1 200 OK\r\n", SOUND[:-1]])
 def test_a_request_that_was_answered_by_any_byte_is_not_repeated(play: Play, parting: bytes) -> None:
     async def scenario(client: UpstreamClient) -> list[int]:

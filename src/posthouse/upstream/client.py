@@ -20,6 +20,8 @@ SWEEP_S = 0.1
 # Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that a
 # pooled connection is seldom one that the other side has just closed.
 IDLE_EXPIRY_S = 45.0
+# A connection that the other side has closed says so within a round trip, the longest of which is under 1 s.
+STALE_S = 1.0
 # Per origin; HTTP/1.1 carries one call a connection, and 4,096 calls to one upstream fill any account's
 # limits.
 CONNECTIONS_MAX = 4096
@@ -71,8 +73,9 @@ class Origin:
     ) -> Exchange:
         """Send over a pooled or new connection and return when the answer's head is there.
 
-        A pooled connection that dies before any byte of an answer is replaced once: the other side closed it
-        while it was idle, and has not seen the request. Raises UpstreamFault.
+        A pooled connection that dies within STALE_S, before any byte of an answer, is replaced once: the
+        other side had closed it while it was idle, and has not seen the request. Later the request may be at
+        work there, and is not sent again here. Raises UpstreamFault.
         """
         exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, self.loop.time())
         connection = self._pooled()
@@ -82,7 +85,7 @@ class Origin:
             return await self._exchange(connection, exchange, request, body)
         except UpstreamFault as fault:
             died_idle = connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s
-            if not died_idle or self.is_closed:
+            if not died_idle or self.is_closed or self.loop.time() - exchange.started_s > STALE_S:
                 raise
         exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, exchange.started_s)
         return await self._exchange(await self._connect(deadlines.connect_s), exchange, request, body)
