@@ -96,6 +96,12 @@ def test_every_listed_model_can_be_called_and_no_other(relay: ServedRelay, email
         assert chat(relay, few, name).status in (403, 404)
 
 
+def test_the_keys_page_names_only_what_there_is(relay: ServedRelay, key: str) -> None:
+    """Though the plan allows all endpoints that there will ever be."""
+    named = get(relay, "/v1/key", key).json["endpoints"]
+    assert named == ["chat/completions", "completions", "embeddings", "models"]
+
+
 def test_a_plan_without_the_list(relay: ServedRelay, email: str) -> None:
     reply = get(relay, "/v1/models", relay.member(email, plan="blind"))
     assert reply.relay_code == RelayCode.MODEL_NOT_ALLOWED

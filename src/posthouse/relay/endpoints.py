@@ -62,6 +62,9 @@ for _prefix in ("", "/v1"):
     _EXACT[f"{_prefix}/dashboard/billing/usage"] = USAGE
     _EXACT[f"{_prefix}/dashboard/billing/credit_grants"] = CREDIT_GRANTS
 
+# By name: a plan may allow more than there is yet.
+ANSWERED = frozenset(endpoint.name for endpoint in _EXACT.values())
+
 _MODEL = re.compile(r"/v1/models/(?P<model>.+)")
 _ENGINE = re.compile(r"/v1/engines/(?P<model>[^/]+)/(?P<call>chat/completions|completions|embeddings)")
 _DOUBLED = re.compile(r"/v1(?:/v1)+(?=/|$)")

@@ -22,7 +22,7 @@ from posthouse.ledger.usage import DAY_MS, DaySpend, spend_by_day
 from posthouse.limits.rules import Demand, format_reset
 from posthouse.limits.service import Limiter
 from posthouse.relay.answers import JSON
-from posthouse.relay.endpoints import READY, Endpoint, Kind
+from posthouse.relay.endpoints import ANSWERED, READY, Endpoint, Kind
 from posthouse.relay.market import Market
 from posthouse.relay.values import RelayRequest
 from posthouse.store.engine import Store
@@ -206,7 +206,7 @@ def _model_object(name: str, model: ModelSpec) -> dict[str, Any]:
 
 
 def _endpoints(plan: PlanSpec | None, key: KeyEntry) -> frozenset[str]:
-    allowed = plan.endpoints if plan else frozenset()
+    allowed = plan.endpoints & ANSWERED if plan else frozenset()
     return allowed if key.endpoints is None else allowed & key.endpoints
 
 
