@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
@@ -125,7 +126,8 @@ class AsgiDoor:
             raise Refusal(RelayCode.OVERLOADED, "uploads", retry_after_s=1)
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
-        self._start(status, headers + b"content-length: %d\r\n" % len(body))
+        length = b"" if status == HTTPStatus.NO_CONTENT else b"content-length: %d\r\n" % len(body)
+        self._start(status, headers + length)
         self._put({"type": "http.response.body", "body": body})
         self._queue.put_nowait(None)
 

@@ -194,7 +194,8 @@ class Turn(Struct, eq=False):
     # -- the answer --------------------------------------------------------------------------------------
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
-        head = b"%bcontent-length: %d\r\n\r\n" % (self._head(status, headers), len(body))
+        length = b"" if status == HTTPStatus.NO_CONTENT else b"content-length: %d\r\n" % len(body)
+        head = b"%b%b\r\n" % (self._head(status, headers), length)
         if self.request.method == "HEAD":
             body = b""
         if len(body) < 65536:
