@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import msgspec
 from prometheus_client import CollectorRegistry, start_http_server
@@ -19,6 +20,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.money import NANOS
 from posthouse.kernel.outcome import Ending, Outcome
 
@@ -84,7 +86,9 @@ class Observer:
         for outcome in outcomes:
             self._add(outcome)
         encode = self._encode
-        self._write(b"".join([b'{"event":"request_finished",%b\n' % encode(one)[1:] for one in outcomes]))
+        at = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="milliseconds")[:-6]
+        begin = b'{"event":"request_finished","level":"info","timestamp":"%bZ",' % at.encode()
+        self._write(b"".join([b"%b%b\n" % (begin, encode(one)[1:]) for one in outcomes]))
 
     def _add(self, one: Outcome) -> None:
         key = (one.endpoint, one.model, one.plan, one.ending, one.http_status, one.relay_code)
