@@ -27,6 +27,7 @@ from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
 
 BEAT_S = 10.0  # how often a process says that it lives, and gives back what it has not used
+READ_AGAIN_S = 0.2  # a top-up is announced within this, and a call may know of its plan before
 IDLE_S = 30.0  # a wallet that nobody used for so long goes back to the store
 BUDGETS_MAX = 10_000  # budgets in memory before those without open holds are forgotten
 BATCH = 500  # wallets given back, or budgets read, in one transaction
@@ -94,7 +95,9 @@ class Ledger:
         """The wallet that `wallet` did not have, or that had less than is needed: with all that this process
         can get, which may still be too little. Raises StoreDown."""
         wallet = self.wallet(account_id) or await self._take(account_id)
-        if wallet.available_nanos < needed_nanos and not (self._alone and wallet.whole):
+        if wallet.available_nanos < needed_nanos and not (
+            self._alone and monotonic_s() - wallet.read_s < READ_AGAIN_S
+        ):
             await self._raise(account_id, needed_nanos)
         return self.wallet(account_id) or await self._take(account_id)
 
@@ -184,7 +187,7 @@ class Ledger:
             self._wallets[account_id] = Wallet(account_id, granted, spent, monotonic_s())
         else:
             wallet.granted_nanos = granted
-            wallet.whole = True
+            wallet.read_s = monotonic_s()
 
     async def _lower(self, account_id: str) -> None:
         """Give back what no call holds; it is out of the wallet before it is back in the store."""
@@ -192,7 +195,7 @@ class Ledger:
         if wallet is None:
             return
         wallet.granted_nanos -= wallet.available_nanos
-        wallet.whole = False
+        wallet.read_s = 0.0
         granted = wallet.granted_nanos
         job = partial(
             allowances.lower, process_id=self.process_id, account_id=account_id, granted_nanos=granted

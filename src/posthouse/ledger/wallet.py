@@ -41,10 +41,10 @@ class Wallet:
         "closed",
         "granted_nanos",
         "held_nanos",
+        "read_s",
         "spent_nanos",
         "unsettled",
         "used_s",
-        "whole",
     )
 
     def __init__(self, account_id: str, granted_nanos: int, spent_nanos: int, used_s: float) -> None:
@@ -55,7 +55,7 @@ class Wallet:
         self.unsettled = 0  # holds open, or settled but not yet on disk
         self.used_s = used_s
         self.closed = False
-        self.whole = True  # False once some was given back on a recall: there may be more in the store
+        self.read_s = used_s  # when it last had all that the store could give; 0 once some was given back
 
     @property
     def available_nanos(self) -> int:
