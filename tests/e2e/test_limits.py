@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import func, select
 from tests.e2e.calls import Reply, at_once, chat, chat_body, eventually, get
 
 from posthouse.accounts.service import create_key
 from posthouse.kernel.errors import RelayCode
 from posthouse.kernel.money import format_nanos
+from posthouse.store.schema import idempotency
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
 
@@ -231,6 +233,22 @@ def test_a_refused_call_takes_nothing_from_any_rule(member: Callable[..., Caller
     assert caller.left("requests", "1 day") == {"key": 2, "address": 2}
     assert [caller.chat("gpt-4o").status for _ in range(3)] == [200, 200, 429]
     assert caller.left("tokens") == {"key": 10_000 - 3 * USED, "address": 10_000 - 3 * USED}
+
+
+def test_an_idempotency_key_costs_no_quota_twice_and_a_refusal_no_write(
+    relay: ServedRelay, member: Callable[..., Caller]
+) -> None:
+    caller = member("three")
+
+    def left_after(key: str) -> tuple[int, dict[str, int]]:
+        headers = {"x-forwarded-for": caller.address, "idempotency-key": key}
+        return chat(relay, caller.key, headers=headers).status, caller.left("requests")
+
+    assert left_after("one") == left_after("one") == (200, {"key": 2, "address": 2})
+    assert [left_after(key)[0] for key in ("two", "three", "four")] == [200, 200, 429]
+    with relay.store.read() as connection:
+        kept = select(func.count()).where(idempotency.c.account_id == relay.usage()[-1].account_id)
+        assert connection.execute(kept).scalar() == 3
 
 
 # -- tokens, money, concurrency --------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """One request, top to bottom.
 
-    authenticate → read → terms → claim → size → admit → hold → forward → meter → settle → answer
+    authenticate → read → terms → size → admit → claim → hold → forward → meter → settle → answer
 
 A refusal anywhere is raised as Refusal and answered in one place; what had been taken by then (claim, limits,
 hold) is given back in one place. An answer's last byte goes out only after its charge is on disk.
@@ -127,10 +127,10 @@ class Relay:
         terms = self._market.terms(key, ask)
         call = Call(request, door, key, ask, terms)
         try:
-            if b"idempotency-key" in request.headers and await self._claim(call):
-                return
             prompt_tokens = await self._size(call)
             await self._admit(call, prompt_tokens)
+            if b"idempotency-key" in request.headers and await self._claim(call):  # costs two commits
+                return
             await self._hold(call)
             call.answer = await self._forward(call)
             if call.answer.stream is None:
