@@ -711,6 +711,25 @@ def test_after_a_restart_it_is_asked_again_and_still_charged_once(
     assert other.relay_code == RelayCode.IDEMPOTENCY_CONFLICT
 
 
+def test_an_answer_too_long_to_keep_is_not_given_for_nothing_for_ever(
+    relay: ServedRelay, email: str, upstream: ScriptedUpstream
+) -> None:
+    key = relay.member(email, credit="1")
+    upstream.for_model("plain", Script(body=LONG_ANSWER))
+    replies = [chat(relay, key, "plain", headers={"idempotency-key": "long"}) for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 409]
+    assert replies[3].relay_code == RelayCode.IDEMPOTENCY_CONFLICT
+    assert replies[3].headers["x-should-retry"] == "false"
+    assert relay.balance(email) == 10**9 - (9 + 5 * 4) * MICRO
+
+
+# More than the relay keeps of one answer, with the usage of a short one.
+LONG_ANSWER = (
+    b'{"choices":[{"index":0,"message":{"content":"' + b"long " * 300_000 + b'"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14}}'
+)
+
+
 def test_what_failed_can_be_sent_again_with_its_key(
     relay: ServedRelay, email: str, upstream: ScriptedUpstream
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_claim_of_a_dead_process_is_taken_over(store: Store) -> None:
 
     async def second(ledger: Ledger) -> None:
         claim = await ledger.claim(member.account_id, b"k", b"body", "r2")
-        assert (claim.charged_nanos, claim.completed) == (0, False)
+        assert (claim.charged_nanos, claim.completed) == (0, 0)
 
     run(store, first)
     run(store, second)

@@ -24,7 +24,7 @@ class Claim(msgspec.Struct, frozen=True):
     body_hash: bytes
     request_id: str
     charged_nanos: int = 0
-    completed: bool = False
+    completed: int = 0  # how many of them got a whole answer
 
 
 def claim(connection: Connection, process_id: str, wanted: Claim, now_ms: int) -> Claim:
@@ -47,7 +47,7 @@ def claim(connection: Connection, process_id: str, wanted: Claim, now_ms: int) -
     if first and row.process_id and _lives(connection, row.process_id):
         raise ClaimRunning("still running")
     connection.execute(update(idempotency).filter_by(**which).values(**running))
-    return msgspec.structs.replace(wanted, charged_nanos=row.charged_nanos, completed=bool(row.completed))
+    return msgspec.structs.replace(wanted, charged_nanos=row.charged_nanos, completed=row.completed)
 
 
 def release(connection: Connection, ended: Claim) -> None:
@@ -61,7 +61,8 @@ def settle(connection: Connection, ended: Claim, outcome: Outcome) -> None:
     if outcome.ending is Ending.FAILED:
         release(connection, ended)
         return
-    completed = int(ended.completed or (outcome.ending is Ending.COMPLETED and outcome.http_status < 400))
+    is_whole = outcome.ending is Ending.COMPLETED and outcome.http_status < 400
+    completed = ended.completed + int(is_whole)
     charged = idempotency.c.charged_nanos + outcome.charge_nanos
     values = {"process_id": "", "charged_nanos": charged, "completed": completed}
     connection.execute(update(idempotency).filter_by(**_which(ended)).values(values))

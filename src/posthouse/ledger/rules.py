@@ -57,7 +57,7 @@ def check_transfer(transfer: Transfer) -> None:
         raise InvalidTransfer(f"an idempotency key has 1 to {IDEMPOTENCY_CHARS_MAX} characters")
 
 
-def due(charge_nanos: int, *, charged_nanos: int, completed: bool) -> int:
+def due(charge_nanos: int, *, charged_nanos: int, completed: int) -> int:
     """What a repeated call with the same Idempotency-Key still owes: nothing once one was completed, else
     what its answer costs above what its broken-off forerunners were charged."""
     return 0 if completed else max(0, charge_nanos - charged_nanos)

@@ -157,7 +157,7 @@ idempotency = Table(
     Column("request_id", Text, nullable=False),  # the last call with it
     Column("process_id", Text, nullable=False),  # who runs that call; "" when it has ended
     Column("charged_nanos", BigInteger, nullable=False),
-    Column("completed", Integer, nullable=False),  # 0 or 1
+    Column("completed", Integer, nullable=False),  # calls with it that got a whole answer
     Column("created_ms", BigInteger, nullable=False, index=True),
 )
 
