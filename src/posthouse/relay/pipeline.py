@@ -52,8 +52,8 @@ from posthouse.wire.headers import answer_header_block
 # A capped answer shorter than this (or than what was asked for) helps nobody: then the call is refused.
 OUTPUT_TOKENS_MIN = 16
 IDEMPOTENCY_KEY_BYTES_MAX = 255
-# A repetition whose first answer is not kept any more is asked of the upstream again, free of charge: enough for
-# a client that lost an answer, too few to be served for nothing.
+# A repetition whose first answer is not kept any more is asked of the upstream again, free of charge: enough
+# for a client that lost an answer, too few to be served for nothing.
 ANSWERS_PER_KEY_MAX = 3
 # What to shorten when a request is too long.
 PROMPT_FIELDS = {"chat/completions": "messages", "completions": "prompt", "embeddings": "input"}
