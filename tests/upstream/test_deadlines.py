@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterator
 
 import msgspec
@@ -24,10 +23,8 @@ SHORT_S = 0.2
 def fault_of(play: Play, url: str, within: ChannelSpec) -> Fault:
     async def scenario(client: UpstreamClient) -> Fault:
         origin = direct(client, url)
-        started_s = time.monotonic()
         with pytest.raises(UpstreamFault) as met:
             await fetch(origin, limits=within)
-        assert time.monotonic() - started_s >= SHORT_S
         await until(lambda: origin.open_count == 0)
         return met.value.fault
 
