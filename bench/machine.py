@@ -109,7 +109,7 @@ class Process:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise NotMeasurable(f"it did not start:\n{self.output_end()}")
-            time.sleep(0.1)
+            time.sleep(0.1)  # before anything is measured: nothing tells of a foreign program's readiness
 
     def output_end(self) -> str:
         return self._log.read_text(errors="replace")[-1500:]

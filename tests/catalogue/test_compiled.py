@@ -92,7 +92,7 @@ def test_a_plan_allows_what_its_patterns_name() -> None:
     assert free is not None
     assert free.models == {"gpt-4o-mini", "own", "unpriced"}
     assert free.endpoints == {"chat/completions"}
-    assert (free.is_free, free.streaming, free.request_tokens_max) == (True, False, 4000)
+    assert (free.kind, free.streaming, free.request_tokens_max) == ("free", False, 4000)
     assert CATALOGUE.plan("gold") is None
 
 

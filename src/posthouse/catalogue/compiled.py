@@ -93,10 +93,6 @@ class PlanSpec(Struct, frozen=True, kw_only=True):
     request_tokens_max: int | None
     input_tokens_max: int | None
 
-    @property
-    def is_free(self) -> bool:
-        return self.kind == "free"
-
 
 class Catalogue:
     """What is for sale. Names that are not there give None; `model` knows aliases, all others take the

@@ -159,7 +159,7 @@ def _run(
         raise _told(f"{error.strerror}: {error.filename}" if error.filename else str(error), "") from None
     except (typer.Exit, typer.Abort, typer.BadParameter, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except Exception as error:  # a person gets a sentence, the traceback when asked for
         if os.environ.get("POSTHOUSE_TRACEBACK"):
             raise
         message = f"unexpected {type(error).__name__}: {error}"

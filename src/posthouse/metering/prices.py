@@ -99,7 +99,6 @@ class Tariff:
             raise ValueError("a component is priced twice in one tier")
         if any(line.nanos < 0 or line.prompt_tokens_over < 0 for line in self.lines):
             raise ValueError("a price is negative")
-        self.is_free = all(line.nanos == 0 for line in self.lines)
         tiers = {DEFAULT_TIER} | {line.service_tier for line in self.lines}
         self._steps = {tier: self._compile(tier) for tier in tiers}
         self._bounds = {tier: self._compile_bounds((DEFAULT_TIER, tier)) for tier in tiers}

@@ -129,11 +129,6 @@ def test_an_id_names_the_lines_not_their_order() -> None:
     assert Tariff.of(lines).lines_json.startswith(b'[{"component":"input"')
 
 
-def test_free_only_when_nothing_costs() -> None:
-    assert Tariff.of([per_million("input", 0)]).is_free
-    assert not PLAIN.is_free
-
-
 @pytest.mark.parametrize(
     "lines",
     [
