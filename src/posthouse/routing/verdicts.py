@@ -1,0 +1,110 @@
+"""What an attempt's end says: about the channel, about its credential, and what is tried next. Pure.
+
+The one table of failover; docs/channels.md shows it and a test holds the two to each other.
+"""
+
+import re
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """OK: an answer. CALLER: the request itself was refused. RATE_LIMITED: the credential's limit at the
+    upstream. OVERLOADED: the upstream has no room. ERROR: it failed. TIMEOUT: a deadline passed. UNREACHABLE:
+    no connection, or it broke. MALFORMED: no answer that could be used. MODEL_MISSING: it does not have the
+    model. CREDENTIAL: it does not take the credential. QUOTA: the credential's account is used up."""
+
+    OK = "ok"
+    CALLER = "caller"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    MALFORMED = "malformed"
+    MODEL_MISSING = "model_missing"
+    CREDENTIAL = "credential"
+    QUOTA = "quota"
+
+
+class Next(StrEnum):
+    """What follows. CALLER: the caller gets the answer, nothing else is tried. CREDENTIAL: another credential
+    of the channel, else another channel. CHANNEL: another channel."""
+
+    CALLER = "caller"
+    CREDENTIAL = "credential"
+    CHANNEL = "channel"
+
+
+NEXT = {
+    Verdict.OK: Next.CALLER,
+    Verdict.CALLER: Next.CALLER,
+    Verdict.RATE_LIMITED: Next.CREDENTIAL,
+    Verdict.OVERLOADED: Next.CHANNEL,
+    Verdict.ERROR: Next.CHANNEL,
+    Verdict.TIMEOUT: Next.CHANNEL,
+    Verdict.UNREACHABLE: Next.CHANNEL,
+    Verdict.MALFORMED: Next.CHANNEL,
+    Verdict.MODEL_MISSING: Next.CHANNEL,
+    Verdict.CREDENTIAL: Next.CREDENTIAL,
+    Verdict.QUOTA: Next.CREDENTIAL,
+}
+
+# By the upstream's status; 2xx is an answer, any other 4xx the caller's own, any other 5xx an error.
+STATUSES = {
+    401: Verdict.CREDENTIAL,
+    402: Verdict.QUOTA,
+    403: Verdict.CREDENTIAL,
+    404: Verdict.MODEL_MISSING,
+    408: Verdict.TIMEOUT,
+    409: Verdict.OVERLOADED,
+    425: Verdict.OVERLOADED,
+    429: Verdict.RATE_LIMITED,
+    503: Verdict.OVERLOADED,
+    529: Verdict.OVERLOADED,  # Anthropic's "overloaded"
+}
+
+# By upstream.errors.Fault's value; one whose name begins with "timeout_" is a TIMEOUT.
+FAULTS = {
+    "connect": Verdict.UNREACHABLE,
+    "dns": Verdict.UNREACHABLE,
+    "tls": Verdict.UNREACHABLE,
+    "proxy": Verdict.UNREACHABLE,
+    "closed": Verdict.UNREACHABLE,
+    "malformed": Verdict.MALFORMED,
+    "too_large": Verdict.CALLER,  # every channel would say as much
+}
+
+# Words of an error's code that say more than its status. OpenAI: insufficient_quota (429), billing_* (429);
+# Anthropic: "credit balance is too low" (400); Google: API_KEY_INVALID (400); xAI: "Incorrect API key" (400);
+# DeepSeek: 402; OpenRouter: moderation (403).
+_QUOTA = re.compile(
+    rb"insufficient_quota|billing_|credit balance is too low|insufficient[ _]balance|exceeded_current_quota|"
+    rb"account_overdue|Arrearage",
+    re.IGNORECASE,
+)
+_CREDENTIAL = re.compile(rb"API_KEY_INVALID|incorrect api key|invalid_api_key", re.IGNORECASE)
+_CALLER = re.compile(rb"moderation|content_filter|content_policy|context_length_exceeded", re.IGNORECASE)
+_LOOKED_AT = 4096  # bytes of an error's body: codes stand near its beginning
+
+
+def verdict_of_status(status: int, body: bytes = b"") -> Verdict:
+    """What an upstream's answer says; `body` is looked at only where it is an error."""
+    if status < 300:
+        return Verdict.OK
+    body = body[:_LOOKED_AT]
+    if status in (400, 403, 429) and _QUOTA.search(body):
+        return Verdict.QUOTA
+    if status == 400 and _CREDENTIAL.search(body):
+        return Verdict.CREDENTIAL
+    if status in (403, 404, 429) and _CALLER.search(body):
+        return Verdict.CALLER
+    verdict = STATUSES.get(status)
+    if verdict is not None:
+        return verdict
+    # A redirect is the answer of something that is no API: nothing of the caller's would mend it.
+    return Verdict.CALLER if 400 <= status < 500 else Verdict.ERROR
+
+
+def verdict_of_fault(fault: str) -> Verdict:
+    """What a fault of the connection says (upstream.errors.Fault's value)."""
+    return Verdict.TIMEOUT if fault.startswith("timeout_") else FAULTS[fault]
