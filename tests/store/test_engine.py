@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from posthouse.kernel.outcome import Outcome
 from posthouse.store import migrations
@@ -28,6 +29,23 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StoreTooNew, match="9999"):
         open_store(url)
+
+
+def test_a_store_of_the_first_revision_gets_the_later_tables(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/posthouse.db"
+    store = open_store(url)
+    later = ("channel_states", "channel_events", "channel_standings")
+    with store.begin() as connection:
+        for table in later:
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql("INSERT INTO accounts VALUES ('acc_1', 'ann@example.org', '', 'active', 1)")
+    store.close()
+    store = open_store(url)
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar() == 1
+        assert set(later) <= set(inspect(connection).get_table_names())
+    store.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x", "x", "x+y://z"])

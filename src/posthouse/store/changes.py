@@ -13,7 +13,7 @@ from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import changes
 
-ChangeKind = Literal["account", "key", "balance", "configuration", "recall"]
+ChangeKind = Literal["account", "key", "balance", "configuration", "recall", "channel", "watch"]
 Listener = Callable[[ChangeKind, str], Awaitable[None]]
 
 POLL_S = 0.2  # a change reaches every process within a second

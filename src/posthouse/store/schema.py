@@ -1,7 +1,8 @@
 """The tables. Money is BIGINT nanos, time is BIGINT milliseconds since 1970 UTC, JSON is text.
 
-Insert-only: transfers, usage_records, price_snapshots. A member's ledger account has the account's own id.
-The CHECKs repeat what the services guarantee, so that a fault of ours fails a write rather than money.
+Insert-only: transfers, usage_records, price_snapshots, channel_events. A member's ledger account has the
+account's own id. The CHECKs repeat what the services guarantee, so that a fault of ours fails a write rather
+than money.
 """
 
 from sqlalchemy import (
@@ -17,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"  # the newest migration; a test holds it to be the head of migrations/versions
+REVISION = "0002"  # the newest migration; a test holds it to be the head of migrations/versions
 
 metadata = MetaData(
     naming_convention={
@@ -187,4 +188,44 @@ changes = Table(
     Column("subject", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# A channel (credential "") or one of its credentials that is set apart; no row: it is in use. `draining` and
+# `disabled` are set by hand, `out` by the relay when the upstream takes the credential no longer.
+channel_states = Table(
+    "channel_states",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("credential", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    CheckConstraint("state IN ('draining', 'disabled', 'out')", name="state"),
+)
+
+# What happened to channels, and why. The oldest are deleted: see relay/watch.py.
+channel_events = Table(
+    "channel_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("process_id", Text, nullable=False),  # "": by a command
+    Column("channel", Text, nullable=False),
+    Column("model", Text, nullable=False),  # "": the whole channel
+    Column("credential", Text, nullable=False),  # its name, or ""
+    Column("kind", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_channel_events_channel", "channel", "id"),
+    sqlite_autoincrement=True,
+)
+
+# How each process's channels stand: written when somebody asks by a notice, never otherwise.
+channel_standings = Table(
+    "channel_standings",
+    metadata,
+    Column("process_id", Text, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("standings", Text, nullable=False),  # JSON
 )
