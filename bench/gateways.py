@@ -94,9 +94,26 @@ def start_nginx(place: Place) -> Gateway:
     return Gateway("nginx", process, load.Target(calls_port), load.Target(streams_port))
 
 
+# Beside the one channel of gpt-4o-mini: many for one model, and for another one that always fails first,
+# without ever being left out for it.
+MANY_CHANNELS = 50
+_CHANNELS = "".join(
+    f"""
+[channels.many-{number}]
+base_url = "${{UPSTREAM_BASE_URL}}"
+credential = "${{UPSTREAM_API_KEY}}"
+models = ["gpt-4o"]
+weight = {1 + number % 3}
+"""
+    for number in range(MANY_CHANNELS)
+)
+
+
 def start_posthouse(place: Place) -> Gateway:
     """`posthouse serve` as an operator runs it: a paid plan with limits, one account with credit, one key."""
-    _posthouse(place, "apply", str(HERE / "operator.toml"))
+    operator = place.work / "operator.toml"
+    operator.write_text((HERE / "operator.toml").read_text() + _CHANNELS)
+    _posthouse(place, "apply", str(operator))
     _posthouse(place, "account", "create", "bench@example.com", "--plan", "paid", "--json")
     key = json.loads(_posthouse(place, "key", "create", "--account", "bench@example.com", "--json"))["key"]
     _posthouse(place, "credit", "bench@example.com", "1000000", "--reason", "bench")
@@ -123,6 +140,7 @@ def _posthouse_env(place: Place) -> dict[str, str]:
     return {
         "POSTHOUSE_DATA": str(place.work / "posthouse"),
         "UPSTREAM_BASE_URL": f"http://127.0.0.1:{place.upstream_port}/v1",
+        "FAILING_BASE_URL": f"http://127.0.0.1:{place.upstream_port}/failing/v1",
         "UPSTREAM_API_KEY": CREDENTIAL,
     }
 

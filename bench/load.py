@@ -19,16 +19,19 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[^\r]*\r\n")
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where calls go: an HTTP server on loopback that takes chat completions at `path`."""
+    """Where calls go: an HTTP server on loopback that takes chat completions at `path`, and the status that
+    it answers them with."""
 
     port: int
     path: str = "/v1/chat/completions"
     headers: tuple[tuple[str, str], ...] = ()
+    model: str = "gpt-4o-mini"
+    status: int = 200
 
     def request(self, order: str = "", *, stream: bool = False) -> bytes:
         """A chat request of 1 KB. `order` tells the mock what to stream."""
         body = {
-            "model": "gpt-4o-mini",
+            "model": self.model,
             "messages": [{"role": "user", "content": order}],
             **({"stream": True} if stream else {}),
         }
@@ -51,12 +54,13 @@ class WrongAnswer(Exception):
     """An answer that is not the whole of a good one; the message shows its beginning."""
 
 
-def _answer_end(data: bytes) -> int:
-    """Where the answer that begins `data` ends; below zero: not there yet. WrongAnswer unless it is a 200."""
+def _answer_end(data: bytes, status: int = 200) -> int:
+    """Where the answer that begins `data` ends; below zero: not there yet. WrongAnswer when its status is
+    another."""
     head = data.find(b"\r\n\r\n")
     if head < 0:
         return -1
-    if data[9:12] != b"200":
+    if data[9:12] != b"%d" % status:
         raise WrongAnswer(data[:600].decode(errors="replace"))
     length = _LENGTH.search(data, 0, head)
     if length:
@@ -157,7 +161,7 @@ def latencies_ns(target: Target, count: int) -> list[int]:
             started = time.perf_counter_ns()
             sock.sendall(request)
             data = sock.recv(65536)
-            while _answer_end(data) < 0:
+            while _answer_end(data, target.status) < 0:
                 more = sock.recv(65536)
                 if not more:
                     raise WrongAnswer("the gateway closed the connection")

@@ -1,6 +1,6 @@
 """The mock upstream: as little work as a Python process can do for an answer. It understands of a request
 only whether it is a stream and, in its text, which every gateway hands on, the words
-`pace=<ms> chunks=<count> stream=<number>`.
+`pace=<ms> chunks=<count> stream=<number>`. Below /failing every call is answered by 500 at once.
 
     python -m bench.mock PORT
 """
@@ -37,6 +37,11 @@ _ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_mock\r\n"
     b"openai-processing-ms: 1\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_ANSWER_BODY), _ANSWER_BODY)
+)
+_FAILURE_BODY = b'{"error":{"message":"mock failure","type":"server_error","param":null,"code":null}}'
+_FAILURE = (
+    b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_FAILURE_BODY), _FAILURE_BODY)
 )
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_mock\r\n"
@@ -101,7 +106,9 @@ class _Connection(asyncio.Protocol):
             if not 0 <= end <= len(data):
                 break
             body = data[head + 4 : end]
-            if _STREAM.search(body):
+            if data.startswith(b"POST /failing/"):
+                self._transport.write(_FAILURE)
+            elif _STREAM.search(body):
                 _Stream(self._transport, body)
             else:
                 self._transport.write(_ANSWER)

@@ -16,6 +16,9 @@ from bench.machine import GATEWAY_CORE
 
 CONCURRENCY = 64
 CHUNKS, PACE_MS = 100, 20
+# Models of operator.toml by what stands behind them.
+ONE_AND_MANY = {"1 channel": "gpt-4o-mini", "50 channels": "gpt-4o"}
+FAILING_FIRST = "gpt-4.1"
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -139,13 +142,54 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
     return samples
 
 
+def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Posthouse alone: CPU of a call whose model one channel offers, and of one that fifty do."""
+    samples = []
+    for number in range(effort.rounds):
+        for gateway in _posthouse(gateways):
+            for name, model in ONE_AND_MANY.items():
+                result = load.calls(
+                    msgspec.structs.replace(gateway.calls, model=model),
+                    concurrency=CONCURRENCY,
+                    warm_up_s=effort.seconds / 4,
+                    seconds=effort.seconds,
+                    probe=gateway.process.cpu_ns,
+                )
+                values = {"cpu_us_per_call": result.cpu_ns / 1000 / max(1, result.calls)}
+                samples.append(Sample(name, number, values))
+    return samples
+
+
+def failover(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
+    """Posthouse alone, one call at a time: what a call takes whose first channel fails, beside one whose
+    channel works and the failing attempt by itself. The rest is what failing over adds."""
+    failing = load.Target(mock_port, "/failing/v1/chat/completions", status=500)
+    samples = []
+    for number in range(effort.rounds):
+        for gateway in _posthouse(gateways):
+            taken = {
+                "failed attempt": _quantiles(failing, effort.latency_calls),
+                "no failover": _quantiles(gateway.calls, effort.latency_calls),
+                "failover": _quantiles(
+                    msgspec.structs.replace(gateway.calls, model=FAILING_FIRST), effort.latency_calls
+                ),
+            }
+            known = taken["failed attempt"]["p50_us"] + taken["no failover"]["p50_us"]
+            for name, values in taken.items():
+                added = {"added_p50_us": values["p50_us"] - known if name == "failover" else 0.0}
+                samples.append(Sample(name, number, values | added))
+    return samples
+
+
+def _posthouse(gateways: Sequence[Gateway]) -> list[Gateway]:
+    return [gateway for gateway in gateways if gateway.name == "posthouse"]
+
+
 def soak(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
     """Posthouse alone under calls and streams for minutes: resident memory after each turn. Flat after the
     first third, or something leaks."""
     samples = []
-    for gateway in gateways:
-        if gateway.name != "posthouse":
-            continue
+    for gateway in _posthouse(gateways):
         started, turn = time.monotonic(), 0
         while (elapsed := time.monotonic() - started) < effort.soak_minutes * 60:
             done = load.calls(
@@ -182,6 +226,8 @@ SECTIONS: dict[str, Section] = {
     "latency": latency,
     "streams": streams,
     "open": open_streams,
+    "routing": routing,
+    "failover": failover,
     "soak": soak,
     "store": store,
 }
