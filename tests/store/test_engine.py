@@ -39,7 +39,9 @@ def test_a_store_of_the_first_revision_gets_the_later_tables(tmp_path: Path) -> 
         for table in later:
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-        connection.exec_driver_sql("INSERT INTO accounts VALUES ('acc_1', 'ann@example.org', '', 'active', 1)")
+        connection.exec_driver_sql(
+            "INSERT INTO accounts VALUES ('acc_1', 'ann@example.org', '', 'active', 1)"
+        )
     store.close()
     store = open_store(url)
     with store.read() as connection:
