@@ -1,0 +1,111 @@
+"""Channels and credentials that are set apart from use. Two may say so, each takes back only its own word:
+
+    by hand     enabled → draining | disabled → enabled         outlives `apply`, restarts and upgrades
+    the relay   enabled → out → enabled                         the upstream no longer takes a credential
+
+`draining`: no new calls but those that belong to the channel, and those under way end by themselves.
+`disabled`: no calls at all but those under way. What is set by hand goes before what the relay thinks: a
+credential that is enabled by hand is no longer out, and one that is disabled stays so. Each change is an
+event, and running servers hear of it.
+"""
+
+from collections.abc import Collection
+from typing import Literal
+
+from msgspec import Struct
+from sqlalchemy import Connection, delete, insert, select
+
+from posthouse.catalogue.events import ChannelEvent, EventKind, add_events
+from posthouse.store.changes import announce
+from posthouse.store.schema import channel_states
+
+State = Literal["enabled", "draining", "disabled", "out"]
+
+
+class ChannelState(Struct, frozen=True):
+    """One that is set apart: since when, and why. `credential` is empty where it is the whole channel."""
+
+    channel: str
+    credential: str
+    state: State
+    reason: str
+    since_ms: int
+
+
+def read_states(connection: Connection) -> dict[tuple[str, str], ChannelState]:
+    """All that are set apart, by channel and credential; what is not in it is enabled."""
+    rows = connection.execute(select(channel_states))
+    return {(row.channel, row.credential): ChannelState(*row) for row in rows}
+
+
+def set_by_hand(
+    connection: Connection, channel: str, credential: str, state: State, *, reason: str = "", now_ms: int
+) -> State:
+    """Enable, drain or disable a channel, or (with its name) one of its credentials; what it was before.
+    Enabling is told even where nothing was set apart: servers then forget what they hold against it."""
+    before = _state(connection, channel, credential)
+    after = ChannelState(channel, credential, state, reason, now_ms)
+    _put(connection, after)
+    _tell(connection, "state", after, before)
+    return before
+
+
+def note_out(
+    connection: Connection, channel: str, credential: str, *, reason: str, process_id: str, now_ms: int
+) -> bool:
+    """The relay takes a credential out of its pool; False where it is set apart already."""
+    before = _state(connection, channel, credential)
+    if before != "enabled":
+        return False
+    out = ChannelState(channel, credential, "out", reason, now_ms)
+    _put(connection, out)
+    _tell(connection, "credential", out, before, process_id)
+    return True
+
+
+def note_back(
+    connection: Connection, channel: str, credential: str, *, reason: str, process_id: str, now_ms: int
+) -> bool:
+    """The relay puts a credential back into its pool; False where it was not the relay that took it out."""
+    before = _state(connection, channel, credential)
+    if before != "out":
+        return False
+    back = ChannelState(channel, credential, "enabled", reason, now_ms)
+    _put(connection, back)
+    _tell(connection, "credential", back, before, process_id)
+    return True
+
+
+def forget_channels(connection: Connection, channels: Collection[str]) -> None:
+    """The channels are gone: a later one of the same name begins anew."""
+    connection.execute(delete(channel_states).where(channel_states.c.channel.in_(channels)))
+
+
+def _state(connection: Connection, channel: str, credential: str) -> State:
+    query = select(channel_states.c.state).filter_by(channel=channel, credential=credential)
+    found: State | None = connection.execute(query.with_for_update()).scalar()
+    return found or "enabled"
+
+
+def _put(connection: Connection, state: ChannelState) -> None:
+    connection.execute(delete(channel_states).filter_by(channel=state.channel, credential=state.credential))
+    if state.state != "enabled":
+        row = {name: getattr(state, name) for name in state.__struct_fields__}
+        connection.execute(insert(channel_states).values(row))
+
+
+def _tell(
+    connection: Connection, kind: EventKind, after: ChannelState, before: State, process_id: str = ""
+) -> None:
+    event = ChannelEvent(
+        at_ms=after.since_ms,
+        process_id=process_id,
+        channel=after.channel,
+        credential=after.credential,
+        kind=kind,
+        before=before,
+        after=after.state,
+        reason=after.reason,
+    )
+    add_events(connection, [event] if before != after.state else [])
+    announce(connection, "channel", after.channel, after.since_ms)
