@@ -6,12 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from posthouse.metering.meter import TEXT_CHARS_MAX, Meter
 from posthouse.metering.usage import Usage, usage_of_object
 from posthouse.wire.sse import data_of
-
-# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
-# (take_text) and counts it off the event loop, so that memory per stream stays constant.
-TEXT_CHARS_MAX = 64 * 1024
 
 # A stream whose events never repeat their shape is not asked for it again and again.
 SHAPES_MAX = 4
@@ -77,53 +74,21 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-class StreamMeter:
-    """Fed whole events in order; says what to forward and remembers what they meant.
+class StreamMeter(Meter):
+    """`hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
+    carries it nor its null in the others. The last event is [DONE]; a choice's finish_reason is the end."""
 
-    `hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
-    carries it nor its null in the others. `saw_done`: the stream's [DONE] came; it is held back, in `last`,
-    for the caller to send when the charge is on disk. `saw_finish`: a choice's finish_reason came;
-    `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last
-    that was named.
-    """
-
-    __slots__ = (
-        "_hide_usage",
-        "_shape",
-        "_shapes_left",
-        "_texts",
-        "_usage",
-        "_usage_chars",
-        "error_seen",
-        "last",
-        "model",
-        "saw_done",
-        "saw_finish",
-        "service_tier",
-        "text_chars",
-        "unparsed",
-    )
+    __slots__ = ("_hide_usage", "_shape", "_shapes_left", "_usage", "model")
 
     def __init__(self, model: str = "", *, hide_usage: bool = False) -> None:
+        super().__init__()
         self.model = model
-        self.saw_done = False
-        self.last = b""
-        self.saw_finish = False
-        self.error_seen = False
-        self.unparsed = 0
-        self.text_chars = 0
         self._hide_usage = hide_usage
-        self.service_tier = ""
         self._usage: Raw | None = None
-        self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
-        self._texts: dict[int, list[str | bytes]] = {}
         self._shape: _Shape | None = None
         self._shapes_left = SHAPES_MAX
 
     def feed_plain(self, piece: bytes) -> bytes | None:
-        """Take in a piece that is one event like an earlier one but for its text: nearly all are, and need
-        not be parsed. Returns the bytes to forward; None when the piece may be anything else, which is for
-        `feed`."""
         shape = self._shape
         if shape is None or not (piece.startswith(shape.before) and piece.endswith(shape.after)):
             return None
@@ -137,37 +102,9 @@ class StreamMeter:
             self._texts.setdefault(0, []).append(text)
         return shape.before + text + shape.shown_after if self._hide_usage else piece
 
-    def feed(self, events: list[bytes]) -> bytes:
-        """Take these events in; returns the bytes to forward, empty when all are withheld."""
-        if len(events) == 1:
-            return self._feed_one(events[0])
-        return b"".join([self._feed_one(event) for event in events])
-
     @property
     def usage(self) -> Usage | None:
-        """The last usage reported; a later report replaces an earlier one, they are never added. None when
-        there was none or it is malformed."""
         return None if self._usage is None else usage_of_object(self._usage, self.service_tier)
-
-    @property
-    def usage_is_stale(self) -> bool:
-        """Text came after the last report, which so may count only a part of it."""
-        return self.text_chars > self._usage_chars
-
-    @property
-    def text_is_long(self) -> bool:
-        return self.text_chars > TEXT_CHARS_MAX
-
-    def take_text(self) -> list[str]:
-        """The text delivered since the last call, one piece per choice, and forget it."""
-        texts = [
-            "".join([piece if isinstance(piece, str) else piece.decode(errors="replace") for piece in pieces])
-            for pieces in self._texts.values()
-        ]
-        self._usage_chars = -1 if self.usage_is_stale else 0
-        self._texts = {}
-        self.text_chars = 0
-        return texts
 
     def _feed_one(self, event: bytes) -> bytes:
         data = data_of(event)
@@ -221,11 +158,6 @@ class StreamMeter:
     def _note_function(self, index: int, function: _Function) -> None:
         self._note_text(index, function.name)
         self._note_text(index, function.arguments or function.input)
-
-    def _note_text(self, index: int, text: str | None) -> None:
-        if text:
-            self.text_chars += len(text)
-            self._texts.setdefault(index, []).append(text)
 
     def _note_usage(self, usage: Raw | UnsetType) -> None:
         if usage is not UNSET and not _is_null(usage):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthouse.metering.stream import TEXT_CHARS_MAX, StreamMeter, texts_of_answer
+from posthouse.metering.meter import TEXT_CHARS_MAX
+from posthouse.metering.stream import StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
 from posthouse.wire.sse import EventSplitter
 

@@ -1,0 +1,89 @@
+"""What all stream meters have in common: they keep what was delivered, in case nothing else tells how much it
+was."""
+
+from abc import ABC, abstractmethod
+
+from posthouse.metering.usage import Usage
+
+# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
+# (take_text) and counts it off the event loop, so that memory per stream stays constant.
+TEXT_CHARS_MAX = 64 * 1024
+
+
+class Meter(ABC):
+    """Fed whole events in order; says what to forward and remembers what they meant.
+
+    `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send when the
+    charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
+    `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last that
+    was named.
+    """
+
+    __slots__ = (
+        "_texts",
+        "_usage_chars",
+        "error_seen",
+        "last",
+        "saw_done",
+        "saw_finish",
+        "service_tier",
+        "text_chars",
+        "unparsed",
+    )
+
+    def __init__(self) -> None:
+        self.saw_done = False
+        self.last = b""
+        self.saw_finish = False
+        self.error_seen = False
+        self.unparsed = 0
+        self.text_chars = 0
+        self.service_tier = ""
+        self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
+        self._texts: dict[int, list[str | bytes]] = {}
+
+    def feed_plain(self, piece: bytes) -> bytes | None:
+        """Take in a piece that is one event like an earlier one but for its text: nearly all are, and need
+        not be parsed. Returns the bytes to forward; None when the piece may be anything else, which is for
+        `feed`."""
+        return None
+
+    def feed(self, events: list[bytes]) -> bytes:
+        """Take these events in; returns the bytes to forward, empty when all are withheld."""
+        if len(events) == 1:
+            return self._feed_one(events[0])
+        return b"".join([self._feed_one(event) for event in events])
+
+    @property
+    @abstractmethod
+    def usage(self) -> Usage | None:
+        """The last usage reported; a later report replaces an earlier one, they are never added. None when
+        there was none or it is malformed."""
+
+    @property
+    def usage_is_stale(self) -> bool:
+        """Text came after the last report, which so may count only a part of it."""
+        return self.text_chars > self._usage_chars
+
+    @property
+    def text_is_long(self) -> bool:
+        return self.text_chars > TEXT_CHARS_MAX
+
+    def take_text(self) -> list[str]:
+        """The text delivered since the last call, one piece per choice, and forget it."""
+        texts = [
+            "".join([piece if isinstance(piece, str) else piece.decode(errors="replace") for piece in pieces])
+            for pieces in self._texts.values()
+        ]
+        self._usage_chars = -1 if self.usage_is_stale else 0
+        self._texts = {}
+        self.text_chars = 0
+        return texts
+
+    @abstractmethod
+    def _feed_one(self, event: bytes) -> bytes: ...
+
+    def _note_text(self, index: int, text: str | None) -> None:
+        if text:
+            self.text_chars += len(text)
+            self._texts.setdefault(index, []).append(text)
