@@ -5,9 +5,8 @@ from tests.catalogue.files import compiled, read
 
 from posthouse.catalogue.document import read_document
 from posthouse.catalogue.errors import ConfigurationError
-from posthouse.catalogue.rules import LimitDef, ModelDef, OperatorDef, PlanDef, parse_window_ms
+from posthouse.catalogue.rules import ChannelDef, LimitDef, ModelDef, OperatorDef, PlanDef, parse_window_ms
 from posthouse.kernel.secrets import SecretText
-from posthouse.routing.channels import ChannelSpec
 
 PLAN = '[plans.p]\nkind = "paid"\n'
 MODEL = '[models."gpt-4o"]\nlist = "openai/gpt-4o"\n'
@@ -35,7 +34,7 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
     document = read(
         '[channels.main]\nbase_url = "${UPSTREAM_BASE_URL}"\ncredential = "${UPSTREAM_API_KEY}"\n'
     )
-    assert document.definitions["channel", "main"] == ChannelSpec(
+    assert document.definitions["channel", "main"] == ChannelDef(
         name="main", base_url="https://upstream.example/v1"
     )
     secret = document.credentials["main"]
@@ -128,8 +127,8 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
             "operator.toml:2: channels.c.base_url: needs a URL such as http:// or https://host:port/path",
         ),
         (
-            "[channels.c]\nbase_url = 'http://u'\nproxy = 'socks5://p'",
-            "operator.toml:3: channels.c.proxy: needs a URL such as http://host:port/path",
+            "[channels.c]\nbase_url = 'http://u'\nproxy = 'socks4://p'",
+            "operator.toml:3: channels.c.proxy: needs a URL such as http:// or socks5:// or socks5h://host:port/path",
         ),
         (
             "[channels.c]\nbase_url = 'http://u'\ncost_multiplier = 'abc'",

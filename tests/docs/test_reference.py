@@ -13,12 +13,21 @@ from tests.docs.pages import ROOT, code_of, read, rows_of, section_of
 from typer.main import get_command
 
 from posthouse.bootstrap import running
-from posthouse.catalogue.rules import FamilyDef, LimitDef, ModelDef, OperatorDef, PlanDef, PriceDef
+from posthouse.catalogue.rules import (
+    ChannelDef,
+    FamilyDef,
+    LimitDef,
+    ModelDef,
+    OperatorDef,
+    PlanDef,
+    PriceDef,
+)
 from posthouse.cli import app
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.settings import Settings
 from posthouse.limits.rules import Quota, quota_headers
-from posthouse.routing.channels import ChannelSpec
+from posthouse.routing.channels import CredentialDef
+from posthouse.routing.health import HealthPolicy
 from posthouse.upstream.errors import Fault
 
 SOURCES = [path for path in sorted((ROOT / "src").rglob("*.py")) if "testing" not in path.parts]
@@ -41,6 +50,7 @@ _WORDS = {
     "event": ("event", "事件"),
     "field": ("field", "字段"),
     "name": ("name", "名称"),
+    "the preset's": ("the preset's", "预设所定"),
 }
 EN, ZH = ({word: texts[i] for word, texts in _WORDS.items()} for i in (0, 1))
 Words = dict[str, str]
@@ -53,7 +63,7 @@ def operations(words: Words) -> str:
 
 def shown(value: Any, words: Words) -> str:
     """How a table writes a default."""
-    if value in ("", (), None, {}):
+    if value in ("", (), None, {}) or isinstance(value, msgspec.Struct):
         return words["none"]
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
@@ -181,6 +191,10 @@ def test_every_command_stands_and_has_the_options_that_are_named(words: Words) -
 
 # -- the configuration ---------------------------------------------------------------------------------------
 
+_OF_THE_PRESET = (
+    *("base_url", "dialects", "connect_s", "tls_s", "header_s"),
+    *("first_byte_s", "idle_s", "total_s"),
+)
 DEFINITIONS = {
     "[operator]": OperatorDef,
     "[families.NAME]": FamilyDef,
@@ -188,7 +202,9 @@ DEFINITIONS = {
     "prices": PriceDef,
     "[plans.NAME]": PlanDef,
     "[[plans.NAME.limits]]": LimitDef,
-    "[channels.NAME]": ChannelSpec,
+    "[channels.NAME]": ChannelDef,
+    "[[channels.NAME.credentials]]": CredentialDef,
+    "[channels.NAME.health]": HealthPolicy,
 }
 
 
@@ -204,6 +220,9 @@ def test_every_field_of_the_configuration_stands_with_its_default(words: Words, 
         expected[f"`{field.name}`"] = words["required"] if field.required else shown(default, words)
     if title == "[channels.NAME]":
         del expected["`name`"]  # stands in the heading
+        for field in _OF_THE_PRESET:
+            expected[f"`{field}`"] = words["the preset's"]
+    if title in ("[channels.NAME]", "[[channels.NAME.credentials]]"):
         expected["`credential`"] = words["none"]  # kept apart from the definition
     assert {row[0]: row[1] for row in rows} == expected
 

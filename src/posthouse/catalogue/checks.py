@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from posthouse.catalogue.channels import channel_problems
 from posthouse.catalogue.errors import Path, Problem
 from posthouse.catalogue.prices import own_lines
 from posthouse.catalogue.rules import (
@@ -37,6 +38,7 @@ def check(configuration: Configuration, list_names: Collection[str]) -> list[Pro
             for name, plan in configuration.plans.items()
             for problem in _plan(name, plan, configuration)
         ),
+        *(problem for channel in configuration.channels.values() for problem in channel_problems(channel)),
     ]
 
 

@@ -11,10 +11,12 @@ from fractions import Fraction
 import msgspec
 from msgspec import Struct
 
+from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.checks import fits
 from posthouse.catalogue.prices import own_lines
 from posthouse.catalogue.rules import (
     ENDPOINTS,
+    Choice,
     Configuration,
     FamilyKind,
     LimitDef,
@@ -54,7 +56,7 @@ BURST_WINDOW_MS_MAX = 60_000
 
 
 class OperatorSpec(Struct, frozen=True, kw_only=True):
-    """`exchange_rate`: of `currency` for one US dollar."""
+    """`exchange_rate`: of `currency` for one US dollar; all else as in OperatorDef."""
 
     name: str
     currency: str
@@ -63,6 +65,9 @@ class OperatorSpec(Struct, frozen=True, kw_only=True):
     default_plan: str
     topup_plan: str
     timezone: str
+    choice: Choice
+    attempts_max: int
+    attempts_total_s: float
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
@@ -118,8 +123,11 @@ class Catalogue:
             default_plan=operator.default_plan,
             topup_plan=operator.topup_plan,
             timezone=operator.timezone,
+            choice=operator.choice,
+            attempts_max=operator.attempts_max,
+            attempts_total_s=operator.attempts_total_s,
         )
-        self.channels: tuple[ChannelSpec, ...] = tuple(configuration.channels.values())
+        self.channels: tuple[ChannelSpec, ...] = tuple(map(resolved, configuration.channels.values()))
 
     def model(self, name: str) -> ModelSpec | None:
         return self._by_name.get(name)
@@ -160,7 +168,8 @@ class Catalogue:
         return self._tariffs[key]
 
     def cost(self, channel: ChannelSpec, model: str) -> Tariff | None:
-        """What the channel's upstream takes for the model, as far as the price list tells."""
+        """What the channel's upstream takes for the model: the channel's own price, else its ratio of the
+        list price; None where there is neither."""
         key = (channel.name, model)
         if key not in self._costs:
             self._costs[key] = self._cost(channel, model)
@@ -224,11 +233,14 @@ class Catalogue:
         return Tariff.of(lines) if lines else None
 
     def _cost(self, channel: ChannelSpec, model_name: str) -> Tariff | None:
+        own = self._configuration.channels[channel.name].cost_of(model_name)
+        if own:
+            return Tariff.of(own_lines(own))
         definition = self._definitions.get(model_name)
         listed = _listed(model_name, definition) if definition else None
         if listed is None or not listed.lines:
             return None
-        ratio = parse_ratio(str(channel.cost_multiplier))
+        ratio = parse_ratio(channel.cost_multiplier)
         return Tariff.of(price(listed.lines, self.operator.exchange_rate, ratio))
 
     def _limits(self, plan_name: str, model_name: str) -> tuple[LimitRule, ...]:

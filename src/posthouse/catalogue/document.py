@@ -13,7 +13,7 @@ from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.rules import OPERATOR, TABLES, TYPES, Definition, Kind, did_you_mean
 from posthouse.catalogue.toml_lines import line_at, lines_of
 from posthouse.kernel.secrets import SecretText
-from posthouse.routing.channels import is_header_text
+from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -25,8 +25,8 @@ _ENUM = re.compile(r"Invalid enum value '(.*)'")
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """A file's definitions by kind and name; the credentials of its channels by channel name; `kinds` are
-    those that the file speaks of at all."""
+    """A file's definitions by kind and name; the credentials of its channels by the name that each is kept
+    under (`secret_name`); `kinds` are those that the file speaks of at all."""
 
     source: str
     kinds: frozenset[Kind]
@@ -50,7 +50,7 @@ def read_document(text: str, *, source: str, environment: Mapping[str, str]) -> 
         try:
             if kind == "channel":
                 table = _filled(table, environment, path)
-                credentials |= _credential(name, table, path)
+                credentials |= _credentials(name, table, path)
             definitions[kind, name] = define(kind, name, table, path)
         except ConfigurationError as error:
             problems += error.problems
@@ -110,6 +110,8 @@ def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -
     def fill(value: Any, at: Path) -> Any:
         if isinstance(value, dict):
             return {key: fill(inner, (*at, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [fill(inner, (*at, i)) for i, inner in enumerate(value)]
         if not isinstance(value, str):
             return value
         names = _VARIABLE.findall(value)
@@ -126,14 +128,30 @@ def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -
     return filled
 
 
-def _credential(name: str, table: dict[str, Any], path: Path) -> dict[str, SecretText]:
-    """Take the credential out of a channel's table: it is never part of a definition."""
+def secret_name(channel: str, credential: str) -> str:
+    """What a channel's credential is kept under: the one named "default" under the channel's own name."""
+    return channel if credential == DEFAULT_CREDENTIAL else f"{channel}:{credential}"
+
+
+def _credentials(name: str, table: dict[str, Any], path: Path) -> dict[str, SecretText]:
+    """Take the credentials out of a channel's table: they are never part of a definition."""
+    listed = table.get("credentials", [])
+    if "credential" in table and listed:
+        raise ConfigurationError([Problem((*path, "credential"), "has `credentials` too; keep one of them")])
+    found = _taken(name, table, path)
+    for i, one in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(one, dict):
+            found |= _taken(secret_name(name, str(one.get("name"))), one, (*path, "credentials", i))
+    return found
+
+
+def _taken(secret: str, table: dict[str, Any], path: Path) -> dict[str, SecretText]:
     if "credential" not in table:
         return {}
     credential = table.pop("credential")
     if not isinstance(credential, str) or not is_header_text(credential):
         raise ConfigurationError([Problem((*path, "credential"), "must be printable ASCII text")])
-    return {name: SecretText(credential)}
+    return {secret: SecretText(credential)}
 
 
 def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:

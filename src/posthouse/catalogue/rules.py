@@ -8,6 +8,7 @@ numbers, so that no float is near money.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,7 +16,8 @@ from msgspec import Meta, Struct
 
 from posthouse.kernel.money import parse_nanos, parse_ratio
 from posthouse.limits.rules import Subject
-from posthouse.routing.channels import ChannelSpec
+from posthouse.routing.channels import CredentialDef, check_header, check_url
+from posthouse.routing.health import HealthPolicy
 
 FamilyKind = Literal["standard", "premium", "image", "image_legacy", "other"]
 PlanKind = Literal["free", "paid"]
@@ -25,6 +27,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Choice = Literal["weighted", "latency"]
+Dialect = Literal["openai", "anthropic", "gemini"]
+
+DEFAULT_PRESET = "openai-compatible"
 
 # Price components counted one by one; all others are counted in tokens.
 EACH = frozenset({"image", "web_search", "second", "character", "query", "maps_query", "video_second"})
@@ -57,7 +64,9 @@ class _Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 class OperatorDef(_Definition, frozen=True):
     """`exchange_rate`: of the operator's currency for one US dollar of a list price. `topup_plan`: where any
-    top-up moves an account; empty: it stays."""
+    top-up moves an account; empty: it stays. `choice`: among channels of one priority by weight, or the
+    quickest to answer. `attempts_max` and `attempts_total_s` bound what is tried before a call's first
+    byte."""
 
     name: str = "Posthouse"
     currency: str = "USD"
@@ -66,6 +75,9 @@ class OperatorDef(_Definition, frozen=True):
     default_plan: str = ""
     topup_plan: str = ""
     timezone: str = "UTC"
+    choice: Choice = "weighted"
+    attempts_max: Annotated[int, Meta(ge=1, le=8)] = 4
+    attempts_total_s: Seconds = 600.0
 
     def __post_init__(self) -> None:
         _check("exchange_rate", _positive_ratio, self.exchange_rate)
@@ -202,14 +214,70 @@ class PlanDef(_Definition, frozen=True):
                 raise ValueError(f"endpoints: {endpoint!r} is no endpoint of the relay{hint}")
 
 
-Definition = OperatorDef | FamilyDef | ModelDef | PlanDef | ChannelSpec
+class ChannelDef(_Definition, frozen=True):
+    """What an operator says of a channel; what is None or empty here the preset says (routing.channels.
+    ChannelSpec has both, and tells what each means). `credentials`: without any there is one of the name
+    "default". `costs`: what the upstream takes, by model or pattern, in the operator's currency; for all
+    other models its list price times `cost_multiplier`. Raises ValueError for a URL, header, ratio or name
+    that can't be one."""
+
+    name: str
+    preset: str = DEFAULT_PRESET
+    base_url: str = ""
+    api_version: str = ""
+    dialects: tuple[Dialect, ...] = ()
+    models: tuple[str, ...] = ("*",)
+    model_map: dict[str, str] = {}
+    priority: int = 0
+    weight: Count = 1
+    enabled: bool = True
+    credentials: tuple[CredentialDef, ...] = ()
+    proxy: str = ""
+    headers: dict[str, str] = {}
+    drop: tuple[str, ...] = ()
+    rename: dict[str, str] = {}
+    connect_s: Seconds | None = None
+    tls_s: Seconds | None = None
+    header_s: Seconds | None = None
+    first_byte_s: Seconds | None = None
+    idle_s: Seconds | None = None
+    total_s: Seconds | None = None
+    keep_alive_s: Annotated[float, Meta(ge=0)] = 0.0
+    tls_verify: bool = True
+    ca_file: str = ""
+    health: HealthPolicy = HealthPolicy()
+    cost_multiplier: Amount = "1"
+    costs: dict[str, PriceDef | tuple[PriceDef, ...]] = {}
+
+    def __post_init__(self) -> None:
+        if ":" in self.name:  # it begins the names under which credentials are kept
+            raise ValueError("name: a channel's name has no ':'")
+        if self.base_url:
+            check_url("base_url", self.base_url, schemes=("http", "https"))
+        if self.proxy:
+            check_url("proxy", self.proxy, schemes=("http", "socks5", "socks5h"))
+        for name, value in self.headers.items():
+            check_header(name, value)
+        _check("cost_multiplier", parse_ratio, self.cost_multiplier)
+        names = [one.name for one in self.credentials]
+        if len(names) != len(set(names)):
+            raise ValueError("credentials: two have the same name")
+
+    def cost_of(self, model: str) -> tuple[PriceDef, ...]:
+        """The own price for a model: by its name, else by the first pattern that it fits; () is none."""
+        fitting = (price for pattern, price in self.costs.items() if fnmatchcase(model, pattern))
+        price = self.costs.get(model) or next(fitting, ())
+        return (price,) if isinstance(price, PriceDef) else price
+
+
+Definition = OperatorDef | FamilyDef | ModelDef | PlanDef | ChannelDef
 
 TYPES: dict[Kind, type[Definition]] = {
     "operator": OperatorDef,
     "family": FamilyDef,
     "model": ModelDef,
     "plan": PlanDef,
-    "channel": ChannelSpec,
+    "channel": ChannelDef,
 }
 
 
@@ -232,7 +300,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     families: dict[str, FamilyDef] = {}
     models: dict[str, ModelDef] = {}
     plans: dict[str, PlanDef] = {}
-    channels: dict[str, ChannelSpec] = {}
+    channels: dict[str, ChannelDef] = {}
 
     @staticmethod
     def of(definitions: Mapping[tuple[Kind, str], Definition]) -> "Configuration":

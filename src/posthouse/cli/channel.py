@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from posthouse.catalogue import queries, service
+from posthouse.catalogue.channels import resolved
+from posthouse.catalogue.rules import ChannelDef
 from posthouse.cli import output, values
 from posthouse.cli.apply import show_changes
 from posthouse.cli.desk import CommandError, Desk, command
@@ -29,7 +31,13 @@ def add(
     desk: Desk,
     name: Name,
     *,
-    base_url: Annotated[str, typer.Option(metavar="URL", help="Up to and with /v1.")],
+    preset: Annotated[str | None, typer.Option(metavar="PRESET", help="The kind of upstream.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Up to and with /v1; else the preset's.")
+    ] = None,
+    api_version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="What an Azure deployment is asked in.")
+    ] = None,
     credential_env: Annotated[
         str | None, typer.Option(metavar="VARIABLE", help="Environment variable that holds the credential.")
     ] = None,
@@ -55,7 +63,9 @@ def add(
         raise CommandError(f"there is already a channel {name!r}", "--replace replaces it")
     credential = None if no_credential else _credential(credential_env, credential_file)
     fields: dict[str, Any] = {
+        "preset": preset,
         "base_url": base_url,
+        "api_version": api_version,
         "models": values.items(model),
         "model_map": dict(map(_pair, map_ or ())),
         "priority": priority,
@@ -72,7 +82,7 @@ def add(
 @command(app, "list")
 def list_(desk: Desk) -> None:
     """Show the channels in the order in which they are tried."""
-    channels = queries.load_configuration(desk.store).channels.values()
+    channels = queries.load_catalogue(desk.store).channels
     sealed = queries.load_credentials(desk.store, desk.box)
     listed = [_listed(spec, spec.name in sealed) for spec in sorted(channels, key=lambda one: one.priority)]
     columns = ("name", "base URL", "models", ">priority", ">weight", "enabled", "credential")
@@ -95,7 +105,7 @@ def list_(desk: Desk) -> None:
 @command(app)
 def test(desk: Desk, name: Name) -> None:
     """Ask a channel's upstream for its models: does it answer, and does it take the credential?"""
-    spec = _find(desk, name)
+    spec = resolved(_find(desk, name))
     found = asyncio.run(probe(spec, queries.load_credentials(desk.store, desk.box).get(name)))
     desk.answer(found, lambda: output.print_line(f"{'✓' if found.works else '✗'} {_said(found)}"))
     if not found.works:
@@ -109,7 +119,7 @@ def remove(desk: Desk, name: Name, *, dry_run: DryRun = False) -> None:
     show_changes(desk, changes, dry_run=dry_run)
 
 
-def _find(desk: Desk, name: str) -> ChannelSpec:
+def _find(desk: Desk, name: str) -> ChannelDef:
     channels = queries.load_configuration(desk.store).channels
     if name not in channels:
         raise CommandError(f"there is no channel {name!r}", "`posthouse channel list` shows all channels")
@@ -118,7 +128,7 @@ def _find(desk: Desk, name: str) -> ChannelSpec:
 
 def _listed(spec: ChannelSpec, has_credential: bool) -> dict[str, Any]:
     """A channel without what may hold a secret: its proxy's URL and its extra headers."""
-    fields = ("name", "base_url", "models", "model_map", "priority", "weight", "enabled")
+    fields = ("name", "preset", "base_url", "models", "model_map", "priority", "weight", "enabled")
     return {field: getattr(spec, field) for field in fields} | {"credential": has_credential}
 
 

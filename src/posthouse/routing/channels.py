@@ -3,13 +3,13 @@
 import re
 from fnmatch import fnmatchcase
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
 
-from posthouse.kernel.money import parse_ratio
+from posthouse.routing.health import HealthPolicy
 
-Seconds = Annotated[float, Meta(gt=0)]
+DEFAULT_CREDENTIAL = "default"  # the name of a channel's only one
 
 # What a channel's `headers` can't set: what frames a request, and what the relay says itself. A second length
 # would let an upstream see two requests in one, and a packed answer could not be metered.
@@ -21,43 +21,86 @@ RESERVED_HEADERS = frozenset(
 )
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name in RFC 9110
 
+# Which dialect an endpoint is of; all others are OpenAI's.
+_DIALECTS = {
+    "messages": "anthropic",
+    "messages/count_tokens": "anthropic",
+    "generateContent": "gemini",
+    "streamGenerateContent": "gemini",
+    "embedContent": "gemini",
+    "batchEmbedContents": "gemini",
+    "countTokens": "gemini",
+}
+# How each dialect's own provider takes a credential.
+_AUTH = {"openai": "bearer", "anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
 
-class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`models`: names as members ask for them, `*` and `?` as in file names, "!" before what is left out.
+_Count = Annotated[int, Meta(ge=1)]
+
+
+class CredentialDef(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One of a channel's credentials; the secret itself is kept apart. `weight` shares the calls among them;
+    the ceilings (calls at once, requests and tokens in any minute) are those that its upstream would hold
+    it to: None is none. Raises ValueError for a name that can't be one."""
+
+    name: str
+    weight: Annotated[int, Meta(ge=0)] = 1
+    concurrency: _Count | None = None
+    requests_per_minute: _Count | None = None
+    tokens_per_minute: _Count | None = None
+
+    def __post_init__(self) -> None:
+        if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", self.name) is None:
+            raise ValueError("name: at most 100 letters, digits, '_', '.' and '-'")
+
+
+class ChannelSpec(Struct, frozen=True, kw_only=True):
+    """A channel as the relay uses it: everything that its definition leaves out has been filled in.
+
+    `models`: names as members ask for them, `*` and `?` as in file names, "!" before what is left out.
     `model_map`: member's name to upstream's name; one `*` on each side carries what it stood for
     ("*-ca" = "*"). Lower `priority` is tried first, `weight` shares the calls among channels of one priority.
-    Deadlines: connecting; the answer's head; between two pieces of the answer; the whole call. `proxy`: an
-    HTTP proxy's URL. `headers` go with each request, beside the relay's own. `cost_multiplier`: what the
-    upstream takes, as a ratio of its list price. Raises ValueError for a URL, header or ratio that can't be
-    one."""
+
+    `dialects` that the upstream speaks; `roots`: where on its host a dialect begins, if not at `base_url`;
+    `paths`: an endpoint's path after that, if not its name; `auth`: how a dialect takes the credential
+    ("bearer", "header:NAME", "none"), if not as its own provider does. `headers` go with each request,
+    `default_headers` where the caller sent none of that name. `drop` and `rename` are of a body's top-level
+    members; `stream_usage`: whether a stream may be asked for its usage.
+
+    Deadlines: connecting; TLS; the answer's head; its first byte; between two pieces of it; the whole call.
+    `keep_alive_s`: how often a waiting caller of a stream gets a comment line; 0: never."""
 
     name: str
     base_url: str
+    preset: str = "openai-compatible"
+    api_version: str = ""
+    dialects: tuple[str, ...] = ("openai",)
+    roots: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    auth: dict[str, str] = {}
     models: tuple[str, ...] = ("*",)
     model_map: dict[str, str] = {}
     priority: int = 0
-    weight: Annotated[int, Meta(ge=0)] = 1
+    weight: int = 1
     enabled: bool = True
+    credentials: tuple[CredentialDef, ...] = (CredentialDef(name=DEFAULT_CREDENTIAL),)
     proxy: str = ""
     headers: dict[str, str] = {}
-    connect_s: Seconds = 5.0
-    first_byte_s: Seconds = 600.0  # a reasoning model may think for minutes before its first byte
-    idle_s: Seconds = 300.0
-    total_s: Seconds = 3600.0
+    default_headers: dict[str, str] = {}
+    drop: tuple[str, ...] = ()
+    rename: dict[str, str] = {}
+    stream_usage: bool = True
+    connect_s: float = 5.0
+    tls_s: float = 5.0
+    header_s: float = 600.0  # a reasoning model may think for minutes before its first byte
+    first_byte_s: float = 600.0
+    idle_s: float = 300.0
+    total_s: float = 3600.0
+    keep_alive_s: float = 0.0
     tls_verify: bool = True
     ca_file: str = ""
-    cost_multiplier: str | int = "1"
-
-    def __post_init__(self) -> None:
-        _check_url("base_url", self.base_url, schemes=("http", "https"))
-        if self.proxy:
-            _check_url("proxy", self.proxy, schemes=("http",))
-        for name, value in self.headers.items():
-            _check_header(name, value)
-        try:
-            parse_ratio(str(self.cost_multiplier))
-        except ValueError as error:
-            raise ValueError(f"cost_multiplier: {error}") from None
+    health: HealthPolicy = HealthPolicy()
+    probe_path: str = "/models"
+    cost_multiplier: str = "1"
 
     def offers(self, model: str) -> bool:
         """Whether a call for this model may go here."""
@@ -69,6 +112,10 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
             elif not named:
                 named = pattern == model or fnmatchcase(model, pattern)
         return named and self.enabled
+
+    def speaks(self, dialect: str) -> bool:
+        """Whether a call of this dialect ("openai", "anthropic", "gemini") may go here."""
+        return dialect in self.dialects
 
     def upstream_model(self, model: str) -> str:
         """What this upstream calls the model: an exact entry of `model_map`, else its first fitting pattern,
@@ -88,12 +135,35 @@ class ChannelSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         return model
 
 
+def upstream_target(spec: ChannelSpec, endpoint: str, upstream_model: str) -> str:
+    """The path, with a query where the upstream wants one, of an endpoint ("chat/completions", "messages",
+    "generateContent", …; "" is where the upstream lists its models)."""
+    dialect = _DIALECTS.get(endpoint, "openai") if endpoint else spec.dialects[0]
+    root = spec.roots.get(dialect)
+    if root is None:
+        root = urlsplit(spec.base_url).path.rstrip("/")
+    default = f"/models/{{model}}:{endpoint}" if dialect == "gemini" else f"/{endpoint}"
+    path = spec.paths.get(endpoint, default) if endpoint else spec.probe_path
+    model, version = quote(upstream_model, safe=""), quote(spec.api_version, safe="")
+    return root + path.replace("{model}", model).replace("{api_version}", version)
+
+
+def auth_line(spec: ChannelSpec, dialect: str, credential: str) -> str:
+    """The header, without its line end, that carries the credential in a request of this dialect; "" where
+    the upstream takes none."""
+    style = spec.auth.get(dialect) or _AUTH[dialect]
+    if style == "none" or not credential:
+        return ""
+    return f"authorization: Bearer {credential}" if style == "bearer" else f"{style[7:]}: {credential}"
+
+
 def is_header_text(text: str) -> bool:
     """Whether a text can stand in a request's head as it is: nothing in it ends a line."""
     return text.isascii() and text.isprintable()
 
 
-def _check_header(name: str, value: str) -> None:
+def check_header(name: str, value: str) -> None:
+    """Raises ValueError for a header that a channel can't add to its requests."""
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"headers: {name!r} is no header's name")
     if name.lower() in RESERVED_HEADERS:
@@ -102,7 +172,8 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"headers: the value of {name} must be printable ASCII text")
 
 
-def _check_url(field: str, url: str, *, schemes: tuple[str, ...]) -> None:
+def check_url(field: str, url: str, *, schemes: tuple[str, ...]) -> None:
+    """Raises ValueError for what is no URL of one of these schemes."""
     if not _is_url(url, schemes):
         kinds = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ValueError(f"{field}: needs a URL such as {kinds}host:port/path")

@@ -1,0 +1,50 @@
+"""Channels as the relay uses them: each definition filled up from its preset."""
+
+from typing import Any
+
+from posthouse.catalogue.errors import ConfigurationError, Problem
+from posthouse.catalogue.rules import TABLES, ChannelDef, did_you_mean
+from posthouse.providers.presets import Preset, presets
+from posthouse.routing.channels import DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef
+
+# What a definition may leave to its preset.
+_FROM_PRESET = (
+    *("base_url", "dialects"),
+    *("connect_s", "tls_s", "header_s", "first_byte_s", "idle_s", "total_s"),
+)
+_AS_DEFINED = (
+    *("name", "preset", "api_version", "models", "model_map", "priority", "weight", "enabled", "proxy"),
+    *("headers", "keep_alive_s", "tls_verify", "ca_file", "health"),
+)
+_AS_PRESET = ("roots", "paths", "auth", "default_headers", "stream_usage", "probe_path")
+
+
+def resolved(definition: ChannelDef) -> ChannelSpec:
+    """The channel that a definition makes with its preset. Raises ConfigurationError where there is no such
+    preset, or no base URL: `check` says so before."""
+    problems = channel_problems(definition)
+    if problems:
+        raise ConfigurationError(problems)
+    preset = presets()[definition.preset]
+    fields: dict[str, Any] = {field: getattr(definition, field) for field in _AS_DEFINED}
+    fields |= {field: getattr(preset, field) for field in _AS_PRESET}
+    fields |= {field: getattr(definition, field) or getattr(preset, field) for field in _FROM_PRESET}
+    return ChannelSpec(
+        **fields,
+        credentials=definition.credentials or (CredentialDef(name=DEFAULT_CREDENTIAL),),
+        drop=tuple(dict.fromkeys((*preset.drop, *definition.drop))),
+        rename=preset.rename | definition.rename,
+        cost_multiplier=str(definition.cost_multiplier),
+    )
+
+
+def channel_problems(definition: ChannelDef) -> list[Problem]:
+    """What a definition lacks that its preset does not give."""
+    path = (TABLES["channel"], definition.name)
+    preset: Preset | None = presets().get(definition.preset)
+    if preset is None:
+        hint = did_you_mean(definition.preset, presets())
+        return [Problem((*path, "preset"), f"there is no preset {definition.preset!r}{hint}")]
+    if not (definition.base_url or preset.base_url):
+        return [Problem((*path, "base_url"), f"is missing: the preset {definition.preset!r} has none")]
+    return []
