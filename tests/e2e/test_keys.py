@@ -18,7 +18,8 @@ from posthouse.kernel.money import format_nanos
 from posthouse.kernel.secrets import hash_key, new_key
 from posthouse.metering.ceilings import prompt_tokens_bound
 from posthouse.metering.tokens import TokenCounter
-from posthouse.testing.served import MINIMAL, ServedRelay
+from posthouse.testing.operated import MINIMAL
+from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
 
 # 9 prompt and 5 completion tokens, as the scripted upstream says, at 150 and 600 nanos.

@@ -17,43 +17,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from posthouse.accounts.service import create_account, create_key
-from posthouse.catalogue.document import read_document
-from posthouse.catalogue.service import apply
-from posthouse.kernel.clock import now_ms
-from posthouse.kernel.money import parse_nanos
-from posthouse.kernel.outcome import Outcome
-from posthouse.kernel.secrets import SecretBox, load_master_key
-from posthouse.ledger.queries import Difference, get_balance, verify
-from posthouse.ledger.transfers import credit
-from posthouse.ledger.usage import UsageFilter, list_usage
-from posthouse.store.engine import Store, open_store
+from posthouse.testing.operated import MINIMAL, Operated
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
-MINIMAL = """
-[operator]
-default_plan = "paid"
-[models."gpt-4o-mini"]
-list = "openai/gpt-4o-mini"
-[models."text-embedding-3-small"]
-list = "openai/text-embedding-3-small"
-[plans.paid]
-kind = "paid"
-[channels.main]
-base_url = "${UPSTREAM_BASE_URL}"
-credential = "${UPSTREAM_API_KEY}"
-"""
 
 
-class ServedRelay:
-    """`configuration` is the text of an `apply` file, in which ${UPSTREAM_BASE_URL} and ${UPSTREAM_API_KEY}
-    are filled; `environment` is added to the server's. The log is kept in `log_path`."""
+class ServedRelay(Operated):
+    """`environment` is added to the server's. The log is kept in `log_path`."""
 
     def __init__(
         self,
@@ -65,25 +41,11 @@ class ServedRelay:
         environment: Mapping[str, str] | None = None,
         database: str = "",
     ) -> None:
-        self.data = directory / "data"
-        self.data.mkdir(parents=True, exist_ok=True)
+        super().__init__(directory, upstream_url, configuration, upstream_key=upstream_key, database=database)
         self.log_path = directory / "server.log"
         self.port, self.ops_port = _free_ports(2)
-        self._variables = {"UPSTREAM_BASE_URL": upstream_url, "UPSTREAM_API_KEY": upstream_key}
         self._environment = dict(environment or {})
-        self._database = database or f"sqlite:///{self.data}/posthouse.db"
         self._process: subprocess.Popen[bytes] | None = None
-        self.store: Store = open_store(self._database)
-        self.box = SecretBox(load_master_key(self.data, None))
-        self.apply(configuration)
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        return self.origin + "/v1"
 
     @property
     def pid(self) -> int:
@@ -137,43 +99,6 @@ class ServedRelay:
     def metrics(self) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
-
-    # -- the operator's side -----------------------------------------------------------------------------
-
-    def apply(self, configuration: str) -> None:
-        document = read_document(configuration, source="test.toml", environment=self._variables)
-        apply(self.store, document, self.box, now_ms=now_ms())
-
-    def member(self, email: str, *, plan: str | None = None, credit: str = "") -> str:
-        """Make an account with a key, and return the key."""
-        create_account(self.store, email, plan=plan)
-        if credit:
-            self.credit(email, credit)
-        return create_key(self.store, email).key
-
-    def credit(self, email: str, amount: str) -> None:
-        credit(self.store, email, parse_nanos(amount), reason="test")
-
-    def balance(self, email: str) -> int:
-        """Nanos."""
-        return get_balance(self.store, email).balance_nanos
-
-    def usage(self, email: str = "") -> list[Outcome]:
-        """Usage records, oldest first."""
-        return list(self._pages(email))[::-1]
-
-    def differences(self) -> list[Difference]:
-        """What `ledger verify` finds."""
-        return list(verify(self.store))
-
-    def _pages(self, email: str) -> Iterator[Outcome]:
-        before = ""
-        while True:
-            page = list_usage(self.store, UsageFilter(account=email), before=before, limit=1000)
-            yield from page.records
-            before = page.next
-            if not before:
-                return
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(urllib.error.URLError, OSError):

@@ -1,0 +1,178 @@
+"""A relay within the test's own process: the whole of it behind a real socket, in a thread with a loop of its
+own, so that a test can look at what a call left behind.
+
+with ScriptedUpstream() as upstream, EmbeddedRelay(tmp_path, upstream.base_url) as relay:
+    key = relay.member("ada@example.org", credit="10")
+    ...                                      # call relay.base_url
+    relay.check_nothing_left()
+    assert [outcome.ending for outcome in relay.outcomes] == ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import uvicorn
+import uvloop
+
+from posthouse.bootstrap import App, running
+from posthouse.kernel.outcome import Outcome
+from posthouse.kernel.settings import Settings
+from posthouse.testing.operated import MINIMAL, Operated
+
+T = TypeVar("T")
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+SETTLING_S = 5.0  # what a call took is given back within a few turns of the loop
+GRACEFUL_STOP_S = 1
+# What calls move while they run, and nothing else does.
+GAUGES = ("requests_running", "connections", "held_nanos", "request_bodies_bytes", "upstream_exchanges")
+
+
+class EmbeddedRelay(Operated):
+    """`settings` besides where its data is. `outcomes` has every one that the relay reported, in order."""
+
+    def __init__(
+        self,
+        directory: Path,
+        upstream_url: str,
+        configuration: str = MINIMAL,
+        *,
+        upstream_key: str = "sk-upstream-credential",
+        **settings: Any,
+    ) -> None:
+        super().__init__(directory, upstream_url, configuration, upstream_key=upstream_key)
+        self.outcomes: list[Outcome] = []
+        self.complaints: list[dict[str, Any]] = []  # of the loop: exceptions that nobody looked at
+        self._settings = Settings(data=self.data, host="127.0.0.1", **settings)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="relay", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._ready.wait(START_TIMEOUT_S):
+            raise TimeoutError("the relay did not start")
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """AssertionError where a task outlived the relay, or the loop complained."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(STOP_TIMEOUT_S)
+        self.store.close()
+        if kind is not None:
+            return
+        assert not self._thread.is_alive(), "the relay did not stop"
+        gc.collect()  # an exception that nobody looked at is told of when its future is collected
+        assert self.complaints == []
+        if self._failure is not None:
+            raise self._failure
+
+    def leftovers(self) -> dict[str, Any]:
+        """What calls took and have not given back: gauges that are not at zero, limits' places, connections
+        that are neither closed nor idle in the pool, and tasks. Empty when all is as before any call."""
+        return self.run(self._leftovers)
+
+    def check_nothing_left(self) -> None:
+        """AssertionError with what is left, where it does not go away by itself."""
+        give_up_s = time.monotonic() + SETTLING_S
+        while left := self.leftovers():
+            assert time.monotonic() < give_up_s, left
+            time.sleep(0.005)
+
+    def run(self, job: Callable[[], Awaitable[T]]) -> T:
+        """What it returns, run on the relay's own loop."""
+        return asyncio.run_coroutine_threadsafe(_awaited(job), self._loop).result(STOP_TIMEOUT_S)
+
+    async def _leftovers(self) -> dict[str, Any]:
+        gauges = self.app.observer.gauges
+        found: dict[str, Any] = {name: gauges[f"posthouse_{name}"][1]() for name in GAUGES}
+        relay = self.app.relay
+        tables = relay._limiter._tables.values()  # type: ignore[attr-defined]  # nothing else needs the sum
+        found["limits"] = sum(counter.running for table in tables for counter in table.values())
+        origins = relay._forwarder._client._origins.values()
+        found["sockets"] = sum(one.open_count - len(one.idle) + one.opening_count for one in origins)
+        tasks = asyncio.all_tasks() - self._own_tasks - {asyncio.current_task()}
+        found["tasks"] = [repr(task) for task in tasks]
+        return {name: value for name, value in found.items() if value}
+
+    def _serve(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._run())
+        except BaseException as error:  # the test's thread raises it
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _, context: self.complaints.append(context))
+        self._stopped = asyncio.Event()
+        async with running(self._settings) as self.app:
+            self._listen_in()
+            async with _listening(self.app) as self.port:
+                await asyncio.sleep(0)
+                self._own_tasks = asyncio.all_tasks()
+                self._ready.set()
+                await self._stopped.wait()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+
+    def _listen_in(self) -> None:
+        """Note every Outcome on its way to the log and the metrics."""
+        observer = self.app.observer
+        report = observer.finished
+
+        def finished(outcome: Outcome) -> None:
+            self.outcomes.append(outcome)
+            report(outcome)
+
+        observer.finished = finished
+
+
+async def _awaited(job: Callable[[], Awaitable[T]]) -> T:
+    return await job()
+
+
+@asynccontextmanager
+async def _listening(app: App) -> AsyncIterator[int]:
+    """Serve as server.runner does, but for what it does to a whole process. Yields the port."""
+    config = uvicorn.Config(
+        app.asgi,
+        http=app.lane.protocol,  # type: ignore[arg-type]  # uvicorn only calls it to make a protocol
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(app.settings.keep_alive_s),
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        sweeping = asyncio.create_task(app.lane.sweep())
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.001)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
+            sweeping.cancel()
+            app.lane.cut()
