@@ -1,10 +1,26 @@
-import pytest
+import re
 
-from posthouse.catalogue import events
+import pytest
+from sqlalchemy import delete
+
+from posthouse.catalogue import events, service
+from posthouse.catalogue.errors import ConfigurationError
 from posthouse.catalogue.events import ChannelEvent, add_events, list_events
-from posthouse.catalogue.states import forget_channels, note_back, note_out, read_states, set_by_hand
+from posthouse.catalogue.states import note_back, note_out, read_states, set_by_hand
+from posthouse.kernel.secrets import SecretBox
 from posthouse.store.engine import Store
 from posthouse.store.schema import changes
+
+
+@pytest.fixture
+def store(store: Store, box: SecretBox) -> Store:
+    """With two channels, and nothing that servers have to hear of."""
+    url = {"base_url": "http://127.0.0.1:1/v1"}
+    service.put(store, box, "channel", "main", {**url, "credentials": [{"name": "one"}]}, now_ms=1)
+    service.put(store, box, "channel", "spare", url, now_ms=1)
+    with store.begin() as connection:
+        connection.execute(delete(changes))
+    return store
 
 
 def states_of(store: Store) -> dict[tuple[str, str], str]:
@@ -18,9 +34,8 @@ def notices_of(store: Store) -> list[tuple[str, str]]:
 
 
 def test_a_channel_is_drained_and_enabled_by_hand(store: Store) -> None:
-    with store.begin() as connection:
-        assert set_by_hand(connection, "main", "", "draining", reason="bill", now_ms=7) == "enabled"
-        assert set_by_hand(connection, "main", "", "enabled", now_ms=8) == "draining"
+    assert set_by_hand(store, "main", "", "draining", reason="bill", now_ms=7) == "enabled"
+    assert set_by_hand(store, "main", "", "enabled", now_ms=8) == "draining"
     assert states_of(store) == {}
     newest, oldest = list_events(store, limit=9)
     assert (oldest.before, oldest.after, oldest.reason, oldest.at_ms) == ("enabled", "draining", "bill", 7)
@@ -30,8 +45,7 @@ def test_a_channel_is_drained_and_enabled_by_hand(store: Store) -> None:
 
 def test_enabling_what_is_enabled_is_told_and_no_event(store: Store) -> None:
     """The servers then forget what they hold against it."""
-    with store.begin() as connection:
-        set_by_hand(connection, "main", "", "enabled", now_ms=8)
+    set_by_hand(store, "main", "", "enabled", now_ms=8)
     assert notices_of(store) == [("channel", "main")]
     assert list_events(store, limit=9) == []
 
@@ -40,14 +54,14 @@ def test_the_relay_takes_back_only_its_own_word(store: Store) -> None:
     with store.begin() as connection:
         assert note_out(connection, "main", "one", reason="401", process_id="prc_1", now_ms=1)
         assert not note_out(connection, "main", "one", reason="401", process_id="prc_2", now_ms=2)
-        set_by_hand(connection, "main", "one", "disabled", now_ms=3)
+    set_by_hand(store, "main", "one", "disabled", now_ms=3)
+    with store.begin() as connection:
         assert not note_out(connection, "main", "one", reason="401", process_id="prc_1", now_ms=4)
         assert not note_back(connection, "main", "one", reason="probe", process_id="prc_1", now_ms=5)
     assert states_of(store) == {("main", "one"): "disabled"}
+    set_by_hand(store, "main", "one", "enabled", now_ms=6)
     with store.begin() as connection:
-        set_by_hand(connection, "main", "one", "enabled", now_ms=6)
         note_out(connection, "main", "one", reason="quota", process_id="prc_1", now_ms=7)
-        assert states_of(store) == {("main", "one"): "disabled"}, "not before it is committed"
     assert states_of(store) == {("main", "one"): "out"}
     with store.begin() as connection:
         assert note_back(connection, "main", "one", reason="probe", process_id="prc_2", now_ms=8)
@@ -62,13 +76,42 @@ def test_the_relay_takes_back_only_its_own_word(store: Store) -> None:
     ]
 
 
-def test_a_channel_that_is_gone_leaves_no_state(store: Store) -> None:
-    with store.begin() as connection:
-        set_by_hand(connection, "main", "", "disabled", now_ms=1)
-        set_by_hand(connection, "main", "one", "disabled", now_ms=1)
-        set_by_hand(connection, "spare", "", "disabled", now_ms=1)
-        forget_channels(connection, {"main"})
+def test_a_channel_that_is_gone_leaves_no_state(store: Store, box: SecretBox) -> None:
+    set_by_hand(store, "main", "", "disabled", now_ms=1)
+    set_by_hand(store, "main", "one", "disabled", now_ms=1)
+    set_by_hand(store, "spare", "", "disabled", now_ms=1)
+    service.remove(store, box, "channel", "main", now_ms=2)
     assert states_of(store) == {("spare", ""): "disabled"}
+
+
+def test_a_credential_that_is_gone_leaves_no_state(store: Store, box: SecretBox) -> None:
+    set_by_hand(store, "main", "", "draining", now_ms=1)
+    set_by_hand(store, "main", "one", "disabled", now_ms=1)
+    service.put(store, box, "channel", "main", {"base_url": "http://127.0.0.1:1/v1"}, now_ms=2)
+    assert states_of(store) == {("main", ""): "draining"}
+
+
+def test_applying_the_configuration_leaves_what_was_set_by_hand(store: Store, box: SecretBox) -> None:
+    set_by_hand(store, "spare", "", "draining", now_ms=1)
+    service.put(store, box, "channel", "spare", {"base_url": "http://127.0.0.1:2/v1"}, now_ms=2)
+    assert states_of(store) == {("spare", ""): "draining"}
+
+
+@pytest.mark.parametrize(
+    ("channel", "credential", "problem"),
+    [
+        ("mian", "", "there is no channel 'mian'; did you mean 'main'?"),
+        ("main", "two", "channels.main.credentials: there is none named 'two': one"),
+        ("spare", "two", "channels.spare.credentials: there is none named 'two': default"),
+    ],
+)
+def test_what_is_not_there_is_not_set_apart(
+    store: Store, channel: str, credential: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        set_by_hand(store, channel, credential, "disabled", now_ms=1)
+    assert states_of(store) == {}
+    assert notices_of(store) == []
 
 
 def test_events_by_channel_and_time(store: Store) -> None:

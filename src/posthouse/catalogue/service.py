@@ -11,7 +11,8 @@ from posthouse.catalogue.diff import Change, FieldChange, diff
 from posthouse.catalogue.document import Document, define
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.queries import CHANNEL_SECRET, read_definitions
-from posthouse.catalogue.rules import TABLES, Configuration, Definition, Kind
+from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, Definition, Kind
+from posthouse.catalogue.states import credential_names, forget_gone
 from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret
 from posthouse.metering.official import official_models
 from posthouse.routing.channels import is_header_text
@@ -150,6 +151,10 @@ def _write_definitions(
             text = msgspec.json.encode(after[change.kind, change.name]).decode()
             row = {"kind": change.kind, "name": change.name, "definition": text, "updated_ms": now_ms}
             connection.execute(insert(configuration).values(row))
+        if change.kind == "channel":
+            definition = after.get(("channel", change.name))
+            kept = ("", *credential_names(definition)) if isinstance(definition, ChannelDef) else ()
+            forget_gone(connection, change.name, kept)
 
 
 def _write_secrets(

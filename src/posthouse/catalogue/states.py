@@ -15,8 +15,13 @@ from typing import Literal
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
+from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.events import ChannelEvent, EventKind, add_events
+from posthouse.catalogue.queries import read_definitions
+from posthouse.catalogue.rules import ChannelDef, Configuration, did_you_mean
+from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.changes import announce
+from posthouse.store.engine import Store
 from posthouse.store.schema import channel_states
 
 State = Literal["enabled", "draining", "disabled", "out"]
@@ -39,14 +44,17 @@ def read_states(connection: Connection) -> dict[tuple[str, str], ChannelState]:
 
 
 def set_by_hand(
-    connection: Connection, channel: str, credential: str, state: State, *, reason: str = "", now_ms: int
+    store: Store, channel: str, credential: str, state: State, *, reason: str = "", now_ms: int
 ) -> State:
     """Enable, drain or disable a channel, or (with its name) one of its credentials; what it was before.
-    Enabling is told even where nothing was set apart: servers then forget what they hold against it."""
-    before = _state(connection, channel, credential)
-    after = ChannelState(channel, credential, state, reason, now_ms)
-    _put(connection, after)
-    _tell(connection, "state", after, before)
+    Enabling is told even where nothing was set apart: servers then forget what they hold against it. Raises
+    ConfigurationError when there is no such channel or credential, StoreDown."""
+    with store.begin() as connection:
+        _check_known(connection, channel, credential)
+        before = _state(connection, channel, credential)
+        after = ChannelState(channel, credential, state, reason, now_ms)
+        _put(connection, after)
+        _tell(connection, "state", after, before)
     return before
 
 
@@ -76,9 +84,26 @@ def note_back(
     return True
 
 
-def forget_channels(connection: Connection, channels: Collection[str]) -> None:
-    """The channels are gone: a later one of the same name begins anew."""
-    connection.execute(delete(channel_states).where(channel_states.c.channel.in_(channels)))
+def forget_gone(connection: Connection, channel: str, kept: Collection[str]) -> None:
+    """Some of a channel's credentials, or (without "" among the `kept`) the channel itself, are gone: later
+    ones of the same names begin anew."""
+    gone = channel_states.c.credential.not_in(kept)
+    connection.execute(delete(channel_states).where(channel_states.c.channel == channel, gone))
+
+
+def credential_names(definition: ChannelDef) -> list[str]:
+    return [one.name for one in definition.credentials] or [DEFAULT_CREDENTIAL]
+
+
+def _check_known(connection: Connection, channel: str, credential: str) -> None:
+    channels = Configuration.of(read_definitions(connection)).channels
+    if channel not in channels:
+        hint = did_you_mean(channel, channels)
+        raise ConfigurationError([Problem(("channels",), f"there is no channel {channel!r}{hint}")])
+    names = credential_names(channels[channel])
+    if credential and credential not in names:
+        path = ("channels", channel, "credentials")
+        raise ConfigurationError([Problem(path, f"there is none named {credential!r}: {', '.join(names)}")])
 
 
 def _state(connection: Connection, channel: str, credential: str) -> State:

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from posthouse import __version__
-from posthouse.cli import account, apply, channel, credit, doctor, key, ledger, model, serve, usage
+from posthouse.cli import (
+    account,
+    apply,
+    channel,
+    channel_state,
+    credit,
+    doctor,
+    key,
+    ledger,
+    model,
+    serve,
+    usage,
+)
 
 app = typer.Typer(
     name="posthouse",
@@ -21,6 +33,7 @@ apply.add_to(app)
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 credit.add_to(app)
+channel_state.add_to(channel.app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(model.app, name="model")
 app.add_typer(usage.app, name="usage")
