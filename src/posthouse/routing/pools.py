@@ -443,11 +443,9 @@ def _prove(lease: Lease) -> None:
     if rest is not None and lease.taken_s >= rest.since_s:
         del member.rests[lease.model]
     if lease.taken_s >= member.strike_s:
-        member.strikes = 0
+        member.strikes = member.out_rounds = 0
         if member.state is _TRIAL:
             member.state = _IN
-        if member.state is _IN:
-            member.out_rounds = 0
     member.note()
 
 
