@@ -4,10 +4,14 @@ Providers spell it differently:
 - OpenAI: prompt_tokens and completion_tokens (Responses: input_tokens, output_tokens) are totals, the details
   name parts of them.
 - DeepSeek: prompt_cache_hit_tokens is a part of prompt_tokens.
-- Anthropic: input_tokens leaves out what was read from or written to the cache, which stands beside it.
-- xAI, Gemini: reasoning is not part of completion_tokens; only total_tokens counts it.
+- Anthropic: input_tokens leaves out what was read from or written to the cache, which stands beside it. Of
+  `iterations`, compactions and an advisor's answers are billed beyond the totals.
+- xAI, Gemini's OpenAI form: reasoning is not part of completion_tokens; only total_tokens counts it.
+- Gemini: promptTokenCount includes what was cached but not what tools added (toolUsePromptTokenCount);
+  candidatesTokenCount leaves the thoughts out; details split a count by modality.
 """
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -47,6 +51,7 @@ class _PromptDetails(Struct, gc=False):
 
 class _CompletionDetails(Struct, gc=False):
     reasoning_tokens: _Tokens | None = None
+    thinking_tokens: _Tokens | None = None  # Anthropic's word
     audio_tokens: _Tokens | None = None
     image_tokens: _Tokens | None = None
 
@@ -58,6 +63,15 @@ class _CacheCreation(Struct, gc=False):
 
 class _ServerTools(Struct, gc=False):
     web_search_requests: _Tokens | None = None
+
+
+class _Iteration(Struct, gc=False):
+    type: str | None = None
+    input_tokens: _Tokens | None = None
+    output_tokens: _Tokens | None = None
+    cache_read_input_tokens: _Tokens | None = None
+    cache_creation_input_tokens: _Tokens | None = None
+    cache_creation: _CacheCreation | None = None
 
 
 class _Usage(Struct, gc=False):
@@ -75,6 +89,28 @@ class _Usage(Struct, gc=False):
     cache_creation_input_tokens: _Tokens | None = None
     cache_creation: _CacheCreation | None = None
     server_tool_use: _ServerTools | None = None
+    iterations: list[_Iteration] | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+
+
+class _Modality(Struct, gc=False, rename="camel"):
+    modality: str = ""
+    token_count: _Tokens = 0
+
+
+class _GeminiUsage(Struct, gc=False, rename="camel"):
+    prompt_token_count: _Tokens | None = None
+    cached_content_token_count: _Tokens = 0
+    candidates_token_count: _Tokens = 0
+    tool_use_prompt_token_count: _Tokens = 0
+    thoughts_token_count: _Tokens = 0
+    total_token_count: _Tokens = 0
+    prompt_tokens_details: list[_Modality] = []
+    cache_tokens_details: list[_Modality] = []
+    candidates_tokens_details: list[_Modality] = []
+    tool_use_prompt_tokens_details: list[_Modality] = []
+    service_tier: str = ""
 
 
 class _Answer(Struct, gc=False):
@@ -84,6 +120,7 @@ class _Answer(Struct, gc=False):
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_usage = msgspec.json.Decoder(_Usage).decode
+_decode_gemini = msgspec.json.Decoder(_GeminiUsage).decode
 
 
 def usage_of_answer(body: bytes) -> Usage | None:
@@ -105,6 +142,56 @@ def usage_of_object(raw: bytes | Raw, service_tier: str = "") -> Usage | None:
         return None
 
 
+def usage_of_reports(reports: Iterable[Raw]) -> Usage | None:
+    """The same of usage objects of which each replaces the fields of the earlier ones that it has too: how
+    Anthropic's streams report. None when there is none or one is malformed."""
+    merged: _Usage | None = None
+    try:
+        for later in map(_decode_usage, reports):
+            if merged is not None:
+                for field in _Usage.__struct_fields__:
+                    if getattr(later, field) is None:
+                        setattr(later, field, getattr(merged, field))
+            merged = later
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return None if merged is None else _disjoint(merged, "")
+
+
+def usage_of_gemini(raw: Raw) -> Usage | None:
+    """The same of Gemini's usageMetadata."""
+    try:
+        got = _decode_gemini(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    if got.prompt_token_count is None:
+        return None
+    prompts = got.prompt_tokens_details + got.tool_use_prompt_tokens_details
+    same = _Usage(
+        prompt_tokens=got.prompt_token_count + got.tool_use_prompt_token_count,
+        completion_tokens=got.candidates_token_count + got.thoughts_token_count,
+        total_tokens=got.total_token_count,
+        prompt_tokens_details=_PromptDetails(
+            cached_tokens=got.cached_content_token_count,
+            cached_tokens_details=_CachedDetails(
+                _of(got.cache_tokens_details, "AUDIO"), _of(got.cache_tokens_details, "IMAGE")
+            ),
+            audio_tokens=_of(prompts, "AUDIO"),
+            image_tokens=_of(prompts, "IMAGE"),
+        ),
+        completion_tokens_details=_CompletionDetails(
+            reasoning_tokens=got.thoughts_token_count,
+            audio_tokens=_of(got.candidates_tokens_details, "AUDIO"),
+            image_tokens=_of(got.candidates_tokens_details, "IMAGE"),
+        ),
+    )
+    return _disjoint(same, got.service_tier.lower())
+
+
+def _of(details: list[_Modality], modality: str) -> int:
+    return sum(one.token_count for one in details if one.modality == modality)
+
+
 def at_least(usage: Usage, completion_tokens: int) -> Usage:
     """The usage with no fewer completion tokens than were counted; the rest is plain output."""
     missing = completion_tokens - usage.completion_tokens
@@ -122,8 +209,13 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
             return None
         prompt, details = usage.input_tokens, usage.input_tokens_details
         completion, completion_details = usage.output_tokens, usage.output_tokens_details
+        if usage.iterations:
+            usage = _with_iterations(usage, usage.iterations)
+            prompt, completion = usage.input_tokens or 0, usage.output_tokens
         if details is None:
             prompt += (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+        # Anthropic's own tier stands here; its fast mode has a price of its own, which a tier can give it.
+        service_tier = "fast" if usage.speed == "fast" else usage.service_tier or service_tier
     beyond = 0
     if usage.total_tokens and usage.total_tokens > prompt + (completion or 0):
         beyond = usage.total_tokens - prompt - (completion or 0)
@@ -142,6 +234,30 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
     if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests:
         quantities["web_search"] = usage.server_tool_use.web_search_requests
     return Usage(quantities, prompt, completion, service_tier)
+
+
+def _with_iterations(usage: _Usage, iterations: list[_Iteration]) -> _Usage:
+    """The usage with those iterations added that its totals leave out."""
+    for one in iterations:
+        if one.type not in _BEYOND_TOTALS:
+            continue
+        creation, its_creation = usage.cache_creation, one.cache_creation
+        for_1h = (creation.ephemeral_1h_input_tokens or 0) if creation is not None else 0
+        for_1h += (its_creation.ephemeral_1h_input_tokens or 0) if its_creation is not None else 0
+        usage = msgspec.structs.replace(
+            usage,
+            input_tokens=(usage.input_tokens or 0) + (one.input_tokens or 0),
+            output_tokens=(usage.output_tokens or 0) + (one.output_tokens or 0),
+            cache_read_input_tokens=(usage.cache_read_input_tokens or 0) + (one.cache_read_input_tokens or 0),
+            cache_creation_input_tokens=(usage.cache_creation_input_tokens or 0)
+            + (one.cache_creation_input_tokens or 0),
+            cache_creation=_CacheCreation(ephemeral_1h_input_tokens=for_1h),
+        )
+    return usage
+
+
+# Source: anthropic-sdk-python, BetaUsage.iterations.
+_BEYOND_TOTALS = frozenset({"compaction", "advisor_message"})
 
 
 def _take(quantities: dict[str, int], parts: _Parts, total: int) -> int:
@@ -195,7 +311,7 @@ def _output_parts(details: _CompletionDetails | None, beyond: int) -> _Parts:
     """`beyond` are the tokens that only the total counts: reasoning."""
     if details is None:
         return (("reasoning_output", beyond),) if beyond else ()
-    reasoning = details.reasoning_tokens or 0
+    reasoning = details.reasoning_tokens or details.thinking_tokens or 0
     if not (reasoning or beyond or details.audio_tokens or details.image_tokens):
         return ()
     return (

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from posthouse.metering.stream import TEXT_CHARS_MAX, StreamMeter
+from posthouse.metering.meter import TEXT_CHARS_MAX
+from posthouse.metering.stream import StreamMeter
 from posthouse.metering.usage import Usage, at_least
 
 

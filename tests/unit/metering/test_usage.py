@@ -124,6 +124,44 @@ def usage_of(usage: dict[str, Any]) -> Usage | None:
             id="anthropic",
         ),
         pytest.param(
+            {"input_tokens": 10, "output_tokens": 20, "output_tokens_details": {"thinking_tokens": 15}},
+            {"input": 10, "reasoning_output": 15, "output": 5},
+            10,
+            20,
+            id="anthropic thinking",
+        ),
+        pytest.param(
+            {
+                "input_tokens": 10,
+                "output_tokens": 20,
+                "cache_creation_input_tokens": 5,
+                "cache_creation": {"ephemeral_1h_input_tokens": 5},
+                "iterations": [
+                    {"type": "message", "input_tokens": 10, "output_tokens": 20},
+                    {
+                        "type": "compaction",
+                        "input_tokens": 100,
+                        "output_tokens": 7,
+                        "cache_read_input_tokens": 30,
+                        "cache_creation_input_tokens": 4,
+                        "cache_creation": {"ephemeral_1h_input_tokens": 1},
+                    },
+                    {"type": "advisor_message", "output_tokens": 3},
+                ],
+            },
+            {"cache_write_1h": 6, "cache_write": 3, "cached_input": 30, "input": 110, "output": 30},
+            149,
+            30,
+            id="anthropic compaction and advisor",
+        ),
+        pytest.param(
+            {"input_tokens": 1, "output_tokens": 2, "iterations": [{"type": "compaction"}]},
+            {"input": 1, "output": 2},
+            1,
+            2,
+            id="anthropic empty iteration",
+        ),
+        pytest.param(
             {
                 "input_tokens": 10,
                 "output_tokens": 20,
@@ -275,3 +313,18 @@ def test_quantities_always_sum_to_the_totals(usage: dict[str, Any]) -> None:
     assert sum(got.quantities.get(component, 0) for component in INPUTS) == got.prompt_tokens
     assert sum(got.quantities.get(component, 0) for component in OUTPUTS) == got.completion_tokens
     assert all(tokens > 0 for tokens in got.quantities.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "tier"),
+    [
+        ({}, ""),
+        ({"service_tier": "priority"}, "priority"),
+        ({"service_tier": "standard", "speed": "fast"}, "fast"),
+        ({"service_tier": "standard", "speed": "standard"}, "standard"),
+    ],
+)
+def test_anthropic_names_the_tier_within_the_usage(fields: dict[str, str], tier: str) -> None:
+    usage = usage_of({"input_tokens": 1, "output_tokens": 2, **fields})
+    assert usage is not None
+    assert usage.service_tier == tier

@@ -1,0 +1,117 @@
+"""Meters a stream of Anthropic's Messages API.
+
+    message_start      the prompt's usage, and a first word about the answer's
+    content_block_…    the answer's text, thinking and tool calls
+    message_delta      why it stopped; usage so far, cumulative
+    message_stop       the end
+    ping, error        may stand anywhere
+
+Source: docs.anthropic.com, "Streaming messages".
+"""
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from posthouse.metering.meter import Meter
+from posthouse.metering.usage import Usage, usage_of_reports
+from posthouse.wire.sse import data_of
+
+
+class _Block(Struct, gc=False):
+    """A content block or a piece of one."""
+
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    name: str | None = None
+    input: Raw | UnsetType = UNSET  # a tool call's, in an answer that is not streamed
+    stop_reason: str | None = None  # of a message_delta
+
+
+class _Message(Struct, gc=False):
+    usage: Raw | UnsetType = UNSET
+
+
+class _Event(Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Block | None = None
+    usage: Raw | UnsetType = UNSET
+
+
+class _Answer(Struct, gc=False):
+    content: list[_Block] | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class AnthropicMeter(Meter):
+    """The last event is message_stop."""
+
+    __slots__ = ("_first", "_later")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first: Raw | UnsetType = UNSET
+        self._later: Raw | UnsetType = UNSET
+
+    @property
+    def usage(self) -> Usage | None:
+        return usage_of_reports(one for one in (self._first, self._later) if one is not UNSET)
+
+    def _feed_one(self, event: bytes) -> bytes:
+        data = data_of(event)
+        if data is None:
+            return event
+        try:
+            got = _decode_event(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.unparsed += 1
+            return event
+        match got.type:
+            case "content_block_delta" | "content_block_start":
+                self._note_block(got.index, got.delta or got.content_block)
+            case "message_start":
+                self._first = self._reported(UNSET if got.message is None else got.message.usage, self._first)
+            case "message_delta":
+                self._later = self._reported(got.usage, self._later)
+                self.saw_finish = self.saw_finish or (
+                    got.delta is not None and got.delta.stop_reason is not None
+                )
+            case "message_stop":
+                self.saw_done = True
+                self.last = event
+                return b""
+            case "error":
+                self.error_seen = True
+        return event
+
+    def _reported(self, usage: Raw | UnsetType, earlier: Raw | UnsetType) -> Raw | UnsetType:
+        """The newer of two reports, where there is one."""
+        if usage is UNSET or bytes(usage) == b"null":
+            return earlier
+        self._usage_chars = self.text_chars
+        return usage
+
+    def _note_block(self, index: int, block: _Block | None) -> None:
+        if block is not None:
+            for text in (block.text, block.thinking, block.partial_json, block.name):
+                self._note_text(index, text)
+
+
+def texts_of_anthropic(body: bytes) -> list[str]:
+    """The text of an answer that was not streamed, one piece per content block: what to count when it reports
+    no usage."""
+    try:
+        blocks = _decode_answer(body).content or ()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    return [
+        "".join(filter(None, (block.text, block.thinking, block.name)))
+        + ("" if block.input is UNSET else bytes(block.input).decode(errors="replace"))
+        for block in blocks
+    ]
