@@ -6,7 +6,9 @@ from sqlalchemy import delete
 from posthouse.catalogue import events, service
 from posthouse.catalogue.errors import ConfigurationError
 from posthouse.catalogue.events import ChannelEvent, add_events, list_events
-from posthouse.catalogue.states import note_back, note_out, read_states, set_by_hand
+from posthouse.catalogue.queries import load_catalogue
+from posthouse.catalogue.service import set_by_hand
+from posthouse.catalogue.states import note_back, note_out, read_states
 from posthouse.kernel.secrets import SecretBox
 from posthouse.store.engine import Store
 from posthouse.store.schema import changes
@@ -131,3 +133,14 @@ def test_the_oldest_events_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
         for at_ms in range(5):
             add_events(connection, [ChannelEvent(channel="a", at_ms=at_ms, kind="model")])
     assert [one.at_ms for one in list_events(store, limit=9)] == [4, 3, 2]
+
+
+def test_the_catalogue_knows_what_is_set_apart(store: Store) -> None:
+    set_by_hand(store, "main", "", "draining", now_ms=1)
+    set_by_hand(store, "spare", "", "disabled", now_ms=1)
+    set_by_hand(store, "main", "one", "disabled", now_ms=1)
+    main, spare = load_catalogue(store).channels
+    assert (main.offers("gpt-4o"), main.draining) == (True, True)
+    assert (spare.offers("gpt-4o"), spare.draining) == (False, False)
+    set_by_hand(store, "main", "", "enabled", now_ms=2)
+    assert not load_catalogue(store).channels[0].draining

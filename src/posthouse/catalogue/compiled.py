@@ -4,7 +4,7 @@ A change of configuration makes a new Catalogue. Prices and rules of a (plan, mo
 asked for and kept: a dictionary look-up from then on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
@@ -26,6 +26,7 @@ from posthouse.catalogue.rules import (
     is_pattern,
     parse_window_ms,
 )
+from posthouse.catalogue.states import State
 from posthouse.kernel.errors import RelayCode
 from posthouse.kernel.money import parse_nanos, parse_ratio
 from posthouse.limits.rules import LimitRule
@@ -103,8 +104,8 @@ class Catalogue:
     """What is for sale. Names that are not there give None; `model` knows aliases, all others take the
     model's own name."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        """`configuration` has passed `check`."""
+    def __init__(self, configuration: Configuration, apart: Mapping[str, State] = {}) -> None:
+        """`configuration` has passed `check`; `apart`: the channels that are set apart by hand."""
         self._configuration = configuration
         self._definitions = _expanded(configuration)
         self._models = {name: self._spec(name, one) for name, one in self._definitions.items()}
@@ -127,7 +128,9 @@ class Catalogue:
             attempts_max=operator.attempts_max,
             attempts_total_s=operator.attempts_total_s,
         )
-        self.channels: tuple[ChannelSpec, ...] = tuple(map(resolved, configuration.channels.values()))
+        self.channels: tuple[ChannelSpec, ...] = tuple(
+            _set_apart(resolved(one), apart.get(one.name)) for one in configuration.channels.values()
+        )
 
     def model(self, name: str) -> ModelSpec | None:
         return self._by_name.get(name)
@@ -157,7 +160,7 @@ class Catalogue:
             if spec
             and model.name in spec.models
             and self.tariff(plan, model.name)
-            and any(channel.offers(model.name) for channel in self.channels)
+            and any(channel.offers(model.name) for channel in self.channels if not channel.draining)
         )
 
     def tariff(self, plan: str, model: str) -> Tariff | None:
@@ -253,6 +256,14 @@ class Catalogue:
             if not limit.families or model.family in limit.families
             for rule in _limit_rules(plan_name, plan.kind, limit, model.family_kind)
         )
+
+
+def _set_apart(spec: ChannelSpec, state: State | None) -> ChannelSpec:
+    if state is None:
+        return spec
+    return msgspec.structs.replace(
+        spec, enabled=spec.enabled and state == "draining", draining=state == "draining"
+    )
 
 
 def _expanded(configuration: Configuration) -> dict[str, ModelDef]:

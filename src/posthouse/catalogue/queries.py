@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TYPES, Configuration, Definition, Kind
+from posthouse.catalogue.states import read_states
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.store.engine import Store
 from posthouse.store.schema import configuration, secrets
@@ -16,7 +17,9 @@ CHANNEL_SECRET = "channel:"  # noqa: S105 - the prefix of a secret's name, no se
 def load_catalogue(store: Store) -> Catalogue:
     """The catalogue that the store's configuration makes. Raises ConfigurationError, StoreDown."""
     with store.read() as connection:
-        return Catalogue(Configuration.of(read_definitions(connection)))
+        states = read_states(connection)
+        apart = {channel: one.state for (channel, credential), one in states.items() if not credential}
+        return Catalogue(Configuration.of(read_definitions(connection)), apart)
 
 
 def load_configuration(store: Store) -> Configuration:

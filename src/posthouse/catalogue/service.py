@@ -11,11 +11,11 @@ from posthouse.catalogue.diff import Change, FieldChange, diff
 from posthouse.catalogue.document import Document, define
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.queries import CHANNEL_SECRET, read_definitions
-from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, Definition, Kind
-from posthouse.catalogue.states import credential_names, forget_gone
+from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, Definition, Kind, did_you_mean
+from posthouse.catalogue.states import State, forget_gone, note_by_hand
 from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret
 from posthouse.metering.official import official_models
-from posthouse.routing.channels import is_header_text
+from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, configuration, secrets
@@ -77,6 +77,27 @@ def remove(
         after = {key: one for key, one in before.items() if key != (kind, name)}
         _refuse(_problems(connection, before, after))
         return _write(connection, before, after, {}, box, now_ms=now_ms, dry_run=dry_run)
+
+
+def set_by_hand(
+    store: Store, channel: str, credential: str, state: State, *, reason: str = "", now_ms: int
+) -> State:
+    """Enable, drain or disable a channel, or (with its name) one of its credentials; what it was before.
+    Raises ConfigurationError when there is none, StoreDown."""
+    with store.begin() as connection:
+        channels = Configuration.of(read_definitions(connection)).channels
+        if channel not in channels:
+            hint = did_you_mean(channel, channels)
+            _refuse([Problem(("channels",), f"there is no channel {channel!r}{hint}")])
+        names = _credential_names(channels[channel])
+        if credential and credential not in names:
+            path = ("channels", channel, "credentials")
+            _refuse([Problem(path, f"there is none named {credential!r}: {', '.join(names)}")])
+        return note_by_hand(connection, channel, credential, state, reason=reason, now_ms=now_ms)
+
+
+def _credential_names(definition: ChannelDef) -> list[str]:
+    return [one.name for one in definition.credentials] or [DEFAULT_CREDENTIAL]
 
 
 def _refuse(problems: list[Problem]) -> None:
@@ -153,7 +174,7 @@ def _write_definitions(
             connection.execute(insert(configuration).values(row))
         if change.kind == "channel":
             definition = after.get(("channel", change.name))
-            kept = ("", *credential_names(definition)) if isinstance(definition, ChannelDef) else ()
+            kept = ("", *_credential_names(definition)) if isinstance(definition, ChannelDef) else ()
             forget_gone(connection, change.name, kept)
 
 

@@ -15,13 +15,8 @@ from typing import Literal
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
-from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.events import ChannelEvent, EventKind, add_events
-from posthouse.catalogue.queries import read_definitions
-from posthouse.catalogue.rules import ChannelDef, Configuration, did_you_mean
-from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.changes import announce
-from posthouse.store.engine import Store
 from posthouse.store.schema import channel_states
 
 State = Literal["enabled", "draining", "disabled", "out"]
@@ -43,18 +38,15 @@ def read_states(connection: Connection) -> dict[tuple[str, str], ChannelState]:
     return {(row.channel, row.credential): ChannelState(*row) for row in rows}
 
 
-def set_by_hand(
-    store: Store, channel: str, credential: str, state: State, *, reason: str = "", now_ms: int
+def note_by_hand(
+    connection: Connection, channel: str, credential: str, state: State, *, reason: str, now_ms: int
 ) -> State:
-    """Enable, drain or disable a channel, or (with its name) one of its credentials; what it was before.
-    Enabling is told even where nothing was set apart: servers then forget what they hold against it. Raises
-    ConfigurationError when there is no such channel or credential, StoreDown."""
-    with store.begin() as connection:
-        _check_known(connection, channel, credential)
-        before = _state(connection, channel, credential)
-        after = ChannelState(channel, credential, state, reason, now_ms)
-        _put(connection, after)
-        _tell(connection, "state", after, before)
+    """Somebody enables, drains or disables; what it was before. Told to servers in any case: they forget what
+    they hold against what is enabled."""
+    before = _state(connection, channel, credential)
+    after = ChannelState(channel, credential, state, reason, now_ms)
+    _put(connection, after)
+    _tell(connection, "state", after, before)
     return before
 
 
@@ -89,21 +81,6 @@ def forget_gone(connection: Connection, channel: str, kept: Collection[str]) -> 
     ones of the same names begin anew."""
     gone = channel_states.c.credential.not_in(kept)
     connection.execute(delete(channel_states).where(channel_states.c.channel == channel, gone))
-
-
-def credential_names(definition: ChannelDef) -> list[str]:
-    return [one.name for one in definition.credentials] or [DEFAULT_CREDENTIAL]
-
-
-def _check_known(connection: Connection, channel: str, credential: str) -> None:
-    channels = Configuration.of(read_definitions(connection)).channels
-    if channel not in channels:
-        hint = did_you_mean(channel, channels)
-        raise ConfigurationError([Problem(("channels",), f"there is no channel {channel!r}{hint}")])
-    names = credential_names(channels[channel])
-    if credential and credential not in names:
-        path = ("channels", channel, "credentials")
-        raise ConfigurationError([Problem(path, f"there is none named {credential!r}: {', '.join(names)}")])
 
 
 def _state(connection: Connection, channel: str, credential: str) -> State:

@@ -7,7 +7,8 @@ import typer
 
 from posthouse.catalogue.events import EVENTS_MAX, list_events
 from posthouse.catalogue.queries import load_configuration
-from posthouse.catalogue.states import State, set_by_hand
+from posthouse.catalogue.service import set_by_hand
+from posthouse.catalogue.states import State
 from posthouse.cli import output, values
 from posthouse.cli.desk import Desk, command
 from posthouse.kernel.clock import now_ms

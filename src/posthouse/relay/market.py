@@ -17,8 +17,10 @@ from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Terms
 from posthouse.relay.endpoints import Endpoint
-from posthouse.relay.forward import Offer
-from posthouse.routing.plan import offering
+from posthouse.relay.router import Offer
+from posthouse.routing.channels import ChannelSpec
+from posthouse.routing.choice import Lineup
+from posthouse.routing.pools import Credential, Pool
 from posthouse.store.changes import ChangeKind
 from posthouse.store.engine import Store
 
@@ -37,6 +39,7 @@ class Market:
         self._store = store
         self._box = box
         self.on_replaced = on_replaced
+        self.pools: dict[str, Pool] = {}
         self._replace(*self._read())
 
     def _read(self) -> tuple[Catalogue, dict[str, SecretText]]:
@@ -46,12 +49,33 @@ class Market:
         self.catalogue = catalogue
         self._credentials = credentials
         self._terms: dict[tuple[str, str], Terms] = {}
+        self.pools = {spec.name: self._pool(spec) for spec in catalogue.channels}
         self.on_replaced()
+
+    def _pool(self, spec: ChannelSpec) -> Pool:
+        """The channel's pool, which outlives changes of the configuration."""
+        credentials = [
+            Credential(
+                one.name, one.weight, one.concurrency, one.requests_per_minute, one.tokens_per_minute
+            )
+            for one in spec.credentials
+        ]
+        pool = self.pools.get(spec.name)
+        if pool is None:
+            return Pool(spec.name, credentials)
+        pool.update(credentials)
+        return pool
+
+    def _offer(self, spec: ChannelSpec, model: str) -> Offer:
+        names = (one.name for one in spec.credentials)
+        sealed = {name: self._credentials.get(secret_name(spec.name, name)) for name in names}
+        credentials = {name: text for name, text in sealed.items() if text is not None}
+        return Offer(spec, self.pools[spec.name], credentials, self.catalogue.cost(spec, model))
 
     async def on_change(self, kind: ChangeKind, subject: str) -> None:
         """Take a notice from the change feed. Raises StoreDown, UnreadableSecret; the old catalogue then
         stays."""
-        if kind == "configuration":
+        if kind in ("configuration", "channel"):
             self._replace(*await asyncio.to_thread(self._read))
 
     @property
@@ -104,10 +128,11 @@ class Market:
         tariff = catalogue.tariff(plan.name, model.name)
         if tariff is None:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=model.name)
-        offers = tuple(
-            Offer(spec, self._credentials.get(spec.name), catalogue.cost(spec, model.name))
-            for spec in offering(catalogue.channels, model.name)
-        )
+        offers = [
+            self._offer(spec, model.name)
+            for spec in catalogue.channels
+            if spec.offers(model.name) and not spec.draining
+        ]
         if not offers:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "no_channel", param="model", model=model.name)
         rules = catalogue.rules(plan.name, model.name)
@@ -123,7 +148,7 @@ class Market:
                 (rule.tokens // RESERVED_BY_BYTES for rule in rules if rule.tokens is not None),
                 default=sys.maxsize,
             ),
-            offers=offers,
+            lineup=Lineup(offers),
             output_tokens_max=_output_tokens_max(model),
             output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
             request_tokens_max=_request_tokens_max(plan, model),

@@ -66,6 +66,8 @@ class ChannelSpec(Struct, frozen=True, kw_only=True):
     `default_headers` where the caller sent none of that name. `drop` and `rename` are of a body's top-level
     members; `stream_usage`: whether a stream may be asked for its usage.
 
+    `draining`: no new calls, but those that can go nowhere else.
+
     Deadlines: connecting; TLS; the answer's head; its first byte; between two pieces of it; the whole call.
     `keep_alive_s`: how often a waiting caller of a stream gets a comment line; 0: never."""
 
@@ -82,6 +84,7 @@ class ChannelSpec(Struct, frozen=True, kw_only=True):
     priority: int = 0
     weight: int = 1
     enabled: bool = True
+    draining: bool = False
     credentials: tuple[CredentialDef, ...] = (CredentialDef(name=DEFAULT_CREDENTIAL),)
     proxy: str = ""
     headers: dict[str, str] = {}
