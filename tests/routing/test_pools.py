@@ -189,16 +189,24 @@ def test_a_call_goes_where_there_is_room() -> None:
     assert names == ["a", "b", "b", "b"]
 
 
-def test_insisting_takes_who_would_be_free_first() -> None:
-    pool = pool_of(*(Credential(name, requests_per_minute=1) for name in "abc"))
-    for at_s in (0.0, 10.0, 20.0):
-        call(pool, OK, at_s)
-    assert pool.take(1, 30.0) is None
-    lease = pool.take(1, 30.0, {"a"}, insist=True)
+def test_insisting_takes_who_rests_by_a_guess_alone() -> None:
+    pool = pool_of(Credential("a"))
+    call(pool, LIMITED, 0.0)
+    assert pool.take(1, 0.5) is None
+    lease = pool.take(1, 0.5, insist=True)
     assert lease is not None
-    assert lease.name == "b"
-    pool.apply_states(dict.fromkeys("abc", (CredentialState.DISABLED, "")), 30.0)
-    assert pool.take(1, 30.0, insist=True) is None
+    assert pool.take(1, 0.5, {"a"}, insist=True) is None
+    pool.end(lease, LIMITED, 1.0, retry_after_s=10.0)
+    assert pool.take(1, 5.0, insist=True) is None
+
+
+@pytest.mark.parametrize(
+    "ceiling", [{"concurrency": 1}, {"requests_per_minute": 1}, {"tokens_per_minute": 10}]
+)
+def test_insisting_passes_no_ceiling(ceiling: dict[str, int]) -> None:
+    pool = pool_of(Credential("a", **ceiling))
+    assert pool.take(10, 0.0) is not None
+    assert pool.take(10, 0.0, insist=True) is None
 
 
 def test_after_a_429_the_credential_rests_as_long_as_it_was_told() -> None:
@@ -230,7 +238,7 @@ def test_many_calls_that_hear_of_a_limit_at_once_hear_it_once() -> None:
     for i, lease in enumerate(leases):
         assert lease is not None
         pool.end(lease, LIMITED, 1 + i / 100)
-    assert pool.wait_s(1.19) == 1.0
+    assert pool.wait_s(1.5) == 0.5
 
 
 def test_an_answer_to_an_earlier_call_ends_no_rest() -> None:
@@ -250,10 +258,8 @@ def test_a_rest_is_of_one_model() -> None:
     call(pool, OK, 1.0, model="small")
     assert pool.standings(1.0)[0].resting_s == {"big": 9.0}
     assert pool.standings(10.0)[0].resting_s == {}
-    lease = pool.take(1, 1.0, model="big", insist=True)
-    assert lease is not None
-    pool.end(lease, OK, 2.0)
-    assert is_free(pool, 2.0, "big")
+    call(pool, OK, 10.0, model="big")
+    assert is_free(pool, 10.0, "big")
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, QUOTA])

@@ -153,11 +153,13 @@ class _Minute:
 
 
 class _Rest(Struct):
-    """A rest for one model: until when, since when (calls that began before say nothing new), how often."""
+    """A rest for one model: until when, since when (calls that began before say nothing new), how often, and
+    whether the upstream said how long."""
 
     until_s: float
-    since_s: float
-    rounds: int
+    since_s: float = float("-inf")
+    rounds: int = 0
+    is_told: bool = False
 
 
 class _Member:
@@ -209,9 +211,9 @@ class _Member:
         used = self.tokens.used(now_s)
         return used + tokens <= limits.tokens_per_minute or used <= 0
 
-    def rests_for(self, model: str, now_s: float) -> bool:
+    def rests_for(self, model: str, now_s: float, insist: bool) -> bool:
         rest = self.rests.get(model)
-        return rest is not None and now_s < rest.until_s
+        return rest is not None and now_s < rest.until_s and not (insist and not rest.is_told)
 
     def wait_s(self, tokens: int, model: str, now_s: float) -> float:
         """Seconds until time alone would let a call through (in flight ones have to end by themselves)."""
@@ -262,13 +264,11 @@ class Pool:
         insist: bool = False,
     ) -> Lease | None:
         """A credential for a call that may use so many tokens, or None: none is free now. `tried`: names that
-        this call tried already. `insist`: rather one that rests, or has a minute's ceiling in the way, than
-        none; never one that is out."""
+        this call tried already. `insist`: also one that rests though nobody said for how long; never one that
+        is out, has no room under its ceilings, or was told when to come again."""
         member = self._single
         if member is None or not member.is_plain or tried:
-            member = self._choose(tokens, now_s, tried, model)
-            if member is None and insist:
-                member = self._least_wait(tokens, now_s, tried, model)
+            member = self._choose(tokens, now_s, tried, model, insist)
             if member is None:
                 return None
             if member.has_ceilings:
@@ -279,14 +279,16 @@ class Pool:
         member.in_flight += 1
         return Lease(member.credential.name, member, model, now_s)
 
-    def _choose(self, tokens: int, now_s: float, tried: Collection[str], model: str) -> _Member | None:
+    def _choose(
+        self, tokens: int, now_s: float, tried: Collection[str], model: str, insist: bool
+    ) -> _Member | None:
         """Whom the fewest calls of its share are under way with; among equals, whose turn comes first."""
         best: _Member | None = None
         best_rank = (0.0, 0.0)
         for name, member in self._members.items():
             if not member.is_plain and not (
                 (member.state is _IN or member.state is _TRIAL)
-                and not member.rests_for(model, now_s)
+                and not member.rests_for(model, now_s, insist)
                 and member.has_room(tokens, now_s)
             ):
                 continue
@@ -299,17 +301,6 @@ class Pool:
             self._turn = best_rank[1]
             best.turn = self._turn + 1 / best.credential.weight
         return best
-
-    def _least_wait(self, tokens: int, now_s: float, tried: Collection[str], model: str) -> _Member | None:
-        """Who would be free first by time alone; calls at a time are kept to."""
-        able = [
-            member
-            for name, member in self._members.items()
-            if member.state is _IN
-            and name not in tried
-            and (member.credential.concurrency is None or member.in_flight < member.credential.concurrency)
-        ]
-        return min(able, key=lambda member: member.wait_s(tokens, model, now_s), default=None)
 
     def wait_s(self, now_s: float, *, tokens: int = 0, model: str = "") -> float | None:
         """In how many seconds the next would be free by time alone (0: as soon as a call ends); None: all
@@ -345,7 +336,7 @@ class Pool:
                 _prove(lease)
             return None
         if verdict is _RATE_LIMITED:
-            _rest(lease, now_s, retry_after_s)
+            _rest_after_limit(lease, now_s, retry_after_s)
         elif verdict in _REFUSED:
             return self._refused(lease, verdict, now_s)
         return None
@@ -449,16 +440,23 @@ def _prove(lease: Lease) -> None:
     member.note()
 
 
-def _rest(lease: Lease, now_s: float, wait_s: float | None) -> None:
-    """Let the credential rest for the call's model; `wait_s` None: longer each time."""
+def _rest(lease: Lease, now_s: float, wait_s: float, *, is_told: bool = False) -> None:
+    """Let the credential rest for the call's model."""
     member = lease.member
-    rest = member.rests.get(lease.model)
-    if rest is None:
-        rest = member.rests[lease.model] = _Rest(now_s, float("-inf"), 0)
-    if lease.taken_s >= rest.since_s:  # many under way at once are told the same thing
-        rest.rounds += 1
-        rest.since_s = now_s
-    if wait_s is None:
-        wait_s = min(REST_MAX_S, REST_S * 2.0 ** min(rest.rounds - 1, 16))
-    rest.until_s = max(rest.until_s, now_s + min(wait_s, RETRY_AFTER_MAX_S))
+    rest = member.rests.setdefault(lease.model, _Rest(now_s))
+    rest.until_s = max(rest.until_s, now_s + wait_s)
+    rest.since_s, rest.is_told = now_s, is_told
     member.note()
+
+
+def _rest_after_limit(lease: Lease, now_s: float, retry_after_s: float | None) -> None:
+    """Rest as long as the upstream said, else longer each time."""
+    if retry_after_s is not None:
+        _rest(lease, now_s, min(retry_after_s, RETRY_AFTER_MAX_S), is_told=True)
+        return
+    before = lease.member.rests.get(lease.model)
+    if before is not None and lease.taken_s < before.since_s:
+        return  # many under way at once are told the same thing
+    rounds = 0 if before is None else before.rounds
+    _rest(lease, now_s, min(REST_MAX_S, REST_S * 2.0 ** min(rounds, 16)))
+    lease.member.rests[lease.model].rounds = rounds + 1
