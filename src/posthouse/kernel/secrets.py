@@ -1,9 +1,13 @@
 """API keys as issued, and credentials at rest."""
 
+import fcntl
 import hashlib
 import os
 import secrets
+import tempfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,6 +18,9 @@ from posthouse.kernel.errors import PosthouseError
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_CHARS = 43  # 62^43 > 2^256: 256 bits of randomness
 _CHECK_CHARS = 6  # 62^6 > 2^32: a CRC-32
+
+# In the data directory. Beside the key: the one that a rotation under way replaces, and one being written.
+MASTER_KEY, OLD_MASTER_KEY, NEW_MASTER_KEY = "master.key", "master.key.old", "master.key.new"
 
 
 def _base62(number: int, length: int) -> str:
@@ -67,41 +74,123 @@ class UnreadableSecret(PosthouseError):
 
 class SecretBox:
     """AES-256-GCM for credentials at rest; the name of what is sealed is authenticated with it, so that one
-    row's ciphertext can't be moved to another."""
+    row's ciphertext can't be moved to another.
 
-    def __init__(self, master_key: bytes) -> None:
-        self._aead = AESGCM(master_key)
+    The first key seals; each opens, and so does every one that `reload` has ever given: a rotation by another
+    process is followed when something no longer opens."""
+
+    def __init__(self, *keys: bytes, reload: Callable[[], tuple[bytes, ...]] = tuple) -> None:
+        self._reload = reload
+        self._boxes = {key: AESGCM(key) for key in keys}
+
+    def reload(self) -> None:
+        """Take the keys as they are now. Raises OSError, ValueError."""
+        keys = self._reload()
+        if keys:
+            self._boxes = {key: AESGCM(key) for key in keys} | self._boxes
 
     def seal(self, name: str, text: str) -> bytes:
         nonce = os.urandom(12)
-        return nonce + self._aead.encrypt(nonce, text.encode(), name.encode())
+        box = next(iter(self._boxes.values()))
+        return nonce + box.encrypt(nonce, text.encode(), name.encode())
 
     def open(self, name: str, sealed: bytes) -> SecretText:
-        try:
-            return SecretText(self._aead.decrypt(sealed[:12], sealed[12:], name.encode()).decode())
-        except InvalidTag:
+        """Raises UnreadableSecret; OSError or ValueError where the keys themselves can't be read again."""
+        text = self._open(name, sealed)
+        if text is None:
+            self.reload()
+            text = self._open(name, sealed)
+        if text is None:
             raise UnreadableSecret(
                 f"the credential of {name!r} does not open with this master key; "
                 "restore the data directory's master.key or set the credential again"
-            ) from None
+            )
+        return text
+
+    def _open(self, name: str, sealed: bytes) -> SecretText | None:
+        for box in self._boxes.values():
+            with suppress(InvalidTag, ValueError):  # ValueError: too short to be one
+                return SecretText(box.decrypt(sealed[:12], sealed[12:], name.encode()).decode())
+        return None
 
 
-def load_master_key(data_dir: Path, environment: str | None) -> bytes:
-    """32 bytes: from the environment's hex text if given, else `data_dir/master.key`, made with mode 600 at
-    the first start."""
+def master_box(data_dir: Path, environment: str = "") -> SecretBox:
+    """The box of the master keys, made at the first start. Raises OSError, ValueError."""
+    return SecretBox(
+        *load_master_keys(data_dir, environment), reload=lambda: load_master_keys(data_dir, environment)
+    )
+
+
+def load_master_keys(data_dir: Path, environment: str = "") -> tuple[bytes, ...]:
+    """The keys, 32 bytes each, that which seals first: from the environment's hex texts, separated by commas,
+    if there are any; else from `data_dir/master.key`, made with mode 600 at the first start, and the one that
+    a rotation under way replaces. Raises OSError, ValueError."""
     if environment:
-        key = bytes.fromhex(environment)
-        if len(key) != 32:
-            raise ValueError("POSTHOUSE_MASTER_KEY must be 64 hex digits")
-        return key
-    path = data_dir / "master.key"
+        return tuple(_key_of(text, "POSTHOUSE_MASTER_KEY") for text in environment.split(","))
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(path.read_text().strip())
-    key = secrets.token_bytes(32)
+        keys = [_read_key(data_dir / MASTER_KEY)]
+    except FileNotFoundError:
+        return (_make_key(data_dir / MASTER_KEY),)
+    with suppress(FileNotFoundError):
+        keys.append(_read_key(data_dir / OLD_MASTER_KEY))
+    return tuple(dict.fromkeys(keys))
+
+
+@contextmanager
+def rotation(data_dir: Path) -> Iterator[SecretBox]:
+    """Put a new key in place of `master.key`; the body has to seal with the box, which opens everything, all
+    that there is. The old key stays beside it until then, so that whoever is killed in between leaves files
+    that open everything, and the next rotation goes on with. One at a time. Raises OSError, ValueError."""
+    directory = os.open(data_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        keys = load_master_keys(data_dir)
+        if len(keys) == 1:
+            _write_key(data_dir / OLD_MASTER_KEY, keys[0], directory)
+            _write_key(data_dir / MASTER_KEY, secrets.token_bytes(32), directory)
+        yield master_box(data_dir)
+        (data_dir / OLD_MASTER_KEY).unlink()
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _make_key(path: Path) -> bytes:
+    """A first key. Of several that begin at once one makes it, and all get that one."""
+    descriptor, own = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    _write_file(descriptor, secrets.token_bytes(32))
+    with suppress(FileExistsError):
+        os.link(own, path)
+    os.unlink(own)
+    return _read_key(path)
+
+
+def _write_key(path: Path, key: bytes, directory: int) -> None:
+    """The whole file or none of it, on disk when this returns."""
+    new = path.with_name(NEW_MASTER_KEY)
+    _write_file(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), key)
+    new.replace(path)
+    os.fsync(directory)
+
+
+def _write_file(descriptor: int, key: bytes) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(key.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _read_key(path: Path) -> bytes:
+    return _key_of(path.read_text(), path.name)
+
+
+def _key_of(text: str, source: str) -> bytes:
+    key = bytes.fromhex(text.strip())
+    if len(key) != 32:
+        raise ValueError(f"{source} must be 64 hex digits")
     return key
+
+
+def load_master_key(data_dir: Path, environment: str | None) -> bytes:
+    """The key that seals."""
+    return load_master_keys(data_dir, environment or "")[0]
