@@ -113,11 +113,100 @@ def test_errors_have_openais_envelope(upstream: ScriptedUpstream) -> None:
     assert post(upstream, path="/v1/unknown")[0] == 404
 
 
+def test_a_named_error_brings_its_status_and_code(upstream: ScriptedUpstream) -> None:
+    upstream.enqueue(Script(error="context_length_exceeded"), Script(error="insufficient_quota"))
+    status, body = post(upstream)
+    assert (status, msgspec.json.decode(body)["error"]["code"]) == (400, "context_length_exceeded")
+    status, body = post(upstream)
+    assert (status, msgspec.json.decode(body)["error"]["code"]) == (429, "insufficient_quota")
+
+
 def test_credential_is_checked() -> None:
     with ScriptedUpstream(credential="sk-up") as upstream:
         assert post(upstream)[0] == 401
         with openai.OpenAI(base_url=upstream.base_url, api_key="sk-up") as client:
             assert client.models.retrieve("gpt-4o-mini").id == "gpt-4o-mini"
+
+
+def test_a_script_for_each_credential() -> None:
+    with ScriptedUpstream(credential=("sk-1", "sk-2")) as upstream:
+        upstream.for_credential("sk-2", Script(status=429))
+        statuses = []
+        for name, value in (
+            ("authorization", "Bearer sk-1"),
+            ("x-api-key", "sk-2"),
+            ("x-goog-api-key", "sk-2"),
+            ("api-key", "sk-3"),
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", upstream.port, timeout=10)
+            connection.request("POST", CHAT, BODY, {name: value})
+            statuses.append(connection.getresponse().status)
+            connection.close()
+        assert statuses == [200, 429, 429, 401]
+
+
+MESSAGES = b'{"model":"claude","max_tokens":9,"messages":[]}'
+
+
+def test_anthropics_messages(upstream: ScriptedUpstream) -> None:
+    status, raw = post(upstream, MESSAGES, path="/v1/messages")
+    body = msgspec.json.decode(raw)
+    assert (status, body["type"], body["content"][0]["text"]) == (200, "message", Script().text)
+    assert (body["usage"]["input_tokens"], body["usage"]["output_tokens"]) == (9, 5)
+    upstream.enqueue(Script(text="a b", prompt_tokens=9, cached_tokens=4))
+    raw = post(upstream, MESSAGES[:-1] + b',"stream":true}', path="/v1/messages")[1]
+    names = [line[7:] for line in raw.decode().splitlines() if line.startswith("event: ")]
+    assert names == [
+        "message_start",
+        "content_block_start",
+        "ping",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    data = [msgspec.json.decode(line[6:]) for line in raw.splitlines() if line.startswith(b"data: ")]
+    begun, ended = data[0]["message"]["usage"], data[-2]["usage"]
+    assert (begun["input_tokens"], begun["cache_read_input_tokens"], ended["output_tokens"]) == (5, 4, 2)
+    assert post(upstream, MESSAGES, path="/v1/messages/count_tokens")[1] == b'{"input_tokens":9}'
+    upstream.enqueue(Script(status=529))
+    status, raw = post(upstream, MESSAGES, path="/v1/messages")
+    assert (status, msgspec.json.decode(raw)["error"]["type"]) == (529, "overloaded_error")
+
+
+@pytest.mark.parametrize("query", ["", "?alt=sse"])
+def test_geminis_streams(upstream: ScriptedUpstream, query: str) -> None:
+    upstream.enqueue(Script(text="a b", reasoning_tokens=1, completion_tokens=3))
+    raw = post(upstream, b"{}", path=f"/v1beta/models/gemini-9:streamGenerateContent{query}")[1]
+    if query:
+        chunks = [msgspec.json.decode(part[6:]) for part in raw.split(b"\r\n\r\n") if part]
+    else:
+        chunks = msgspec.json.decode(raw)
+    assert "".join(one["candidates"][0]["content"]["parts"][0]["text"] for one in chunks) == "a b"
+    assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+    used = chunks[-1]["usageMetadata"]
+    assert (used["candidatesTokenCount"], used["thoughtsTokenCount"], used["totalTokenCount"]) == (2, 1, 12)
+
+
+def test_geminis_other_calls(upstream: ScriptedUpstream) -> None:
+    model = "/v1beta/models/gemini-9"
+    body = msgspec.json.decode(post(upstream, b"{}", path=f"{model}:generateContent")[1])
+    assert body["candidates"][0]["content"]["parts"] == [{"text": Script().text}]
+    assert body["modelVersion"] == "gemini-9"
+    assert post(upstream, b"{}", path=f"{model}:countTokens")[1] == b'{"totalTokens":9}'
+    vector = msgspec.json.decode(post(upstream, b"{}", path=f"{model}:embedContent")[1])["embedding"][
+        "values"
+    ]
+    assert len(vector) == 8
+    upstream.for_model("gemini-9", Script(error="invalid_api_key"))
+    status, raw = post(upstream, b"{}", path=f"{model}:generateContent")
+    error = msgspec.json.decode(raw)["error"]
+    assert (status, error["status"], error["details"][0]["reason"]) == (
+        400,
+        "INVALID_ARGUMENT",
+        "API_KEY_INVALID",
+    )
 
 
 def test_limits_cut_the_answer(upstream: ScriptedUpstream) -> None:

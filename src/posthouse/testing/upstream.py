@@ -1,5 +1,6 @@
-"""A provider on loopback that answers as told: a real HTTP server that speaks OpenAI's API, right by default
-and wrong on purpose where a `Script` says so. What it received it keeps.
+"""A provider on loopback that answers as told: a real HTTP server that speaks OpenAI's API, Anthropic's
+/v1/messages and Gemini's /v1beta/models, right by default and wrong on purpose where a `Script` says so. What
+it received it keeps.
 
     with ScriptedUpstream() as upstream:
         upstream.enqueue(Script(status=429), Script(text="Hello again", pause_s=0.02))
@@ -8,7 +9,7 @@ and wrong on purpose where a `Script` says so. What it received it keeps.
 
 Which script answers a request: the queue's next; else one that the request brings along as JSON, in the
 body's field `script` or the header `x-script` (for tests in another process: a relay hands on what it does
-not know); else that of its model; else `upstream.default`.
+not know); else that of its credential; else that of its model; else `upstream.default`.
 """
 
 import asyncio
@@ -21,11 +22,14 @@ from typing import Any, Self
 import msgspec
 
 from posthouse.testing import openai_shapes as shapes
+from posthouse.testing.answers import answer_pieces, dialect_of, event
 from posthouse.testing.http1 import Connection, Head, Server
-from posthouse.testing.script import Script, answer_pieces, event, transmission
+from posthouse.testing.script import Script, transmission
 
 __all__ = ["Received", "Script", "ScriptedUpstream", "answer_pieces", "event"]
 
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+_OPENAI_PATHS = ("/completions", "/embeddings")
 READY_TIMEOUT_S = 10.0  # a loop starts in milliseconds; past this the machine is in trouble
 
 
@@ -49,26 +53,33 @@ class Received:
     def json(self) -> Any:
         return msgspec.json.decode(self.body)
 
+    @property
+    def credential(self) -> str:
+        """As each dialect brings it, "" for none."""
+        bearer = (self.header("authorization") or "").removeprefix("Bearer ")
+        return bearer or next(filter(None, map(self.header, _KEY_HEADERS)), "")
+
 
 class ScriptedUpstream:
     """The server, in a thread with a loop of its own: use it as a context manager, from plain or async tests.
-    `credential`: any other bearer is answered with 401."""
+    `credential` (or several): who brings another is refused."""
 
     def __init__(
         self,
         *,
         default: Script | None = None,
         models: tuple[str, ...] = ("gpt-4o-mini", "text-embedding-3-small"),
-        credential: str | None = None,
+        credential: str | tuple[str, ...] = (),
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.default = default or Script()
         self.received: list[Received] = []
         self._models = models
-        self._credential = credential
+        self._credentials = (credential,) if isinstance(credential, str) else credential
         self._ssl_context = ssl_context
         self._queue: deque[Script] = deque()
         self._of_model: dict[str, Script] = {}
+        self._of_credential: dict[str, Script] = {}
         self._arrival = threading.Condition()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="upstream", daemon=True)
@@ -111,15 +122,20 @@ class ScriptedUpstream:
         """Requests of that model are answered so, until `reset`."""
         self._of_model[model] = script
 
+    def for_credential(self, credential: str, script: Script) -> None:
+        """Requests that bring this credential are answered so, until `reset`."""
+        self._of_credential[credential] = script
+
     def resume(self) -> None:
         """Let every stalled answer go on: those that wait now and those that come to their stall later."""
         self._loop.call_soon_threadsafe(self._resumed.set)
 
     def reset(self) -> None:
-        """Forget what was received, queued, told per model and resumed. Open connections stay."""
+        """Forget what was received, queued, told per model or credential, resumed. Open connections stay."""
         self.received = []
         self._queue.clear()
         self._of_model.clear()
+        self._of_credential.clear()
         self._loop.call_soon_threadsafe(self._resumed.clear)
 
     def wait_received(self, count: int = 1, timeout_s: float = 10.0) -> list[Received]:
@@ -163,7 +179,9 @@ class ScriptedUpstream:
             request = _Telling()
         told = (received.header("x-script") or "").encode() or bytes(request.script)
         if not told:
-            return self._of_model.get(str(request.model), self.default)
+            model = request.model or received.head.path.rpartition("/")[2].partition(":")[0]  # Gemini's
+            of_model = self._of_model.get(str(model), self.default)
+            return self._of_credential.get(received.credential, of_model)
         try:
             return msgspec.json.decode(told, type=Script)
         except msgspec.DecodeError as error:
@@ -171,13 +189,13 @@ class ScriptedUpstream:
 
     def _pieces(self, script: Script, received: Received) -> list[bytes]:
         path = received.head.path
-        if self._credential and received.header("authorization") != f"Bearer {self._credential}":
-            script = Script(status=401)
-        elif script.status == 200 and script.body is None and "/models" in path:
-            script = msgspec.structs.replace(script, **self._models_answer(path.partition("/models")[2]))
-        elif script.status == 200 and not path.endswith(("/completions", "/embeddings")):
-            script = msgspec.structs.replace(script, status=404)
-        return answer_pieces(script, path, received.body)
+        if self._credentials and received.credential not in self._credentials:
+            script = Script(error="invalid_api_key")
+        elif script.status == 200 and dialect_of(path) == "openai" and not path.endswith(_OPENAI_PATHS):
+            _, listing, name = path.partition("/models")
+            answer = self._models_answer(name) if listing and script.body is None else {"status": 404}
+            script = msgspec.structs.replace(script, **answer)
+        return answer_pieces(script, received.head.target, received.body)
 
     def _models_answer(self, name: str) -> dict[str, Any]:
         """The listing, or the one model that `/name` names."""
