@@ -8,17 +8,19 @@ certain refusal.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2b
-from itertools import accumulate, groupby
+from itertools import accumulate, compress, groupby
 from math import inf, log
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
-from posthouse.routing.health import Health, HealthPolicy
+from posthouse.routing.health import Health
 
-_HASH_MASK = (1 << 64) - 1
-_HASH_FACTOR = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: Knuth's multiplicative hashing
+# 30 bits: Python multiplies longer numbers several times slower.
+_HASH_BITS = 30
+_HASH_MASK = (1 << _HASH_BITS) - 1
+_HASH_FACTOR = 0x278DDE6D  # 2**30 over the golden ratio, odd: Knuth's multiplicative hashing
 
 _priority = attrgetter("priority")
 
@@ -32,40 +34,84 @@ class Candidate(Protocol):
     def priority(self) -> int: ...
     @property
     def weight(self) -> int: ...
-    @property
-    def policy(self) -> HealthPolicy: ...
 
 
 C = TypeVar("C", bound=Candidate)
 
 
 class Tier(Generic[C]):
-    """Candidates of one priority; at least one, none named twice."""
+    """Candidates of one priority, at least one, none named twice. One of weight 0 is chosen only when no
+    other is left."""
 
-    __slots__ = ("_cumulative", "_last", "_total", "candidates")
+    __slots__ = ("_are_equal", "_cumulative", "_last", "_seeds", "_total", "_weights", "candidates")
 
-    def __init__(self, candidates: Sequence[C]) -> None:
+    def __init__(self, candidates: Sequence[C], seeds: Sequence[int] | None = None) -> None:
         self.candidates = candidates
-        self._cumulative = _cumulative(candidates)
+        weights = [one.weight for one in candidates]
+        self._weights = weights if any(weights) else [1] * len(weights)
+        self._are_equal = len(set(self._weights)) == 1
+        self._cumulative = list(accumulate(self._weights))
         self._total = self._cumulative[-1]
         self._last = len(candidates) - 1
+        self._seeds = seeds or [hash_of(one.channel.encode()) for one in candidates]
+
+    def only(self, channels: Collection[str]) -> "Tier[C] | None":
+        """These channels of the tier; None when it has none of them."""
+        return self._kept([one.channel in channels for one in self.candidates])
+
+    def without(self, channels: Collection[str]) -> "Tier[C] | None":
+        """The other channels of the tier; None when it has no others."""
+        return self._kept([one.channel not in channels for one in self.candidates])
+
+    def _kept(self, is_kept: Sequence[bool]) -> "Tier[C] | None":
+        if not any(is_kept):
+            return None
+        return Tier(list(compress(self.candidates, is_kept)), list(compress(self._seeds, is_kept)))
 
     def draw(self, number: float) -> C:
-        """In proportion to the weights; `number` in [0, 1)."""
-        # The search leaves the last one out, since number * total may be rounded up to the total.
-        return self.candidates[bisect_right(self._cumulative, number * self._total, 0, self._last)]
+        """One, in proportion to the weights; `number` in [0, 1)."""
+        return self.candidates[self._index(number * self._total)]
+
+    def draw_two(self, number: float, other_number: float) -> tuple[C, C]:
+        """Two, in proportion to the weights; twice the same where no other has a weight."""
+        first = self._index(number * self._total)
+        weight = self._weights[first]
+        point = other_number * (self._total - weight)
+        if point >= self._cumulative[first] - weight:
+            point += weight
+        second = self._index(point) if weight < self._total else first
+        return self.candidates[first], self.candidates[second]
+
+    def nearest(self, key: int) -> C:
+        """Weighted rendezvous hashing: each candidate draws a number from the key and its own name, and the
+        greatest is chosen. So what is added takes only its share, and what leaves moves only its own calls.
+
+        Source: Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005: ln(uniform) / weight.
+        """
+        ranks: Sequence[float] = [(key ^ seed) * _HASH_FACTOR & _HASH_MASK for seed in self._seeds]
+        if not self._are_equal:
+            whole = log(_HASH_MASK + 2)
+            ranks = [
+                (log(rank + 1) - whole) / weight if weight else -inf
+                for rank, weight in zip(ranks, self._weights, strict=True)
+            ]
+        return self.candidates[ranks.index(max(ranks))]
+
+    def _index(self, point: float) -> int:
+        # The last is left out of the search, since a point below the total may have been rounded up to it.
+        return bisect_right(self._cumulative, point, 0, self._last)
 
 
 class Lineup(Generic[C]):
     """All candidates for one model, made ready once for its calls: worth keeping until the configuration
     changes."""
 
-    __slots__ = ("by_channel", "tiers")
+    __slots__ = ("by_channel", "candidates", "tiers")
 
-    def __init__(self, candidates: Sequence[C]) -> None:
-        ranked = sorted(candidates, key=_priority)
-        self.tiers = [Tier(list(tier)) for _, tier in groupby(ranked, key=_priority)]
-        self.by_channel = {one.channel: one for one in ranked}
+    def __init__(self, candidates: Iterable[C]) -> None:
+        self.candidates = tuple(sorted(candidates, key=_priority))
+        self.tiers = [Tier(list(tier)) for _, tier in groupby(self.candidates, key=_priority)]
+        self.by_channel = {one.channel: one for one in self.candidates}
 
 
 class Chooser:
@@ -95,78 +141,50 @@ class Chooser:
         """
         if pinned:
             return None if pinned in tried else lineup.by_channel.get(pinned)
-        if lineup.tiers and not (tried or affinity or self.by_latency):
-            chosen = lineup.tiers[0].draw(self._randomness())
-            if self._health.share(chosen.channel, model, now_s) >= 1:
-                return chosen
-        passed_over: list[tuple[float, C]] = []
-        for candidate in self._in_order(lineup, model, now_s, tried, affinity):
-            share = self._health.share(candidate.channel, model, now_s)
-            if share > self._randomness():
-                return candidate
-            passed_over.append((share, candidate))
-        return _last_resort(passed_over)
-
-    def _in_order(
-        self, lineup: Lineup[C], model: str, now_s: float, tried: Collection[str], affinity: bytes
-    ) -> Iterator[C]:
-        """The candidates as they would be tried if they failed one after another."""
-        key = _hash(affinity) if affinity else 0
+        health, key = self._health, hash_of(affinity) if affinity else None
+        some: C | None = None  # passed over, though it gets some of its calls
+        shut: Tier[C] | None = None  # those that get none
         for tier in lineup.tiers:
-            left = [one for one in tier.candidates if one.channel not in tried]
-            if affinity:
-                yield from sorted(left, key=lambda one: _rank(one, key), reverse=True)
-                continue
-            while left:
-                index = self._quicker(left, model, now_s) if self.by_latency else self._draw(left)
-                yield left.pop(index)
+            left = tier.without(tried) if tried else tier
+            while left is not None:
+                candidate = self._pick(left, model, now_s, key)
+                share = health.share(candidate.channel, model, now_s)
+                if share >= 1 or share > self._randomness():
+                    return candidate
+                if share > 0:
+                    some = some or candidate
+                    left = left.without({candidate.channel})
+                    continue
+                # All that are shut at once: while a whole provider is down there are many.
+                closed = [
+                    one.channel for one in left.candidates if not health.share(one.channel, model, now_s)
+                ]
+                shut = shut or left.only(closed)
+                left = left.without(closed)
+        if some is None and shut is not None:
+            return self._pick(shut, model, now_s, key)
+        return some
 
-    def _draw(self, candidates: Sequence[C]) -> int:
-        """An index, in proportion to the weights."""
-        cumulative = _cumulative(candidates)
-        return bisect_right(cumulative, self._randomness() * cumulative[-1], 0, len(candidates) - 1)
+    def _pick(self, tier: Tier[C], model: str, now_s: float, key: int | None) -> C:
+        if key is not None:
+            return tier.nearest(key)
+        if not self.by_latency:
+            return tier.draw(self._randomness())
+        return self._quicker(*tier.draw_two(self._randomness(), self._randomness()), model, now_s)
 
-    def _quicker(self, candidates: Sequence[C], model: str, now_s: float) -> int:
-        """The power of two choices: of two that are drawn, the index of the one with less to wait for. Not
-        the quickest of all: all calls at once would take it, and it would not be so for long."""
-        one, other = self._draw(candidates), self._draw(candidates)
-        if one == other:
-            return one
-        health, names = self._health, (candidates[one].channel, candidates[other].channel)
-        calls = [health.in_flight(name, model) + 1 for name in names]
-        waits_s = [health.latency_s(name, model, now_s) for name in names]
+    def _quicker(self, one: C, other: C, model: str, now_s: float) -> C:
+        """The power of two choices: of two that were drawn, the one with less to wait for. Not the quickest
+        of all: all calls at once would take it, and it would not be so for long."""
+        health = self._health
+        calls = [health.in_flight(each.channel, model) + 1 for each in (one, other)]
+        waits_s = [health.latency_s(each.channel, model, now_s) for each in (one, other)]
         # Where nothing is known of one of them, the calls in flight alone decide.
         known = [wait_s for wait_s in waits_s if wait_s is not None]
-        if len(known) == 2:
-            return one if known[0] * calls[0] <= known[1] * calls[1] else other
-        return one if calls[0] <= calls[1] else other
+        costs = (
+            [wait_s * count for wait_s, count in zip(known, calls, strict=True)] if len(known) == 2 else calls
+        )
+        return one if costs[0] <= costs[1] else other
 
 
-def _last_resort(passed_over: Sequence[tuple[float, C]]) -> C | None:
-    """The first that gets some of its calls, else the first."""
-    for share, candidate in passed_over:
-        if share > 0:
-            return candidate
-    return passed_over[0][1] if passed_over else None
-
-
-def _cumulative(candidates: Sequence[Candidate]) -> list[int]:
-    """Weight 0 counts only among its like: such a candidate is drawn when no other is left."""
-    weights = [one.weight for one in candidates]
-    return list(accumulate(weights if any(weights) else [1] * len(weights)))
-
-
-def _rank(candidate: Candidate, key: int) -> float:
-    """Weighted rendezvous hashing: each candidate draws a number from the key and its own name, and the
-    greatest has the call. So what is added takes only its share, and what leaves moves only its own calls.
-
-    Source: Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005: ln(uniform) / weight.
-    """
-    if not candidate.weight:
-        return -inf
-    mixed = (key ^ _hash(candidate.channel.encode())) * _HASH_FACTOR & _HASH_MASK
-    return (log(mixed + 1) - log(_HASH_MASK + 2)) / candidate.weight
-
-
-def _hash(text: bytes) -> int:
-    return int.from_bytes(blake2b(text, digest_size=8).digest())
+def hash_of(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=4).digest()) & _HASH_MASK

@@ -5,8 +5,9 @@ lets one call try again when its cool-down is over, and gets its share back step
 answered: an upstream that has just come back must not get all that waited for it.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -136,11 +137,12 @@ class Standing(Struct, frozen=True, kw_only=True):
 class Ticket:
     """One attempt under way; from `Health.begin`, ended once by `end` or `release`."""
 
-    __slots__ = ("breaker", "epoch", "step")
+    __slots__ = ("breaker", "epoch", "has_begun", "step")
 
     def __init__(self, breaker: "Breaker", epoch: int) -> None:
         self.breaker: Breaker | None = breaker
         self.epoch = epoch
+        self.has_begun = False
         self.step = -1  # of the window, where its answer was counted
 
 
@@ -150,7 +152,7 @@ class Breaker:
 
     __slots__ = (
         *("channel", "cool_downs", "epoch", "in_flight", "limited", "model", "policy", "probe", "since_s"),
-        *("state", "streak", "ttft", "until_s", "why", "window"),
+        *("state", "streak", "tried_s", "ttft", "until_s", "why", "window"),
     )
 
     def __init__(self, channel: str, model: str, policy: HealthPolicy) -> None:
@@ -160,6 +162,7 @@ class Breaker:
         self.state = State.CLOSED
         self.why = ""
         self.since_s = self.until_s = 0.0
+        self.tried_s = 0.0  # when its latest attempt began
         self.epoch = 0
         self.in_flight = 0
         self.streak = 0  # failures in a row
@@ -180,6 +183,7 @@ class Breaker:
         differs = policy != self.policy
         self.policy = policy
         if differs:
+            self.ttft = TtftDigest(policy.window_s)
             self.forget()
 
     @property
@@ -245,16 +249,27 @@ class Health:
         """How each breaker stands, by channel and model."""
         return [self._standing(self._breakers[key], now_s) for key in sorted(self._breakers)]
 
-    def probes_due(self, now_s: float) -> list[tuple[str, str]]:
-        """Channels and models that wait to be tried and whose policy wants active probes; at most PROBES_MAX.
-        A probe is an attempt like any other: `begin`, then `end`."""
-        due = []
-        for (channel, model), breaker in self._breakers.items():
-            if breaker.policy.probe_every_s and breaker.state is not State.CLOSED:
-                self._advance(breaker, now_s)
-                if breaker.is_free_for_probe:
-                    due.append((channel, model))
-        return due[:PROBES_MAX]
+    def probes_due(self, policies: Mapping[str, HealthPolicy], now_s: float) -> list[tuple[str, str]]:
+        """Channels and models that an active probe should try now, at most PROBES_MAX, of the channels whose
+        policy wants any: those that wait to be tried, and `probe_model` where it has not been called for
+        `probe_every_s`. A probe is an attempt like any other: `begin`, then `end`."""
+        watched = (
+            (channel, policy.probe_model) for channel, policy in policies.items() if policy.probe_model
+        )
+        keys = dict.fromkeys((*watched, *self._breakers))
+        due = (key for key in keys if key[0] in policies and self._is_due(key, policies[key[0]], now_s))
+        return list(islice(due, PROBES_MAX))
+
+    def _is_due(self, key: tuple[str, str], policy: HealthPolicy, now_s: float) -> bool:
+        if not policy.probe_every_s:
+            return False
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            return True
+        self._advance(breaker, now_s)
+        is_closed = breaker.state is State.CLOSED
+        is_wanted = key[1] == policy.probe_model if is_closed else breaker.is_free_for_probe
+        return is_wanted and now_s >= breaker.tried_s + policy.probe_every_s
 
     # -- telling ---------------------------------------------------------------------------------------------
 
@@ -265,20 +280,21 @@ class Health:
             breaker = self._breakers[channel, model] = Breaker(channel, model, policy)
         elif breaker.policy is not policy:
             breaker.follow(policy)
-        ticket = Ticket(breaker, breaker.epoch)
-        breaker.in_flight += 1
         if breaker.state is not State.CLOSED:
             self._advance(breaker, now_s)
-            ticket.epoch = breaker.epoch
-            if breaker.is_free_for_probe:
-                breaker.probe = ticket
+        ticket = Ticket(breaker, breaker.epoch)
+        breaker.in_flight += 1
+        breaker.tried_s = now_s
+        if breaker.is_free_for_probe:
+            breaker.probe = ticket
         return ticket
 
     def begun(self, ticket: Ticket, now_s: float, ttft_s: float) -> None:
         """The first byte of a good answer came: count it as answered now, since a stream's end may be minutes
         away. `end` follows."""
         breaker = ticket.breaker
-        assert breaker is not None, "told of twice"
+        assert breaker is not None, "ended already"
+        ticket.has_begun = True
         breaker.ttft.add(ttft_s, now_s)
         self._answered(breaker, ticket, now_s)
 
@@ -292,13 +308,14 @@ class Health:
         retry_after_s: float | None = None,
     ) -> None:
         """An attempt has ended. `retry_after_s` is what the upstream asked for: it is honoured up to the
-        policy's longest cool-down. A failure after `begun` takes back what that counted."""
+        policy's longest cool-down. After `begun`, `ttft_s` is known, and a failure takes back what that
+        counted."""
         breaker = ticket.breaker
         assert breaker is not None, "ended twice"
         if verdict is Verdict.OK:
-            if ttft_s is not None:
-                breaker.ttft.add(ttft_s, now_s)
-            if ticket.step < 0:
+            if not ticket.has_begun:
+                if ttft_s is not None:
+                    breaker.ttft.add(ttft_s, now_s)
                 self._answered(breaker, ticket, now_s)
         elif ticket.epoch == breaker.epoch:
             self._advance(breaker, now_s)
