@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from posthouse.catalogue.events import ChannelEvent, EventKind, add_events
 from posthouse.store.changes import announce
+from posthouse.store.engine import Store
 from posthouse.store.schema import channel_states
 
 State = Literal["enabled", "draining", "disabled", "out"]
@@ -36,6 +37,12 @@ def read_states(connection: Connection) -> dict[tuple[str, str], ChannelState]:
     """All that are set apart, by channel and credential; what is not in it is enabled."""
     rows = connection.execute(select(channel_states))
     return {(row.channel, row.credential): ChannelState(*row) for row in rows}
+
+
+def load_states(store: Store) -> dict[tuple[str, str], ChannelState]:
+    """The same in a transaction of its own. Raises StoreDown."""
+    with store.read() as connection:
+        return read_states(connection)
 
 
 def note_by_hand(
@@ -110,4 +117,6 @@ def _tell(
         reason=after.reason,
     )
     add_events(connection, [event] if before != after.state else [])
-    announce(connection, "channel", after.channel, after.since_ms)
+    # Named is what was enabled by hand: servers forget what they hold against it.
+    is_enabled = kind == "state" and after.state == "enabled"
+    announce(connection, "channel", after.channel if is_enabled else "", after.since_ms)

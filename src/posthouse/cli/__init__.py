@@ -12,6 +12,7 @@ from posthouse.cli import (
     apply,
     channel,
     channel_state,
+    channel_status,
     credit,
     doctor,
     key,
@@ -34,6 +35,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 credit.add_to(app)
 channel_state.add_to(channel.app)
+channel_status.add_to(channel.app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(model.app, name="model")
 app.add_typer(usage.app, name="usage")

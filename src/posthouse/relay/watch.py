@@ -19,7 +19,7 @@ from posthouse.catalogue.standings import (
     write_report,
 )
 from posthouse.catalogue.states import note_back, note_out
-from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.clock import now_ms
 from posthouse.routing.health import Health, Standing, Transition
 from posthouse.routing.pools import Departure, Pool, Return
 from posthouse.store.changes import ChangeKind
@@ -98,7 +98,7 @@ class Watch:
 
     def model_missing(self, channel: str, model: str) -> None:
         """The upstream says that it has no such model: the channel's definition says it has."""
-        now_s = monotonic_s()
+        now_s = self._loop.time()
         if now_s - self._missing.get((channel, model), -MISSING_AGAIN_S) < MISSING_AGAIN_S:
             return
         if len(self._missing) >= MISSING_MAX:
@@ -144,7 +144,7 @@ class Watch:
 
     def report(self) -> Report:
         """How each channel stands that has been called, or has credentials."""
-        now_s, at_ms = monotonic_s(), now_ms()
+        now_s, at_ms = self._loop.time(), now_ms()
         models: dict[str, list[ModelStanding]] = {}
         for one in self._health.standings(now_s):
             models.setdefault(one.channel, []).append(_model(one, now_s, at_ms))
