@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -28,6 +29,10 @@ from posthouse.relay.forward import Forwarder
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.pipeline import Relay
+from posthouse.relay.router import Router
+from posthouse.relay.watch import Watch
+from posthouse.routing.choice import Chooser
+from posthouse.routing.health import Health
 from posthouse.server.addresses import Addresses
 from posthouse.server.asgi import AsgiApp
 from posthouse.server.lane import Lane, is_relay_path
@@ -78,10 +83,27 @@ async def running(settings: Settings) -> AsyncIterator[App]:
 
         client = UpstreamClient(loop)
         stack.callback(client.close)
-        forwarder = Forwarder(client, settings.answer_bytes_max)
         directory = Directory(store)
-        market = Market(store, SecretBox(master_key), forwarder.forget)
-        for listener in (directory.on_change, ledger.on_change, market.on_change):
+        market = Market(store, SecretBox(master_key))
+        health = Health(random.random)
+        watch = Watch(ledger.run, ledger.process_id, health, lambda: market.pools.values())
+        watch.on_error = _logged("channel_event_fault")
+        stack.callback(watch.flush)
+        health.on_transition = watch.moved
+        chooser = Chooser(health, random.random)
+        router = Router(chooser, health, watch.left, watch.model_missing)
+        forwarder = Forwarder(client, router, lambda: market.catalogue.operator, settings.answer_bytes_max)
+
+        def follow() -> None:
+            """The configuration is there, or has changed."""
+            forwarder.forget()
+            health.keep(market.pools)
+            chooser.by_latency = market.catalogue.operator.choice == "latency"
+
+        follow()
+        market.on_replaced = follow
+        market.on_enabled = lambda channel: health.reset(channel, now_s=loop.time())
+        for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 
         limiter = MemoryLimiter()

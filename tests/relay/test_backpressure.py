@@ -3,16 +3,15 @@
 import asyncio
 
 import pytest
+from tests.relay.forwarding import in_order, new_forwarder, offer
 from tests.upstream.calls import until
 from tests.upstream.stage import Play
 
-from posthouse.kernel.secrets import SecretText
 from posthouse.relay.ask import read_ask
 from posthouse.relay.endpoints import CHAT
-from posthouse.relay.forward import Forwarder, Offer
+from posthouse.relay.router import Trip
 from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Flow
-from posthouse.routing.channels import ChannelSpec
 from posthouse.testing.upstream import Script, ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient
 
@@ -80,11 +79,10 @@ class SlowDoor:
 
 async def opened(client: UpstreamClient, upstream: ScriptedUpstream, door: SlowDoor) -> EventStream:
     upstream.default = Script(events=(EVENT,) * EVENTS + (DONE,))
-    spec = ChannelSpec(name="first", base_url=upstream.base_url)
     ask = read_ask(CHAT, HEADERS, STREAM, "", 1_000_000)
-    offers = (Offer(spec, SecretText("sk-first"), None),)
-    forwarder = Forwarder(client, 1_000_000)
-    answer = await forwarder.fetch(ask, ask.model, HEADERS, offers, output_cap=None, attempts=[])
+    lineup = in_order((offer("first", upstream),))
+    trip = Trip(ask.model)
+    answer = await new_forwarder(client).fetch(ask, HEADERS, lineup, trip, output_cap=None, attempts=[])
     assert answer.stream is not None
     answer.stream.open(door, 200, b"")
     return answer.stream

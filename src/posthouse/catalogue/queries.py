@@ -8,6 +8,7 @@ from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TYPES, Configuration, Definition, Kind
 from posthouse.catalogue.states import read_states
 from posthouse.kernel.secrets import SecretBox, SecretText
+from posthouse.routing.pools import CredentialState
 from posthouse.store.engine import Store
 from posthouse.store.schema import configuration, secrets
 
@@ -32,6 +33,27 @@ def load_credentials(store: Store, box: SecretBox) -> dict[str, SecretText]:
     """The credentials of all channels that have one, by channel name. Raises StoreDown, UnreadableSecret."""
     with store.read() as connection:
         return read_credentials(connection, box)
+
+
+States = dict[str, tuple[CredentialState, str]]  # by credential: its state and why
+
+
+def load_credential_states(store: Store) -> dict[str, States]:
+    """The credentials that are set apart, by channel. Raises StoreDown."""
+    states: dict[str, States] = {}
+    with store.read() as connection:
+        for (channel, credential), one in read_states(connection).items():
+            if credential:
+                states.setdefault(channel, {})[credential] = (_APART[one.state], one.reason)
+    return states
+
+
+_APART = {
+    "enabled": CredentialState.IN,
+    "out": CredentialState.OUT,
+    "draining": CredentialState.DISABLED,
+    "disabled": CredentialState.DISABLED,
+}
 
 
 def read_definitions(

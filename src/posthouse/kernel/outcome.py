@@ -19,13 +19,17 @@ class Ending(StrEnum):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
-    """One try at one channel: its name, the upstream's status (0: none), the fault ("" when it answered)
-    and how long it took."""
+    """One try at one channel: its name, the upstream's status (0: none), the fault ("" when it answered), how
+    long it took, with which credential, the verdict (routing.verdicts; "" when the caller left first), and ms
+    to the answer's first byte (-1: none came)."""
 
     channel: str
     status: int
     fault: str
     duration_ms: int
+    credential: str = ""
+    verdict: str = ""
+    ttft_ms: int = -1
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -13,9 +13,12 @@ from posthouse.ledger.wallet import Hold
 from posthouse.limits.rules import LimitRule
 from posthouse.limits.service import Granted
 from posthouse.metering.prices import Tariff
+from posthouse.metering.usage import Usage
 from posthouse.relay.ask import Ask
-from posthouse.relay.forward import Answer, Offer
+from posthouse.relay.forward import Answer
+from posthouse.relay.router import Offer
 from posthouse.relay.values import Door, RelayRequest
+from posthouse.routing.choice import Lineup
 
 
 class Terms(Struct, frozen=True):
@@ -30,7 +33,7 @@ class Terms(Struct, frozen=True):
     rules: tuple[LimitRule, ...]
     counts_tokens: bool  # some rule limits tokens, so the prompt's are reserved before the call
     reserved_by_bytes_max: int  # a prompt of no more tokens by its bytes is reserved as that, uncounted
-    offers: tuple[Offer, ...]  # by priority
+    lineup: Lineup[Offer]
     output_tokens_max: int  # of one answer, when the caller sets no limit
     output_tokens_unknown: bool  # the model tells no maximum: the above is only what most can give
     request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long
@@ -52,5 +55,6 @@ class Call(Struct, eq=False):
     output_cap: int | None = None
     attempts: list[AttemptRecord] = []
     answer: Answer | None = None
+    used: Usage | None = None  # by a stream, when it is over
     quota_headers: bytes = b""
     ttft_ms: int = 0

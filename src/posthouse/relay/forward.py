@@ -1,102 +1,131 @@
-"""Forward a call: one channel after another until one answers, never one twice.
+"""Forward a call: one attempt after another until one brings an answer.
 
-What is tried again and what is not:
-
-    fault of the connection, or a deadline, before the caller has seen a byte      next channel
-    401 403 404 408 409 425 429 5xx                                                next channel
-    any other answer                                                               the caller's
-
-When all fail the caller gets the last answer that an upstream gave, else 40257 or, after a deadline, 40258.
-Health, cool-down and retries on one channel have their place in `usable` (routing.plan).
+What an attempt's end means, and what is tried after it, is routing.verdicts' table; whose turn it is,
+relay.router's. Attempts and their total time are bounded. When all fail the caller gets the answer that says
+most of those that upstreams gave, else 40257 or, after a deadline, 40258; where there was nothing to try, -1.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import AttemptRecord
 from posthouse.kernel.secrets import SecretText
-from posthouse.metering.prices import Tariff
-from posthouse.metering.stream import StreamMeter
+from posthouse.metering.stream import StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage, usage_of_answer
 from posthouse.relay.ask import Ask, upstream_body
+from posthouse.relay.endpoints import Endpoint
+from posthouse.relay.router import Leg, Offer, Router, Trip
 from posthouse.relay.stream import EventStream
-from posthouse.routing.channels import ChannelSpec
+from posthouse.routing.channels import ChannelSpec, auth_line, upstream_target
+from posthouse.routing.choice import Lineup
+from posthouse.routing.verdicts import NEXT, Next, Verdict, verdict_of_fault, verdict_of_status
 from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
-from posthouse.wire.headers import request_header_block
+from posthouse.wire.headers import request_header_block, retry_after_s
 from posthouse.wire.sse import EventSplitter
 
-TRIED_ELSEWHERE = frozenset((401, 403, 404, 408, 409, 425, 429))
 USER_AGENT = "posthouse"
-
-
-class Offer(Struct, frozen=True):
-    """A channel that offers the model: the credential to use, and what the upstream takes (None: unknown)."""
-
-    spec: ChannelSpec
-    credential: SecretText | None
-    cost: Tariff | None
-
-    @property
-    def priority(self) -> int:
-        return self.spec.priority
-
-    @property
-    def weight(self) -> int:
-        return self.spec.weight
+# Request heads kept for a channel; more models and credentials than that are made anew.
+HEADS_MAX = 1000
 
 
 class Answer(Struct, eq=False):
     """What an upstream said. Exactly one of `body` (the whole answer) and `stream` counts. `usage`: what a
     whole answer reports, if it does."""
 
-    offer: Offer
+    leg: Leg
     exchange: Exchange
     body: bytes = b""
     usage: Usage | None = None
     stream: EventStream | None = None
 
+    @property
+    def offer(self) -> Offer:
+        return self.leg.offer
+
+
+# Of several failed attempts the caller is told of the one that helps most: when to come again before what
+# went wrong, and that before what is the operator's to mend.
+_TELLING = (
+    *(Verdict.CREDENTIAL, Verdict.QUOTA, Verdict.MODEL_MISSING, Verdict.UNREACHABLE, Verdict.MALFORMED),
+    *(Verdict.TIMEOUT, Verdict.ERROR, Verdict.OVERLOADED, Verdict.RATE_LIMITED, Verdict.CALLER),
+)
+
+
+class Failed(Struct, frozen=True, eq=False):
+    """An attempt that brought no answer for the caller: an upstream's refusal, or a fault."""
+
+    spec: ChannelSpec
+    verdict: Verdict
+    answer: Answer | None = None
+    fault: UpstreamFault | None = None
+
+    def rank(self) -> tuple[bool, int]:
+        """An upstream's own words go before a fault."""
+        return self.answer is not None, _TELLING.index(self.verdict)
+
 
 class Route(Struct, eq=False):
-    """A channel made ready: its origin and the heads that its requests begin with, by path."""
+    """A channel made ready: its origin and the heads that its requests begin with, by endpoint, model and
+    credential."""
 
     spec: ChannelSpec
     origin: Origin
-    base_path: str
-    credential: SecretText | None
-    heads: dict[str, bytes] = {}
+    heads: dict[tuple[str, str, str], bytes] = {}
 
-    def head(self, path: str) -> bytes:
+    def head(self, endpoint: Endpoint, upstream_model: str, leg: Leg) -> bytes:
         """Request line and the relay's own headers; the caller's and the length are still to come."""
-        head = self.heads.get(path)
+        key = (endpoint.name, upstream_model, leg.lease.name)
+        head = self.heads.get(key)
         if head is None:
-            origin = self.origin
-            lines = [
-                f"POST {origin.absolute_form}{self.base_path}{path} HTTP/1.1",
-                f"host: {origin.host_header}",
-                f"user-agent: {USER_AGENT}",
-                "accept-encoding: identity",
-                *(f"{name.lower()}: {value}" for name, value in self.spec.headers.items()),
-            ]
-            if self.credential is not None:
-                lines.append(f"authorization: Bearer {self.credential.reveal()}")
-            text = "\r\n".join(lines) + "\r\n" + origin.proxy_authorization
-            head = self.heads[path] = text.encode("latin-1")
+            if len(self.heads) >= HEADS_MAX:
+                self.heads.clear()
+            head = self.heads[key] = self._made(endpoint, upstream_model, leg.credential)
         return head
+
+    def _made(self, endpoint: Endpoint, upstream_model: str, credential: SecretText | None) -> bytes:
+        origin, spec = self.origin, self.spec
+        lines = [
+            f"POST {origin.absolute_form}{upstream_target(spec, endpoint.name, upstream_model)} HTTP/1.1",
+            f"host: {origin.host_header}",
+            f"user-agent: {USER_AGENT}",
+            "accept-encoding: identity",
+            *(f"{name.lower()}: {value}" for name, value in spec.headers.items()),
+        ]
+        if credential is not None:
+            lines.append(auth_line(spec, "openai", credential.reveal()))
+        text = "\r\n".join(line for line in lines if line) + "\r\n" + origin.proxy_authorization
+        return text.encode("latin-1")
+
+
+class Limits(Protocol):
+    """How far a call goes: attempts at most, and how long after its beginning another may begin."""
+
+    @property
+    def attempts_max(self) -> int: ...
+    @property
+    def attempts_total_s(self) -> float: ...
 
 
 class Forwarder:
     """`answer_bytes_max` bounds an answer that is held until it is charged."""
 
-    def __init__(self, client: UpstreamClient, answer_bytes_max: int) -> None:
+    def __init__(
+        self, client: UpstreamClient, router: Router, limits: Callable[[], Limits], answer_bytes_max: int
+    ) -> None:
         self._client = client
+        self._router = router
+        self._limits = limits
         self._answer_bytes_max = answer_bytes_max
         self._routes: dict[str, Route] = {}
         self._loop = asyncio.get_running_loop()
@@ -108,101 +137,182 @@ class Forwarder:
     async def fetch(
         self,
         ask: Ask,
-        model: str,
         headers: dict[bytes, bytes],
-        offers: tuple[Offer, ...],
+        lineup: Lineup[Offer],
+        trip: Trip,
         *,
         output_cap: int | None,
         attempts: list[AttemptRecord],
     ) -> Answer:
-        """The first answer that counts; `model` is the catalogue's name for what the caller asked for. Every
-        try is noted in `attempts`. Raises Refusal when no answer came."""
-        allowed = request_header_block(headers)
-        last: Answer | None = None
-        fault: UpstreamFault | None = None
-        offer: Offer | None = None
-        for offer in offers:
-            started_s = self._loop.time()
-            status, reason = 0, ""
-            try:
-                answer = await self._attempt(offer, ask, model, allowed, output_cap)
-                status = answer.exchange.status
-                if status < 400 or (status < 500 and status not in TRIED_ELSEWHERE):
-                    return answer
-                last = answer
-            except UpstreamFault as caught:
-                fault, reason = caught, caught.fault.value
-            finally:
-                duration_ms = int((self._loop.time() - started_s) * 1000)
-                attempts.append(AttemptRecord(offer.spec.name, status, reason, duration_ms))
-        if last is not None:
-            return last
-        raise refusal_of(fault, offer.spec if offer else None, "default", attempts=len(attempts))
+        """The first answer that counts. Every attempt is noted in `attempts`. A stream's leg goes on with its
+        answer: whoever gets it hands it to `finish`. Raises Refusal when no answer came."""
+        allowed, limits = request_header_block(headers), self._limits()
+        give_up_s = self._loop.time() + limits.attempts_total_s
+        best: Failed | None = None
+        while len(attempts) < limits.attempts_max:
+            leg = self._router.next(lineup, trip, self._loop.time())
+            if leg is None:
+                break
+            end = await self._attempt(leg, trip, ask, allowed, output_cap, attempts)
+            if isinstance(end, Answer):
+                return end
+            best = end if best is None else max(best, end, key=Failed.rank)
+            if NEXT[end.verdict] is Next.CALLER or self._loop.time() >= give_up_s:
+                break
+            self._router.note_failed(leg, end.verdict, trip)
+        if best is None:
+            wait_s = self._router.wait_s(lineup, trip, self._loop.time())
+            raise Refusal(RelayCode.OVERLOADED, "no_channel", retry_after_s=wait_s)
+        if best.answer is not None:
+            return best.answer
+        raise refusal_of(best.fault, best.spec, "default", attempts=len(attempts))
 
     async def _attempt(
         self,
-        offer: Offer,
+        leg: Leg,
+        trip: Trip,
         ask: Ask,
-        model: str,
         allowed: bytes,
         output_cap: int | None,
-    ) -> Answer:
-        """One try: the whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
-        spec, route = offer.spec, self._route(offer)
-        upstream_model = spec.upstream_model(model)
+        attempts: list[AttemptRecord],
+    ) -> Answer | Failed:
+        """One attempt and what it says to health and pools; noted whatever becomes of it."""
+        spec, loop = leg.offer.spec, self._loop
+        verdict: Verdict | None = None
+        answer: Answer | None = None
+        fault: UpstreamFault | None = None
+        wait_s = None
+        try:
+            if trip.back_off_s:
+                await asyncio.sleep(trip.back_off_s)
+            leg.started_s = loop.time()
+            answer = await self._sent(leg, trip, ask, allowed, output_cap)
+            status = answer.exchange.status
+            verdict = verdict_of_status(status, answer.body)
+            if NEXT[verdict] is Next.CALLER:
+                return answer
+            wait_s = retry_after_s(answer.exchange.headers, now_ms())
+            return Failed(spec, verdict, answer=answer)
+        except UpstreamFault as caught:
+            fault, verdict = caught, verdict_of_fault(caught.fault.value)
+            return Failed(spec, verdict, fault=fault)
+        finally:
+            now_s = loop.time()
+            if answer is None or answer.stream is None:
+                tokens = _tokens(answer)
+                self._router.end(leg, verdict, now_s, tokens=tokens, retry_after_s=wait_s)
+            attempts.append(
+                AttemptRecord(
+                    spec.name,
+                    answer.exchange.status if answer is not None else 0,
+                    fault.fault.value if fault is not None else "",
+                    int((now_s - leg.started_s) * 1000),
+                    leg.lease.name,
+                    verdict.value if verdict is not None else "",
+                    -1 if leg.ttft_s is None else int(leg.ttft_s * 1000),
+                )
+            )
+
+    def finish(self, answer: Answer, usage: Usage | None = None) -> None:
+        """A call is through with its answer, however it ended. A second time does nothing."""
+        stream = answer.stream
+        if stream is None:
+            return
+        verdict: Verdict | None = None  # given up before its end: that says nothing of the channel
+        if stream.is_over:
+            verdict = Verdict.OK if stream.fault is None else verdict_of_fault(stream.fault.fault.value)
+        tokens = None if usage is None else usage.prompt_tokens + usage.completion_tokens
+        self._router.end(answer.leg, verdict, self._loop.time(), tokens=tokens)
+
+    async def _sent(self, leg: Leg, trip: Trip, ask: Ask, allowed: bytes, output_cap: int | None) -> Answer:
+        """The whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
+        spec, route = leg.offer.spec, self._route(leg.offer.spec)
+        upstream_model = spec.upstream_model(trip.model)
         body = upstream_body(ask, upstream_model, output_cap)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (
-            route.head(ask.endpoint.upstream_path),
+            route.head(ask.endpoint, upstream_model, leg),
             allowed,
             len(body),
         )
         exchange = await route.origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
         try:
             if ask.peek.stream and exchange.status == 200 and _is_event_stream(exchange):
-                return await self._begin_stream(offer, exchange, ask)
+                return await self._begin_stream(leg, exchange, ask)
+            leg.ttft_s = self._loop.time() - leg.started_s
             await exchange.wait_done()
-            return _whole_answer(offer, exchange)
+            return _whole_answer(leg, exchange, ask)
         except BaseException:
             exchange.abandon()
             raise
 
-    async def _begin_stream(self, offer: Offer, exchange: Exchange, ask: Ask) -> Answer:
+    async def _begin_stream(self, leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
         meter = StreamMeter(ask.model, hide_usage=ask.hides_usage)
         stream = EventStream(exchange, meter, EventSplitter())
         exchange.consume(stream)
         await stream.wait_begun()
         if not stream.began:
             raise stream.fault or UpstreamFault(Fault.MALFORMED, "an empty stream")
-        return Answer(offer, exchange, stream=stream)
+        if meter.error_seen and not meter.text_chars:
+            raise UpstreamFault(Fault.MALFORMED, "an error under a good status")
+        if stream.is_over and not meter.text_chars and meter.usage is None:
+            raise UpstreamFault(Fault.MALFORMED, "a stream of nothing")
+        self._router.begun(leg, self._loop.time())
+        return Answer(leg, exchange, stream=stream)
 
-    def _route(self, offer: Offer) -> Route:
-        spec = offer.spec
+    def _route(self, spec: ChannelSpec) -> Route:
         route = self._routes.get(spec.name)
         if route is None or route.spec is not spec:
             url = urlsplit(spec.base_url)
             origin = self._client.origin(
                 f"{url.scheme}://{url.netloc}", spec.proxy, spec.tls_verify, spec.ca_file
             )
-            route = self._routes[spec.name] = Route(spec, origin, url.path.rstrip("/"), offer.credential)
+            route = self._routes[spec.name] = Route(spec, origin)
         return route
 
 
-def _whole_answer(offer: Offer, exchange: Exchange) -> Answer:
-    """The answer with its usage. Raises UpstreamFault for a success that is no JSON: the page of something in
-    between, or an answer cut off where its framing does not tell."""
+def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
+    """The answer with its usage. Raises UpstreamFault for a success that is none: no JSON (the page of
+    something in between, or an answer cut off where its framing does not tell), an error under a good status,
+    an answer of nothing."""
     body = b"".join(exchange.pieces)
-    if exchange.status >= 400:
-        secret = offer.credential.reveal().encode() if offer.credential is not None else b""
-        return Answer(offer, exchange, body.replace(secret, b"...") if secret else body)
+    if exchange.status >= 300:
+        secret = leg.credential.reveal().encode() if leg.credential is not None else b""
+        return Answer(leg, exchange, body.replace(secret, b"...") if secret else body)
     usage = usage_of_answer(body)
-    if usage is None and not _is_json(body):
-        raise UpstreamFault(Fault.MALFORMED, "no JSON")
-    return Answer(offer, exchange, body, usage)
+    if usage is None and (nothing := _nothing_in(body)):
+        raise UpstreamFault(Fault.MALFORMED, nothing)
+    return Answer(leg, exchange, body, usage)
+
+
+class _Whole(Struct, gc=False):
+    """What tells an answer from nothing, of whatever endpoint."""
+
+    error: Raw | UnsetType = UNSET
+    choices: list[Raw] | None = None
+    data: list[Raw] | None = None
+
+
+_decode_whole = msgspec.json.Decoder(_Whole).decode
+
+
+def _nothing_in(body: bytes) -> str:
+    """Why an answer without usage is none; "" where it is one, or of a shape that is not known here."""
+    try:
+        whole = _decode_whole(body)
+    except msgspec.ValidationError:
+        return ""
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "" if _is_json(body) else "no JSON"
+    if whole.error is not UNSET and bytes(whole.error) != b"null":
+        return "an error under a good status"
+    if whole.choices == [] or whole.data == []:
+        return "an answer of nothing"
+    return "an answer of nothing" if whole.choices and not any(texts_of_answer(body)) else ""
 
 
 def _is_json(body: bytes) -> bool:
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        msgspec.json.decode(body, type=Raw)
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
@@ -210,6 +320,12 @@ def _is_json(body: bytes) -> bool:
 
 def _is_event_stream(exchange: Exchange) -> bool:
     return exchange.header(b"content-type").lower().startswith(b"text/event-stream")
+
+
+def _tokens(answer: Answer | None) -> int | None:
+    """What a whole answer says that it used."""
+    usage = None if answer is None else answer.usage
+    return None if usage is None else usage.prompt_tokens + usage.completion_tokens
 
 
 def refusal_of(

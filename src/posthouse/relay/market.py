@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
-from posthouse.catalogue.queries import load_catalogue, load_credentials
+from posthouse.catalogue.document import secret_name
+from posthouse.catalogue.queries import States, load_catalogue, load_credential_states, load_credentials
+from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.ledger.settlement import Snapshot
@@ -32,39 +34,55 @@ RESERVED_BY_BYTES = 64
 
 
 class Market:
-    """Used on the event loop; hand `on_change` to the ChangeFeed. `on_replaced` hears of each new catalogue.
-    Making one raises StoreDown, UnreadableSecret."""
+    """Used on the event loop; hand `on_change` to the ChangeFeed. `on_replaced` hears of each new catalogue,
+    `on_enabled` of a channel that was enabled by hand. Making one raises StoreDown, UnreadableSecret."""
 
-    def __init__(self, store: Store, box: SecretBox, on_replaced: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, box: SecretBox) -> None:
         self._store = store
         self._box = box
-        self.on_replaced = on_replaced
+        self._credentials: dict[str, SecretText] = {}
+        self.on_replaced: Callable[[], None] = lambda: None
+        self.on_enabled: Callable[[str], None] = lambda channel: None
         self.pools: dict[str, Pool] = {}
         self._replace(*self._read())
 
-    def _read(self) -> tuple[Catalogue, dict[str, SecretText]]:
-        return load_catalogue(self._store), load_credentials(self._store, self._box)
+    def _read(self) -> tuple[Catalogue, dict[str, SecretText], dict[str, States]]:
+        credentials = load_credentials(self._store, self._box)
+        return load_catalogue(self._store), credentials, load_credential_states(self._store)
 
-    def _replace(self, catalogue: Catalogue, credentials: dict[str, SecretText]) -> None:
+    def _replace(
+        self, catalogue: Catalogue, credentials: dict[str, SecretText], states: dict[str, States]
+    ) -> None:
+        before, self._credentials = self._credentials, credentials
         self.catalogue = catalogue
-        self._credentials = credentials
         self._terms: dict[tuple[str, str], Terms] = {}
-        self.pools = {spec.name: self._pool(spec) for spec in catalogue.channels}
+        self.pools = {
+            spec.name: self._pool(spec, before, states.get(spec.name, {})) for spec in catalogue.channels
+        }
         self.on_replaced()
 
-    def _pool(self, spec: ChannelSpec) -> Pool:
-        """The channel's pool, which outlives changes of the configuration."""
+    def _pool(self, spec: ChannelSpec, before: dict[str, SecretText], states: States) -> Pool:
+        """The channel's pool, which outlives changes of the configuration; a credential whose secret is a new
+        one begins anew."""
         credentials = [
-            Credential(
-                one.name, one.weight, one.concurrency, one.requests_per_minute, one.tokens_per_minute
-            )
+            Credential(one.name, one.weight, one.concurrency, one.requests_per_minute, one.tokens_per_minute)
             for one in spec.credentials
         ]
         pool = self.pools.get(spec.name)
         if pool is None:
-            return Pool(spec.name, credentials)
-        pool.update(credentials)
+            pool = Pool(spec.name, credentials)
+        else:
+            names = {one.name: secret_name(spec.name, one.name) for one in spec.credentials}
+            pool.update(
+                credentials,
+                renewed=[name for name, key in names.items() if self._is_other(key, before)],
+            )
+        pool.apply_states(states, monotonic_s())
         return pool
+
+    def _is_other(self, key: str, before: dict[str, SecretText]) -> bool:
+        texts = [one[key].reveal() if key in one else "" for one in (before, self._credentials)]
+        return texts[0] != texts[1]
 
     def _offer(self, spec: ChannelSpec, model: str) -> Offer:
         names = (one.name for one in spec.credentials)
@@ -77,6 +95,8 @@ class Market:
         stays."""
         if kind in ("configuration", "channel"):
             self._replace(*await asyncio.to_thread(self._read))
+        if kind == "channel" and subject:
+            self.on_enabled(subject)
 
     @property
     def currency(self) -> str:

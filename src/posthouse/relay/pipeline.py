@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from ipaddress import ip_address
 from math import inf
 from typing import Any
@@ -43,11 +42,12 @@ from posthouse.relay.forward import Answer, Forwarder, refusal_of
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.replays import Recording, Replays
+from posthouse.relay.router import Trip
 from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Door, RelayRequest
-from posthouse.routing.plan import plan_attempts
 from posthouse.store.errors import StoreDown
 from posthouse.wire.headers import answer_header_block
+from posthouse.wire.json_edit import value_of
 
 # A capped answer shorter than this (or than what was asked for) helps nobody: then the call is refused.
 OUTPUT_TOKENS_MIN = 16
@@ -151,6 +151,9 @@ class Relay:
         except BaseException:
             await finish(self._give_back(call, None))
             raise
+        finally:
+            if call.answer is not None:
+                self._forwarder.finish(call.answer, call.used)
 
     # -- who asks, and for what --------------------------------------------------------------------------
 
@@ -321,14 +324,16 @@ class Relay:
     # -- the upstream's answer ---------------------------------------------------------------------------
 
     async def _forward(self, call: Call) -> Answer:
-        offers = call.terms.offers
-        if len(offers) > 1:
-            offers = plan_attempts(offers, random.random)
+        lineup = call.terms.lineup
+        # Its bytes are four to a token, roughly; the upstream's own counts replace it.
+        trip = Trip(call.terms.model.name, 1 + call.prompt_bound // 4)
+        if len(lineup.candidates) > 1:
+            trip.affinity = _affinity(call)
         return await self._forwarder.fetch(
             call.ask,
-            call.terms.model.name,
             call.request.headers,
-            offers,
+            lineup,
+            trip,
             output_cap=call.output_cap,
             attempts=call.attempts,
         )
@@ -366,7 +371,8 @@ class Relay:
         """What the upstream reported, else what was delivered, counted here."""
         tally = stream.tally
         assert tally is not None
-        return await self._estimator.of_stream(call.ask, call.terms.model, stream.meter, tally)
+        call.used = await self._estimator.of_stream(call.ask, call.terms.model, stream.meter, tally)
+        return call.used
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
@@ -541,6 +547,14 @@ def _longest_output(ask: Ask, terms: Terms) -> int:
         return longest
     # A model that tells no maximum may give as many as it is asked for.
     return asked if terms.output_tokens_unknown else min(longest, asked)
+
+
+def _affinity(call: Call) -> bytes:
+    """What calls that share a prompt cache have in common, b"" when they don't say."""
+    body = call.ask.body
+    if b'"prompt_cache_key"' not in body:
+        return b""
+    return call.key.account_id.encode() + value_of(body, "prompt_cache_key")
 
 
 def _demand(call: Call, prompt_tokens: int) -> Demand:

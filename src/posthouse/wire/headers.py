@@ -5,6 +5,7 @@ client-library telemetry. Towards the caller go what describes the answer and wh
 the upstream's rate limits and cookies are the operator's, not the caller's.
 """
 
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 # caller → upstream. Everything else that the upstream needs (host, authorization, length) is the relay's own.
@@ -45,3 +46,20 @@ def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
             if header[0] in FORWARDED_ANSWER_HEADERS or header[0].startswith(b"openai-")
         ]
     )
+
+
+def retry_after_s(headers: list[tuple[bytes, bytes]], now_ms: int) -> float | None:
+    """In how many seconds an upstream wants to be asked again; None when it does not say. Seconds or a date
+    (RFC 9110), or OpenAI's `retry-after-ms`, which goes before them."""
+    given = dict(headers)
+    try:
+        if b"retry-after-ms" in given:
+            return max(0.0, float(given[b"retry-after-ms"]) / 1000)
+        text = given.get(b"retry-after", b"").decode("latin-1").strip()
+        if not text:
+            return None
+        if text.replace(".", "", 1).isdecimal():
+            return float(text)
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_ms / 1000)
+    except ValueError:
+        return None

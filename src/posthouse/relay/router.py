@@ -1,0 +1,178 @@
+"""Which channel and credential a call tries next: choice, health and credential pools joined.
+
+Used on the event loop. A Leg is one attempt's claim on both; whoever gets one ends it, exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from posthouse.kernel.secrets import SecretText
+from posthouse.metering.prices import Tariff
+from posthouse.routing.channels import ChannelSpec
+from posthouse.routing.choice import Chooser, Lineup
+from posthouse.routing.health import Health, HealthPolicy, Ticket
+from posthouse.routing.pools import Departure, Lease, Pool
+from posthouse.routing.verdicts import NEXT, Next, Verdict
+
+# Before another credential of a channel that has just refused one: doubled for each, up to the second.
+BACK_OFF_S = 0.05
+BACK_OFF_S_MAX = 0.5
+
+
+class Offer(Struct, frozen=True, eq=False):
+    """A channel that offers the model: its credentials by name, and what the upstream takes (None: unknown)."""
+
+    spec: ChannelSpec
+    pool: Pool
+    credentials: Mapping[str, SecretText] = {}
+    cost: Tariff | None = None
+
+    @property
+    def channel(self) -> str:
+        return self.spec.name
+
+    @property
+    def priority(self) -> int:
+        return self.spec.priority
+
+    @property
+    def weight(self) -> int:
+        return self.spec.weight
+
+    @property
+    def policy(self) -> HealthPolicy:
+        return self.spec.health
+
+
+class Leg(Struct, eq=False):
+    """One attempt: the channel and the credential that it was given."""
+
+    offer: Offer
+    lease: Lease
+    ticket: Ticket
+    started_s: float
+    ttft_s: float | None = None
+    is_over: bool = False
+
+    @property
+    def credential(self) -> SecretText | None:
+        return self.offer.credentials.get(self.lease.name)
+
+
+class Trip(Struct, eq=False):
+    """One call's way through the channels: what it asks for, and what it has tried. `affinity`: calls of the
+    same bytes go to the same channel while that is well. `tokens`: about what the call uses at the upstream.
+    """
+
+    model: str
+    tokens: int = 0
+    affinity: bytes = b""
+    tried: set[str] = set()  # channels that are through
+    refused: dict[str, set[str]] = {}  # credentials that are, by channel
+    again: Offer | None = None  # whose other credentials come first
+    back_off_s: float = 0.0  # before the next attempt
+
+
+class Router:
+    """`on_departure` hears of credentials that leave their pool, `on_missing` of models (by the channel's
+    name and the catalogue's) that a channel's upstream does not have."""
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        health: Health,
+        on_departure: Callable[[Departure], None] = lambda departure: None,
+        on_missing: Callable[[str, str], None] = lambda channel, model: None,
+    ) -> None:
+        self._chooser = chooser
+        self._health = health
+        self._on_departure = on_departure
+        self._on_missing = on_missing
+
+    def next(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> Leg | None:
+        """The next attempt, None when there is none to make. What is known to be of no use is left alone: a
+        ceiling that is reached, a Retry-After that is not over. What is only doubtful is better than
+        nothing."""
+        again, trip.again = trip.again, None
+        if again is not None:
+            leg = self._leg(again, trip, now_s, insist=False)
+            if leg is not None:
+                return leg
+            trip.tried.add(again.channel)
+        trip.back_off_s = 0.0
+        busy: set[str] = set()
+        for insist in (False, True):
+            while (offer := self._chosen(lineup, trip, now_s, busy)) is not None:
+                leg = self._leg(offer, trip, now_s, insist)
+                if leg is not None:
+                    return leg
+                busy.add(offer.channel)
+            busy = set()
+        return None
+
+    def wait_s(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> float:
+        """In how many seconds a credential could be free, at least 1."""
+        pools = (offer.pool for offer in lineup.candidates)
+        waits = [pool.wait_s(now_s, tokens=trip.tokens, model=trip.model) for pool in pools]
+        return max(1.0, min((wait for wait in waits if wait is not None), default=1.0))
+
+    def begun(self, leg: Leg, now_s: float) -> None:
+        """The first byte of a stream is there; its end may be minutes away."""
+        leg.ttft_s = now_s - leg.started_s
+        self._health.begun(leg.ticket, now_s, leg.ttft_s)
+
+    def end(
+        self,
+        leg: Leg,
+        verdict: Verdict | None,
+        now_s: float,
+        *,
+        tokens: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """The attempt is through; `verdict` None: it ended without saying anything, as when its caller left.
+        `tokens`: what it used. A second time does nothing."""
+        if leg.is_over:
+            return
+        leg.is_over = True
+        offer = leg.offer
+        departure = offer.pool.end(leg.lease, verdict, now_s, tokens, retry_after_s)
+        if verdict is None:
+            self._health.release(leg.ticket)
+        else:
+            has_begun = leg.ticket.step >= 0
+            ttft_s = None if has_begun else leg.ttft_s
+            self._health.end(leg.ticket, verdict, now_s, ttft_s=ttft_s, retry_after_s=retry_after_s)
+        if departure is not None:
+            self._on_departure(departure)
+        elif verdict is Verdict.MODEL_MISSING:
+            self._on_missing(offer.channel, leg.lease.model)
+
+    def note_failed(self, leg: Leg, verdict: Verdict, trip: Trip) -> None:
+        """What the call does next after an attempt that brought no answer."""
+        offer = leg.offer
+        if NEXT[verdict] is not Next.CREDENTIAL:
+            trip.tried.add(offer.channel)
+            return
+        refused = trip.refused.setdefault(offer.channel, set())
+        refused.add(leg.lease.name)
+        trip.again = offer
+        trip.back_off_s = min(BACK_OFF_S_MAX, BACK_OFF_S * 2.0 ** (len(refused) - 1))
+
+    def _chosen(self, lineup: Lineup[Offer], trip: Trip, now_s: float, busy: set[str]) -> Offer | None:
+        tried = trip.tried | busy if busy else trip.tried
+        if len(lineup.candidates) == 1:
+            only = lineup.candidates[0]
+            return None if only.channel in tried else only
+        return self._chooser.choose(lineup, trip.model, now_s, tried=tried, affinity=trip.affinity)
+
+    def _leg(self, offer: Offer, trip: Trip, now_s: float, insist: bool) -> Leg | None:
+        refused = trip.refused.get(offer.channel, ())
+        lease = offer.pool.take(trip.tokens, now_s, refused, model=trip.model, insist=insist)
+        if lease is None:
+            return None
+        ticket = self._health.begin(offer.channel, trip.model, offer.spec.health, now_s)
+        return Leg(offer, lease, ticket, now_s)
