@@ -37,7 +37,7 @@ def problem(call: str) -> str:
         if name not in command.commands:
             return f"no command {name!r}"
         command = command.commands[name]
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
     return f"no option {unknown[0]!r}" if unknown else ""
 

@@ -185,7 +185,8 @@ def test_every_command_stands_and_has_the_options_that_are_named(words: Words) -
     documented = {re.match(r"[a-z ]*[a-z]", code_of(row[0])[0])[0]: row for row in rows}
     assert documented.keys() == known.keys()
     for name, row in documented.items():
-        options = {option for parameter in known[name].params for option in parameter.opts}
+        parameters = known[name].params
+        options = {option for one in parameters for option in (*one.opts, *one.secondary_opts)}
         assert set(re.findall(r"--[a-z-]+", " ".join(row))) <= options, name
 
 
