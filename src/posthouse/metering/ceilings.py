@@ -5,16 +5,31 @@ import re
 # The dearest image of any model that is billed by it: gpt-4o-mini's, 2,833 + 8 tiles × 5,667.
 IMAGE_TOKENS_MAX = 48_169
 
+# The largest that Claude reads at full size: 2576 × 2576 pixels, a token for each 28 × 28.
+CLAUDE_IMAGE_TOKENS_MAX = 8_464
+
 # A file, a video or an earlier recording is named, not held, by the body: up to the longest context there is.
 REFERENCE_TOKENS_MAX = 2_000_000
 
 # A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
 TEMPLATE_TOKENS_MAX = 512
 
-_MEDIA = re.compile(rb'"(?:image_url|file|file_id|file_url|video_url|audio)"')
-_IMAGE = re.compile(rb'"image_url"\s*+:')
-_REFERENCE = re.compile(rb'"(?:file|file_id|file_url|video_url|audio)"\s*+:')
-_ELSEWHERE = re.compile(rb'"(?:file|file_id|file_url|video_url)"\s*+:|"audio"\s*+:\s*+\{\s*+"id"')
+# OpenAI and Gemini name media by a key, Anthropic by a block's type. The MIME type says where bytes alone don't
+# tell how long a document or a video is.
+_IMAGE_KEYS = rb'"(?:image_url|inlineData|inline_data)"\s*+:'
+_REFERENCE_KEYS = (
+    rb'"(?:file|file_id|file_url|video_url|audio|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
+)
+_MEDIA = re.compile(
+    rb'"(?:image_url|file|file_id|file_url|video_url|audio|inlineData|inline_data|fileUri|file_uri|'
+    rb'cachedContent|cached_content|image|document|application/pdf)"'
+)
+_IMAGE = re.compile(_IMAGE_KEYS + rb'|"image"\s*+[,}]')
+_REFERENCE = re.compile(_REFERENCE_KEYS + rb'|"document"\s*+[,}]|"(?:application/pdf|video/[^"\\]*+)"')
+_ELSEWHERE = re.compile(
+    rb'"(?:file|file_id|file_url|video_url|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
+    rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"application/pdf"'
+)
 _ESCAPED_LETTER = re.compile(rb"\\u00([4-7][0-9a-fA-F])")
 
 
@@ -35,8 +50,8 @@ def prompt_tokens_bound(
 
 
 def names_elsewhere(body: bytes) -> bool:
-    """Whether the body names a file, a video or an earlier recording: then no count of what it holds tells
-    how many tokens the prompt has."""
+    """Whether the body names a file, a video or an earlier recording, or holds a document: then no count of
+    what it holds tells how many tokens the prompt has."""
     return _ELSEWHERE.search(_plain(body)) is not None
 
 
@@ -48,6 +63,6 @@ def _plain(body: bytes) -> bytes:
 
 
 def _count_media(body: bytes) -> tuple[int, int]:
-    """How many keys name an image, and how many anything else from elsewhere."""
+    """How many images there are, and how much else that more may stand behind than its bytes tell."""
     body = _plain(body)
     return len(_IMAGE.findall(body)), len(_REFERENCE.findall(body))

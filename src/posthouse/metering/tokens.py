@@ -110,14 +110,16 @@ class TokenCounter:
     def count_prompt(
         self, model: str, body: bytes, endpoint: str, *, image_tokens: int = IMAGE_TOKENS
     ) -> int:
-        """Prompt tokens of a call's JSON body. `endpoint` is chat/completions, completions or embeddings.
-        What does not have the expected shape counts by the texts in it; no JSON object counts as text."""
+        """Prompt tokens of a call's JSON body, of any endpoint that is metered. What does not have the
+        expected shape counts by the texts in it; no JSON object counts as text."""
         try:
             request = msgspec.json.decode(body, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self.count_text(model, body.decode(errors="replace"))
-        if endpoint == "chat/completions":
+        if endpoint in ("chat/completions", "messages", "messages/count_tokens"):
             return self._count_chat(model, request, image_tokens)
+        if endpoint in _GEMINI:
+            return self._count_gemini(model, request, image_tokens)
         return self._count_input(model, request.get("prompt" if endpoint == "completions" else "input"))
 
     def _count_chat(self, model: str, request: Mapping[str, Any], image_tokens: int) -> int:
@@ -127,9 +129,19 @@ class TokenCounter:
             tokens += _MESSAGE_TOKENS + self._count_content(model, message, image_tokens)
             if isinstance(message, dict) and "name" in message:
                 tokens += _NAME_TOKENS
+        tokens += self._count_content(model, request.get("system"), image_tokens)
         for key in ("tools", "functions", "response_format"):
             if request.get(key):
                 tokens += self.count_text(model, msgspec.json.encode(request[key]).decode())
+        return tokens
+
+    def _count_gemini(self, model: str, request: Mapping[str, Any], image_tokens: int) -> int:
+        tokens = sum(
+            self._count_content(model, request.get(key), image_tokens)
+            for key in ("contents", "systemInstruction", "system_instruction", "content", "requests")
+        )
+        if request.get("tools"):
+            tokens += self.count_text(model, msgspec.json.encode(request["tools"]).decode())
         return tokens
 
     def _count_content(self, model: str, value: object, image_tokens: int) -> int:
@@ -140,7 +152,7 @@ class TokenCounter:
             return sum(self._count_content(model, item, image_tokens) for item in value)
         if not isinstance(value, dict):
             return 0
-        if value.get("type") in _MEDIA_PARTS:
+        if value.get("type") in _MEDIA_PARTS or not _MEDIA_KEYS.isdisjoint(value):
             image = value.get("image_url")
             low = isinstance(image, dict) and image.get("detail") == "low"
             return LOW_DETAIL_IMAGE_TOKENS if low else image_tokens
@@ -167,10 +179,20 @@ class TokenCounter:
         return encoding
 
 
-_MEDIA_PARTS = frozenset({"image_url", "input_image", "input_audio", "file", "input_file", "video_url"})
+_GEMINI = frozenset(
+    {"generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens"}
+)
+
+# By OpenAI's and Anthropic's types of a part, and by Gemini's keys.
+_MEDIA_PARTS = frozenset(
+    {"image_url", "input_image", "input_audio", "file", "input_file", "video_url", "image", "document"}
+)
+_MEDIA_KEYS = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
 
 # Names of things in a message, not text of it.
-_UNCOUNTED = frozenset({"type", "id", "tool_call_id", "cache_control"})
+_UNCOUNTED = frozenset(
+    {"type", "id", "tool_call_id", "tool_use_id", "cache_control", "signature", "thoughtSignature", "model"}
+)
 
 
 def _pieces(text: str, chars_max: int = PIECE_CHARS_MAX) -> list[str]:

@@ -7,7 +7,7 @@ that equals a governed one but for its case is refused. All other bytes stay as 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NoReturn
 
@@ -34,13 +34,17 @@ _REPETITION_BYTES_MIN = 6
 
 class BrokenBody(PosthouseError):
     """The body can't be governed. `situation` is one of invalid_json, not_an_object, wrong_type,
-    ambiguous_field, too_many_fields, too_deep; `param` is the field at fault as the body writes it, "" for
-    the whole body."""
+    ambiguous_field, repeated_field, too_many_fields, too_deep; `param` is the field at fault as the body
+    writes it, "" for the whole body."""
 
     def __init__(self, situation: str, param: str = "") -> None:
         super().__init__(situation)
         self.situation = situation
         self.param = param
+
+
+class _Object(Struct, gc=False):
+    """Any object: nothing of it is looked at, all of it is checked."""
 
 
 class _StreamOptions(Struct, gc=False):
@@ -97,6 +101,7 @@ class Peek(Struct, frozen=True, gc=False):
     duplicated: bool
 
 
+_decode_object = msgspec.json.Decoder(_Object).decode
 _decode_governed = msgspec.json.Decoder(_Governed).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
@@ -169,6 +174,29 @@ def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     return _replace(body, pieces)
 
 
+def reshape(body: bytes, drop: Collection[str], rename: Mapping[str, str]) -> bytes:
+    """The body without the top-level members to drop, and with others under a new name; one whose new name
+    stands already is left out. Every other byte stays. New names are plain ASCII. Takes only what `peek`
+    accepted; raises BrokenBody as `edit` does."""
+    if not _places_max(body, (*drop, *rename)):
+        return body
+    members = list(_scan(body))
+    present = {member.key for member in members}
+    parts = [body[: members[0].start]]
+    end = members[0].start
+    for member in members:
+        separator, end, new = body[end : member.start], member.end, rename.get(member.key)
+        if member.key in drop or new in present:
+            continue
+        if len(parts) > 1:
+            parts.append(separator)
+        key_end = body.rindex(b'"', member.start, member.value_start) + 1
+        parts.append(body[member.start : key_end] if new is None else b'"' + new.encode() + b'"')
+        parts.append(body[key_end:end])
+    parts.append(body[end:])
+    return b"".join(parts)
+
+
 def value_of(body: bytes, key: str) -> bytes:
     """The raw JSON value of a top-level member, of a repeated one the last; b"" when there is none. Takes
     only what `peek` accepted; raises BrokenBody as `edit` does."""
@@ -177,6 +205,25 @@ def value_of(body: bytes, key: str) -> bytes:
         if member.key == key:
             value = body[member.value_start : member.end]
     return value
+
+
+def members(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """The top-level members of any text: keys as decoded and raw values, in order, repeated ones too. Raises
+    BrokenBody."""
+    try:
+        _decode_object(body)
+    except RecursionError:
+        raise BrokenBody("too_deep") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        mended = _mend_surrogates(body)
+        if mended == body:
+            _refuse(error)
+        body = mended
+        _decode_object(body)
+    for count, member in enumerate(_scan(body)):
+        if count == MEMBERS_MAX:
+            raise BrokenBody("too_many_fields")
+        yield member.key, body[member.value_start : member.end]
 
 
 _CLOSING = re.compile(rb"\s*+}")

@@ -184,6 +184,54 @@ def test_counts_other_inputs(endpoint: str, body: dict[str, Any], count: int) ->
     assert COUNTER.count_prompt("gpt-4o", json.dumps(body).encode(), endpoint) == count
 
 
+def count_text(text: str) -> int:
+    return COUNTER.count_text("gpt-4o", text)
+
+
+def count(endpoint: str, body: dict[str, Any]) -> int:
+    return COUNTER.count_prompt("gpt-4o", json.dumps(body).encode(), endpoint, image_tokens=1000)
+
+
+def test_counts_an_anthropic_prompt() -> None:
+    message = {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is this?", "cache_control": {"type": "ephemeral"}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+            {"type": "thinking", "thinking": "hm", "signature": "c2lnbmF0dXJl"},
+        ],
+    }
+    assert count("messages", {"messages": [message], "system": "Be brief."}) == (
+        6
+        + 1000
+        + count_text("user")
+        + count_text("What is this?")
+        + count_text("hm")
+        + count_text("Be brief.")
+    )
+
+
+def test_counts_a_gemini_prompt() -> None:
+    parts = [{"text": "What is this?"}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+    tools = [{"functionDeclarations": [{"name": "f"}]}]
+    body = {
+        "contents": [{"role": "user", "parts": parts}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+    }
+    text = 1000 + count_text("user") + count_text("What is this?") + count_text("Be brief.")
+    assert count("generateContent", body) == text
+    assert count("streamGenerateContent", {**body, "tools": tools}) == text + count_text(
+        '[{"functionDeclarations":[{"name":"f"}]}]'
+    )
+
+
+def test_counts_what_gemini_embeds() -> None:
+    content = {"parts": [{"text": "Embed me"}]}
+    assert count("embedContent", {"model": "models/m", "content": content}) == count_text("Embed me")
+    requests = [{"model": "models/m", "content": content}] * 3
+    assert count("batchEmbedContents", {"requests": requests}) == 3 * count_text("Embed me")
+
+
 @pytest.mark.parametrize("body", [b"hello", b"[1]", b"\xff", b'{"a":' + b"[" * 10_000])
 def test_what_is_no_json_object_counts_as_text(body: bytes) -> None:
     assert COUNTER.count_prompt("gpt-4o", body, "embeddings") == COUNTER.count_text(
@@ -208,6 +256,13 @@ def test_bound_of_plain_text_is_its_bytes() -> None:
         (rb'{"type":"file","\u0066ile":{"x":"id"}}', REFERENCE_TOKENS_MAX),
         (b'{"type":"video_url","video_url":{"url":"x"}}', REFERENCE_TOKENS_MAX),
         (b'{"role":"assistant","audio":{"id":"x"}}', REFERENCE_TOKENS_MAX),
+        (b'{"type": "image", "source":{"type":"url","url":"https://x"}}', IMAGE_TOKENS_MAX),
+        (b'{"source":{"type":"file","file_id":"f"}}', REFERENCE_TOKENS_MAX),
+        (b'{"source":{"type":"url","url":"https://x"},"type":"document"}', REFERENCE_TOKENS_MAX),
+        (b'{"inlineData":{"mimeType":"image/png","data":"AAAA"}}', IMAGE_TOKENS_MAX),
+        (b'{"inline_data":{"data":"AAAA"}}', IMAGE_TOKENS_MAX),
+        (b'{"fileData":{"fileUri":"https://x"}}', REFERENCE_TOKENS_MAX),
+        (b'{"cachedContent":"cachedContents/x"}', REFERENCE_TOKENS_MAX),
         (rb'{"type":"text","text":"caf\u00e9 \u0041"}', 0),
     ],
 )
@@ -229,6 +284,11 @@ def test_bound_counts_what_the_body_only_names(part: bytes, tokens_max: int) -> 
         (b'{"audio":{"voice":"alloy","format":"wav"}}', False),
         (b'{"type":"image_url","image_url":{"url":"x"}}', False),
         (b'{"text":"a \\"file\\": of mine"}', False),
+        (b'{"type":"document","source":{"type":"base64","data":"AAAA"}}', True),
+        (b'{"inlineData":{"mimeType":"application/pdf","data":"AAAA"}}', True),
+        (b'{"fileData":{"fileUri":"https://x"}}', True),
+        (b'{"type":"image","source":{"type":"base64","data":"AAAA"}}', False),
+        (b'{"inlineData":{"mimeType":"image/png","data":"AAAA"}}', False),
     ],
 )
 def test_what_is_elsewhere_is_known(part: bytes, named: bool) -> None:
