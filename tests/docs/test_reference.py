@@ -193,7 +193,7 @@ def test_every_command_stands_and_has_the_options_that_are_named(words: Words) -
 # -- the configuration ---------------------------------------------------------------------------------------
 
 _OF_THE_PRESET = (
-    *("base_url", "dialects", "connect_s", "tls_s", "header_s"),
+    *("base_url", "api_version", "dialects", "connect_s", "tls_s", "header_s"),
     *("first_byte_s", "idle_s", "total_s"),
 )
 DEFINITIONS = {

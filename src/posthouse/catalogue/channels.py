@@ -5,18 +5,18 @@ from typing import Any
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TABLES, ChannelDef, did_you_mean
 from posthouse.providers.presets import Preset, presets
-from posthouse.routing.channels import DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef
+from posthouse.routing.channels import AUTH, DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef
 
 # What a definition may leave to its preset.
 _FROM_PRESET = (
-    *("base_url", "dialects"),
+    *("base_url", "api_version", "dialects"),
     *("connect_s", "tls_s", "header_s", "first_byte_s", "idle_s", "total_s"),
 )
 _AS_DEFINED = (
-    *("name", "preset", "api_version", "models", "model_map", "priority", "weight", "enabled", "proxy"),
+    *("name", "preset", "models", "model_map", "priority", "weight", "enabled", "proxy"),
     *("headers", "keep_alive_s", "tls_verify", "ca_file", "health"),
 )
-_AS_PRESET = ("roots", "paths", "auth", "default_headers", "stream_usage", "probe_path")
+_AS_PRESET = ("roots", "paths", "default_headers", "stream_usage", "probe_path")
 
 
 def resolved(definition: ChannelDef) -> ChannelSpec:
@@ -32,10 +32,23 @@ def resolved(definition: ChannelDef) -> ChannelSpec:
     return ChannelSpec(
         **fields,
         credentials=definition.credentials or (CredentialDef(name=DEFAULT_CREDENTIAL),),
-        drop=tuple(dict.fromkeys((*preset.drop, *definition.drop))),
-        rename=preset.rename | definition.rename,
+        auth=dict.fromkeys(AUTH, definition.auth) if definition.auth else preset.auth,
+        drop=_dropped(preset, definition),
+        rename=_renamed(preset, definition),
         cost_multiplier=str(definition.cost_multiplier),
     )
+
+
+def _dropped(preset: Preset, definition: ChannelDef) -> tuple[str, ...]:
+    own = definition.drop
+    return (*(one for one in preset.drop if one not in own and one not in definition.rename), *own)
+
+
+def _renamed(preset: Preset, definition: ChannelDef) -> dict[str, str]:
+    """What the definition says, and of the preset what does not contradict it."""
+    own, dropped = definition.rename, definition.drop
+    spoken_of = {*own, *own.values(), *dropped}
+    return {old: new for old, new in preset.rename.items() if not spoken_of & {old, new}} | own
 
 
 def channel_problems(definition: ChannelDef) -> list[Problem]:

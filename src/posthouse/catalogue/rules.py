@@ -16,7 +16,13 @@ from msgspec import Meta, Struct
 
 from posthouse.kernel.money import parse_nanos, parse_ratio
 from posthouse.limits.rules import Subject
-from posthouse.routing.channels import CredentialDef, check_header, check_url
+from posthouse.routing.channels import (
+    CredentialDef,
+    check_auth,
+    check_header,
+    check_reshaping,
+    check_url,
+)
 from posthouse.routing.health import HealthPolicy
 
 FamilyKind = Literal["standard", "premium", "image", "image_legacy", "other"]
@@ -226,6 +232,7 @@ class ChannelDef(_Definition, frozen=True):
     base_url: str = ""
     api_version: str = ""
     dialects: tuple[Dialect, ...] = ()
+    auth: str = ""
     models: tuple[str, ...] = ("*",)
     model_map: dict[str, str] = {}
     priority: int = 0
@@ -256,8 +263,11 @@ class ChannelDef(_Definition, frozen=True):
             check_url("base_url", self.base_url, schemes=("http", "https"))
         if self.proxy:
             check_url("proxy", self.proxy, schemes=("http", "socks5", "socks5h"))
+        if self.auth:
+            check_auth(self.auth)
         for name, value in self.headers.items():
             check_header(name, value)
+        check_reshaping(self.drop, self.rename)
         _check("cost_multiplier", parse_ratio, self.cost_multiplier)
         names = [one.name for one in self.credentials]
         if len(names) != len(set(names)):

@@ -12,12 +12,13 @@ from msgspec import Struct
 
 class Preset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a channel of this kind has where its definition says nothing else; routing.channels.ChannelSpec
-    tells what each field means. `base_url` is empty where only the operator can know it. `source`: the page
-    of the provider that says so."""
+    tells what each field means. `base_url` is empty where only the operator can know it. `source`: the
+    provider's page that says so."""
 
     title: str
-    source: str = ""
+    source: str
     base_url: str = ""
+    api_version: str = ""
     dialects: tuple[str, ...] = ("openai",)
     roots: dict[str, str] = {}
     paths: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """A channel: one way to an upstream, and what it offers."""
 
 import re
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated
 from urllib.parse import quote, urlsplit
@@ -32,7 +33,7 @@ _DIALECTS = {
     "countTokens": "gemini",
 }
 # How each dialect's own provider takes a credential.
-_AUTH = {"openai": "bearer", "anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
+AUTH = {"openai": "bearer", "anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
 
 _Count = Annotated[int, Meta(ge=1)]
 
@@ -61,10 +62,10 @@ class ChannelSpec(Struct, frozen=True, kw_only=True):
     ("*-ca" = "*"). Lower `priority` is tried first, `weight` shares the calls among channels of one priority.
 
     `dialects` that the upstream speaks; `roots`: where on its host a dialect begins, if not at `base_url`;
-    `paths`: an endpoint's path after that, if not its name; `auth`: how a dialect takes the credential
-    ("bearer", "header:NAME", "none"), if not as its own provider does. `headers` go with each request,
-    `default_headers` where the caller sent none of that name. `drop` and `rename` are of a body's top-level
-    members; `stream_usage`: whether a stream may be asked for its usage.
+    `paths`: an endpoint's path after that, if not its name, or after "//" from the host's root; `auth`: how
+    a dialect takes the credential ("bearer", "header:NAME", "none"), if not as its own provider does.
+    `headers` go with each request, `default_headers` where the caller sent none of that name. `drop` and
+    `rename` are of a body's top-level members; `stream_usage`: whether a stream may be asked for its usage.
 
     `draining`: no new calls, but those that can go nowhere else.
 
@@ -147,17 +148,56 @@ def upstream_target(spec: ChannelSpec, endpoint: str, upstream_model: str) -> st
         root = urlsplit(spec.base_url).path.rstrip("/")
     default = f"/models/{{model}}:{endpoint}" if dialect == "gemini" else f"/{endpoint}"
     path = spec.paths.get(endpoint, default) if endpoint else spec.probe_path
+    path = path[1:] if path.startswith("//") else root + path
     model, version = quote(upstream_model, safe=""), quote(spec.api_version, safe="")
-    return root + path.replace("{model}", model).replace("{api_version}", version)
+    return path.replace("{model}", model).replace("{api_version}", version)
 
 
 def auth_line(spec: ChannelSpec, dialect: str, credential: str) -> str:
     """The header, without its line end, that carries the credential in a request of this dialect; "" where
     the upstream takes none."""
-    style = spec.auth.get(dialect) or _AUTH[dialect]
+    style = spec.auth.get(dialect) or AUTH[dialect]
     if style == "none" or not credential:
         return ""
     return f"authorization: Bearer {credential}" if style == "bearer" else f"{style[7:]}: {credential}"
+
+
+# What the relay decides by: the upstream must get it as it was read.
+_GOVERNED = frozenset(
+    ("model", "stream", "stream_options", "n", "best_of", "prompt", "generationConfig", "generation_config")
+)
+_OUTPUT_LIMITS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
+
+
+def check_reshaping(drop: Collection[str], rename: Mapping[str, str]) -> None:
+    """Raises ValueError for members of a body that can't be dropped or renamed."""
+    for name in drop:
+        if name in _GOVERNED or name in _OUTPUT_LIMITS:
+            raise ValueError(f"drop: {name!r} is what the relay charges or routes by")
+    if len(set(rename.values())) != len(rename):
+        raise ValueError("rename: two members get the same name")
+    for name, new in rename.items():
+        if name in _GOVERNED or new in _GOVERNED:
+            raise ValueError(f"rename: {name!r} or {new!r} is what the relay charges or routes by")
+        if (name in _OUTPUT_LIMITS) != (new in _OUTPUT_LIMITS):
+            raise ValueError(f"rename: {name!r} and {new!r} are not both limits of the output")
+        if new in rename or new in drop or name in drop:
+            raise ValueError(f"rename: {name!r} to {new!r} contradicts another rule")
+        if not (_is_plain(name) and _is_plain(new)):
+            raise ValueError(f"rename: {name!r} to {new!r}: names are plain ASCII text")
+
+
+def _is_plain(name: str) -> bool:
+    return is_header_text(name) and not {'"', "\\"} & set(name)
+
+
+def check_auth(style: str) -> None:
+    """Raises ValueError for what is no way to send a credential."""
+    if style in ("bearer", "none"):
+        return
+    if not style.startswith("header:"):
+        raise ValueError("auth: needs bearer, none or header:NAME")
+    check_header(style[7:], "")
 
 
 def is_header_text(text: str) -> bool:

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.wire import json_edit
-from posthouse.wire.json_edit import GOVERNED, MEMBERS_MAX, BrokenBody, Peek, edit, normalise, peek, value_of
+from posthouse.wire.json_edit import (
+    GOVERNED,
+    MEMBERS_MAX,
+    BrokenBody,
+    Peek,
+    edit,
+    normalise,
+    peek,
+    reshape,
+    value_of,
+)
 
 
 def peek_of(**fields: object) -> Peek:
@@ -201,10 +211,33 @@ def test_edits_several_and_nothing() -> None:
     assert edit(body, {}) == body
 
 
+@pytest.mark.parametrize(
+    ("body", "reshaped"),
+    [
+        (b'{"a":1}', b'{"a":1}'),
+        (b' { "x" : 1 } ', b" {  } "),
+        (b'{"x":1,"a":2}', b'{"a":2}'),
+        (b'{"a":1, "x":2 ,\n"b":3}', b'{"a":1 ,\n"b":3}'),
+        (b'{"a":1,"x":2,"x":3}', b'{"a":1}'),
+        (b'{"a":{"x":1},"x":{"a":1}}', b'{"a":{"x":1}}'),
+        (rb'{"\u0078":1,"a":2}', rb'{"a":2}'),
+        (b'{"a":"x"}', b'{"a":"x"}'),
+        (b'{"old" : 1}', b'{"new" : 1}'),
+        (rb'{"\u006fld":1}', b'{"new":1}'),
+        (b'{"old":1,"new":2}', b'{"new":2}'),
+        (b'{"new":2,"old":"\\"","a":3}', b'{"new":2,"a":3}'),
+    ],
+)
+def test_drops_and_renames(body: bytes, reshaped: bytes) -> None:
+    assert reshape(body, ("x",), {"old": "new"}) == reshaped
+
+
 def test_a_nesting_that_peek_refuses_is_refused_by_the_others() -> None:
     deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b',"n":1}'
     with pytest.raises(BrokenBody, match="too_deep"):
         edit(deep, {"n": b"2"})
+    with pytest.raises(BrokenBody, match="too_deep"):
+        reshape(deep, ("n",), {})
 
 
 def test_msgspec_says_where_a_value_ends() -> None:
@@ -310,3 +343,16 @@ def test_normalise_cuts_out_whole_members_only(given_object: Spelled) -> None:
         if names[index] not in GOVERNED or names[index] not in names[index + 1 :]
     ]
     assert normalise(given_object.text()) == given_object._replace(members=kept).text()
+
+
+@given(spelled_objects(), st.sets(keys, max_size=3), st.sampled_from([{}, {"x": "y"}, {"messages": "model"}]))
+def test_reshape_leaves_every_other_byte(
+    given_object: Spelled, drop: set[str], rename: dict[str, str]
+) -> None:
+    names = {json.loads(raw) for raw, _ in given_object.members}
+    members = []
+    for raw, value in given_object.members:
+        new = rename.get(json.loads(raw))
+        if json.loads(raw) not in drop and new not in names:
+            members.append((raw if new is None else json.dumps(new), value))
+    assert reshape(given_object.text(), drop, rename) == given_object._replace(members=members).text()
