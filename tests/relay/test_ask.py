@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.ask import Ask, read_ask, upstream_body
 from posthouse.relay.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, Endpoint
+from posthouse.routing.channels import ChannelSpec
 
 T = TypeVar("T")
 BODY_BYTES_MAX = 1_000_000
+PLAIN = ChannelSpec(name="plain", base_url="http://u.example/v1")
 
 
 def ask_of(body: bytes, endpoint: Endpoint = CHAT, model: str = "") -> Ask:
@@ -18,20 +21,39 @@ def ask_of(body: bytes, endpoint: Endpoint = CHAT, model: str = "") -> Ask:
 
 
 def sent(
-    body: bytes, *, model: str = "m", cap: int | None = None, endpoint: Endpoint = CHAT, path_model: str = ""
+    body: bytes,
+    *,
+    model: str = "m",
+    cap: int | None = None,
+    endpoint: Endpoint = CHAT,
+    path_model: str = "",
+    spec: ChannelSpec = PLAIN,
 ) -> bytes:
-    return upstream_body(ask_of(body, endpoint, path_model), model, cap)
+    return upstream_body(ask_of(body, endpoint, path_model), spec, model, cap)
 
 
 def test_a_body_that_need_not_change_is_the_callers_own() -> None:
     body = b' {"messages" : [ ], "model":"m", "seed":12345678901234567890, "x":1e400, "x":"\\ud800"} '
     ask = ask_of(body)
-    assert upstream_body(ask, "m", None) is body
+    assert upstream_body(ask, PLAIN, "m", None) is body
 
 
 def test_only_the_models_name_changes() -> None:
     body = b'{ "temperature" : 1.0 , "model" :\t"m" , "messages":[{"model":"m"}]}'
     assert sent(body, model="上游") == body.replace(b'\t"m"', '\t"上游"'.encode(), 1)
+
+
+def test_what_the_channel_drops_and_renames_goes_after_all_else() -> None:
+    spec = msgspec.structs.replace(
+        PLAIN,
+        drop=("user", "stream_options"),
+        rename={"max_completion_tokens": "max_tokens"},
+        stream_usage=False,
+    )
+    body = b'{"model":"m", "user":"u", "max_completion_tokens": 900, "stream":true, "stream_options":{}}'
+    assert sent(body, cap=50, spec=spec) == b'{"model":"m", "max_tokens": 50, "stream":true}'
+    body = b'{"model":"m","stream":true}'
+    assert sent(body, spec=spec) == body
 
 
 def test_the_paths_model_is_written_into_the_body() -> None:
@@ -186,7 +208,7 @@ def test_a_body_too_deep_to_be_changed_is_refused_like_one_too_deep_to_be_read(
     # What must change stands behind the nesting, so that the way there leads through it.
     bodies = [nested(depth, b'"y":1', member) for depth in range(1, 1000)]
     deepest = ask_of([body for body in bodies if reading(body) is None][-1])
-    met = deep_in_the_stack(50, lambda: refused_as(lambda: upstream_body(deepest, "m", cap)))
+    met = deep_in_the_stack(50, lambda: refused_as(lambda: upstream_body(deepest, PLAIN, "m", cap)))
     assert met == (RelayCode.EMPTY_REQUEST, "broken_json")
 
 

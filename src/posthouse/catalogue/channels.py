@@ -40,7 +40,7 @@ def resolved(definition: ChannelDef) -> ChannelSpec:
 
 
 def _dropped(preset: Preset, definition: ChannelDef) -> tuple[str, ...]:
-    own = definition.drop
+    own = definition.drop if preset.stream_usage else (*definition.drop, "stream_options")
     return (*(one for one in preset.drop if one not in own and one not in definition.rename), *own)
 
 

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.endpoints import CHAT, Endpoint
-from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek, value_of
+from posthouse.routing.channels import ChannelSpec
+from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek, reshape, value_of
 
 # Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
 _REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
@@ -66,19 +67,20 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
     return Ask(endpoint, body, looked, model)
 
 
-def upstream_body(ask: Ask, upstream_model: str, output_cap: int | None) -> bytes:
+def upstream_body(ask: Ask, spec: ChannelSpec, upstream_model: str, output_cap: int | None) -> bytes:
     """The caller's bytes, changed only in what must change: the model's name on this channel, the request for
-    usage in a stream, the output that the balance affords. Raises Refusal for a body nested so deeply that it
-    could be read but not be changed."""
+    usage in a stream, the output that the balance affords, what the channel drops and renames. Raises Refusal
+    for a body nested so deeply that it could be read but not be changed."""
     changes: dict[str, bytes] = {}
     try:
         if upstream_model != ask.model:
             changes["model"] = msgspec.json.encode(upstream_model)
-        if ask.hides_usage:
+        if ask.hides_usage and spec.stream_usage:
             changes["stream_options"] = _with_usage(ask)
         if output_cap is not None:
             changes.update(dict.fromkeys(_cap_fields(ask, upstream_model), b"%d" % output_cap))
-        return edit(ask.body, changes) if changes else ask.body
+        body = edit(ask.body, changes) if changes else ask.body
+        return reshape(body, spec.drop, spec.rename) if spec.drop or spec.rename else body
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
 

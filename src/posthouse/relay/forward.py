@@ -31,7 +31,7 @@ from posthouse.routing.verdicts import NEXT, Next, Verdict, verdict_of_fault, ve
 from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
-from posthouse.wire.headers import request_header_block, retry_after_s
+from posthouse.wire.headers import request_header_block, retry_after_s, with_defaults
 from posthouse.wire.sse import EventSplitter
 
 USER_AGENT = "posthouse"
@@ -228,10 +228,10 @@ class Forwarder:
         """The whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
         spec, route = leg.offer.spec, self._route(leg.offer.spec)
         upstream_model = spec.upstream_model(trip.model)
-        body = upstream_body(ask, upstream_model, output_cap)
+        body = upstream_body(ask, spec, upstream_model, output_cap)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (
             route.head(ask.endpoint, upstream_model, leg),
-            allowed,
+            with_defaults(allowed, spec.default_headers) if spec.default_headers else allowed,
             len(body),
         )
         exchange = await route.origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)

@@ -5,6 +5,7 @@ client-library telemetry. Towards the caller go what describes the answer and wh
 the upstream's rate limits and cookies are the operator's, not the caller's.
 """
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
@@ -35,6 +36,14 @@ def request_header_block(headers: dict[bytes, bytes]) -> bytes:
 def _request_block(values: tuple[bytes | None, ...]) -> bytes:
     pairs = zip(FORWARDED_REQUEST_HEADERS, values, strict=True)
     return b"".join([b"%b: %b\r\n" % (name, value) for name, value in pairs if value is not None])
+
+
+def with_defaults(block: bytes, defaults: Mapping[str, str]) -> bytes:
+    """The block and those of the defaults that the caller has not sent; their names are lower-case."""
+    lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in defaults.items()]
+    return block + b"".join(
+        [line for line in lines if b"\r\n" + line[: line.index(b":") + 1] not in b"\r\n" + block]
+    )
 
 
 def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:

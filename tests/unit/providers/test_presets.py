@@ -127,12 +127,12 @@ def test_what_a_channel_says_goes_before_its_preset() -> None:
         auth="header:x-own",
         dialects=["openai", "anthropic"],
     )
-    assert spec.drop == ("store", "safety_identifier", "seed")
+    assert spec.drop == ("store", "safety_identifier", "seed", "stream_options")
     assert spec.rename == {"max_tokens": "max_completion_tokens", "user": "user_id"}
     assert (spec.first_byte_s, spec.idle_s, spec.stream_usage) == (3.0, 300.0, False)
     assert auth_line(spec, "anthropic", "sk") == "x-own: sk"
     kept = channel("mistral", drop=["user"])
-    assert kept.drop == ("store", "safety_identifier", "user")
+    assert kept.drop == ("store", "safety_identifier", "user", "stream_options")
     assert kept.rename == {"max_completion_tokens": "max_tokens"}
     assert channel("mistral", drop=[]).default_headers == {}
     assert channel("anthropic").default_headers == {"anthropic-version": "2023-06-01"}

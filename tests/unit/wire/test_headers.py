@@ -1,6 +1,6 @@
 """What passes through in each direction, and what never does."""
 
-from posthouse.wire.headers import answer_header_block, request_header_block
+from posthouse.wire.headers import answer_header_block, request_header_block, with_defaults
 
 
 def test_nothing_that_tells_who_asked_goes_upstream() -> None:
@@ -24,6 +24,13 @@ def test_nothing_that_tells_who_asked_goes_upstream() -> None:
         == b"content-type: application/json\r\naccept: application/json\r\nopenai-beta: assistants=v2\r\n"
     )
     assert request_header_block({b"user-agent": b"canary"}) == b""
+
+
+def test_a_default_goes_where_the_caller_sent_none() -> None:
+    defaults = {"anthropic-version": "2023-06-01", "x-b": "1"}
+    assert with_defaults(b"", defaults) == b"anthropic-version: 2023-06-01\r\nx-b: 1\r\n"
+    sent = b"accept: x-b: 2\r\nanthropic-version: 2024-01-01\r\n"
+    assert with_defaults(sent, defaults) == sent + b"x-b: 1\r\n"
 
 
 def test_what_describes_the_answer_reaches_the_caller() -> None:
