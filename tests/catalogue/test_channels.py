@@ -136,7 +136,7 @@ def test_credentials_are_taken_out_of_the_definition_and_kept_by_name() -> None:
         CredentialDef(name="c"),
     )
     found = {name: secret.reveal() for name, secret in document.credentials.items()}
-    assert found == {"one": "secret a", "one:b": "secret b"}
+    assert found == {("one", "default"): "secret a", ("one", "b"): "secret b"}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
     assert document.definitions["channel", "main"] == ChannelDef(
         name="main", base_url="https://upstream.example/v1"
     )
-    secret = document.credentials["main"]
+    secret = document.credentials["main", "default"]
     assert isinstance(secret, SecretText)
     assert secret.reveal() == "canary UPSTREAM"
     assert "canary" not in repr(document)

@@ -8,7 +8,8 @@ from tests.catalogue.files import EXAMPLES, read
 
 from posthouse.catalogue.diff import Change
 from posthouse.catalogue.errors import ConfigurationError
-from posthouse.catalogue.queries import load_catalogue, load_configuration, load_credentials
+from posthouse.catalogue.queries import load_catalogue, load_configuration
+from posthouse.catalogue.sealed import load_credentials
 from posthouse.catalogue.service import apply, put, remove
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.store.engine import Store
@@ -119,7 +120,7 @@ def test_a_plan_with_members_stays(store: Store, box: SecretBox) -> None:
 def test_a_credential_is_sealed_and_never_shown(store: Store, box: SecretBox) -> None:
     report = apply(store, read(MINIMAL), box, now_ms=NOW_MS)
     assert "canary" not in repr(report) + "".join(map(str, report))
-    assert load_credentials(store, box)["main"].reveal() == "canary UPSTREAM"
+    assert load_credentials(store, box)["main", "default"].reveal() == "canary UPSTREAM"
     with store.read() as connection:
         stored = repr(connection.execute(select(configuration)).all())
         sealed = connection.execute(select(secrets.c.sealed)).scalar_one()
@@ -132,15 +133,15 @@ def test_a_changed_credential_is_a_difference_that_tells_nothing(store: Store, b
     new = MINIMAL.replace("${UPSTREAM_API_KEY}", "${CHEAP_API_KEY}")
     shown = ['~ channels.main\n    credential: (default) -> "(new)"']
     assert applied(store, box, new, dry_run=True) == shown
-    assert load_credentials(store, box)["main"].reveal() == "canary UPSTREAM"
+    assert load_credentials(store, box)["main", "default"].reveal() == "canary UPSTREAM"
     assert applied(store, box, new) == shown
-    assert load_credentials(store, box)["main"].reveal() == "canary CHEAP"
+    assert load_credentials(store, box)["main", "default"].reveal() == "canary CHEAP"
 
 
 def test_a_credential_that_no_longer_opens_is_set_again(store: Store, box: SecretBox) -> None:
     applied(store, SecretBox(b"another master key's 32 bytes...".ljust(32)), MINIMAL)
     assert len(applied(store, box, MINIMAL)) == 1
-    assert load_credentials(store, box)["main"].reveal() == "canary UPSTREAM"
+    assert load_credentials(store, box)["main", "default"].reveal() == "canary UPSTREAM"
 
 
 def test_a_proxys_password_is_not_shown(store: Store, box: SecretBox) -> None:
@@ -169,7 +170,7 @@ def test_a_channel_comes_changes_and_goes(store: Store, box: SecretBox) -> None:
     changed = put(store, box, "channel", "c", {**fields, "weight": 3}, now_ms=NOW_MS)
     assert [str(change) for change in changed] == ["~ channels.c\n    weight: 2 -> 3"]
     assert load_configuration(store).channels["c"].weight == 3
-    assert load_credentials(store, box)["c"].reveal() == "s"
+    assert load_credentials(store, box)["c", "default"].reveal() == "s"
     assert remove(store, box, "channel", "c", now_ms=NOW_MS) == [Change("channel", "c", "remove")]
     assert load_configuration(store).channels == load_credentials(store, box) == {}
 

@@ -85,7 +85,7 @@ def test_channels_come_and_go(configured: Cli, ask: Ask, monkeypatch: pytest.Mon
     assert added["name"] == "backup"
     assert added["models"] == ["gpt-*", "o3"]
     assert added["model_map"] == {"gpt-4o": "gpt-4o-eu"}
-    assert added["credential"] is True
+    assert added["credentials"] == ["default"]
 
     assert "--replace" in configured("channel", "add", "backup", *options, status=1).stderr
     configured("channel", "add", "backup", *options, "--replace")
@@ -106,7 +106,7 @@ def test_a_credential_comes_from_a_file_or_standard_input(cli: Cli, ask: Ask, tm
     cli("channel", "add", "a", *url, "--credential-file", str(tmp_path / "secret"))
     cli("channel", "add", "b", *url, "--credential-file", "-", stdin="canary\n")
     cli("channel", "add", "c", *url, "--no-credential")
-    assert {one["name"]: one["credential"] for one in ask("channel", "list")} == {
+    assert {one["name"]: bool(one["credentials"]) for one in ask("channel", "list")} == {
         "a": True,
         "b": True,
         "c": False,

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.rules import OPERATOR, TABLES, TYPES, Definition, Kind, did_you_mean
+from posthouse.catalogue.sealed import Name
 from posthouse.catalogue.toml_lines import line_at, lines_of
 from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
@@ -25,13 +26,13 @@ _ENUM = re.compile(r"Invalid enum value '(.*)'")
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """A file's definitions by kind and name; the credentials of its channels by the name that each is kept
-    under (`secret_name`); `kinds` are those that the file speaks of at all."""
+    """A file's definitions by kind and name; the credentials of its channels by channel and name; `kinds` are
+    those that the file speaks of at all."""
 
     source: str
     kinds: frozenset[Kind]
     definitions: dict[tuple[Kind, str], Definition]
-    credentials: dict[str, SecretText]
+    credentials: dict[Name, SecretText]
     lines: dict[Path, int]
 
     def error(self, problems: list[Problem]) -> ConfigurationError:
@@ -45,7 +46,7 @@ def read_document(text: str, *, source: str, environment: Mapping[str, str]) -> 
     tables, lines = _parse(text, source)
     problems: list[Problem] = []
     definitions: dict[tuple[Kind, str], Definition] = {}
-    credentials: dict[str, SecretText] = {}
+    credentials: dict[Name, SecretText] = {}
     for kind, name, path, table in _entries(tables, problems):
         try:
             if kind == "channel":
@@ -128,30 +129,25 @@ def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -
     return filled
 
 
-def secret_name(channel: str, credential: str) -> str:
-    """What a channel's credential is kept under: the one named "default" under the channel's own name."""
-    return channel if credential == DEFAULT_CREDENTIAL else f"{channel}:{credential}"
-
-
-def _credentials(name: str, table: dict[str, Any], path: Path) -> dict[str, SecretText]:
+def _credentials(name: str, table: dict[str, Any], path: Path) -> dict[Name, SecretText]:
     """Take the credentials out of a channel's table: they are never part of a definition."""
     listed = table.get("credentials", [])
     if "credential" in table and listed:
         raise ConfigurationError([Problem((*path, "credential"), "has `credentials` too; keep one of them")])
-    found = _taken(name, table, path)
+    found = _taken((name, DEFAULT_CREDENTIAL), table, path)
     for i, one in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(one, dict):
-            found |= _taken(secret_name(name, str(one.get("name"))), one, (*path, "credentials", i))
+            found |= _taken((name, str(one.get("name"))), one, (*path, "credentials", i))
     return found
 
 
-def _taken(secret: str, table: dict[str, Any], path: Path) -> dict[str, SecretText]:
+def _taken(name: Name, table: dict[str, Any], path: Path) -> dict[Name, SecretText]:
     if "credential" not in table:
         return {}
     credential = table.pop("credential")
     if not isinstance(credential, str) or not is_header_text(credential):
         raise ConfigurationError([Problem((*path, "credential"), "must be printable ASCII text")])
-    return {secret: SecretText(credential)}
+    return {name: SecretText(credential)}
 
 
 def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:

@@ -7,12 +7,9 @@ from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TYPES, Configuration, Definition, Kind
 from posthouse.catalogue.states import read_states
-from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.routing.pools import CredentialState
 from posthouse.store.engine import Store
-from posthouse.store.schema import configuration, secrets
-
-CHANNEL_SECRET = "channel:"  # noqa: S105 - the prefix of a secret's name, no secret
+from posthouse.store.schema import configuration
 
 
 def load_catalogue(store: Store) -> Catalogue:
@@ -27,12 +24,6 @@ def load_configuration(store: Store) -> Configuration:
     """The definitions as they were applied. Raises ConfigurationError, StoreDown."""
     with store.read() as connection:
         return Configuration.of(read_definitions(connection))
-
-
-def load_credentials(store: Store, box: SecretBox) -> dict[str, SecretText]:
-    """The credentials of all channels that have one, by channel name. Raises StoreDown, UnreadableSecret."""
-    with store.read() as connection:
-        return read_credentials(connection, box)
 
 
 States = dict[str, tuple[CredentialState, str]]  # by credential: its state and why
@@ -72,8 +63,3 @@ def read_definitions(
     if problems and unreadable is None:
         raise ConfigurationError(problems, source="the store's configuration")
     return definitions
-
-
-def read_credentials(connection: Connection, box: SecretBox) -> dict[str, SecretText]:
-    rows = connection.execute(select(secrets).where(secrets.c.name.startswith(CHANNEL_SECRET)))
-    return {row.name.removeprefix(CHANNEL_SECRET): box.open(row.name, row.sealed) for row in rows}

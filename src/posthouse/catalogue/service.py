@@ -1,6 +1,6 @@
 """Changes the configuration: by file, or one definition at a time. Running servers hear of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -10,15 +10,16 @@ from posthouse.catalogue.checks import check
 from posthouse.catalogue.diff import Change, FieldChange, diff
 from posthouse.catalogue.document import Document, define
 from posthouse.catalogue.errors import ConfigurationError, Problem
-from posthouse.catalogue.queries import CHANNEL_SECRET, read_definitions
+from posthouse.catalogue.queries import read_definitions
 from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, Definition, Kind, did_you_mean
-from posthouse.catalogue.states import State, forget_gone, note_by_hand
-from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret
+from posthouse.catalogue.sealed import Credentials, Name, renewed, stored_names, write_credentials
+from posthouse.catalogue.states import State, forget_gone, note_back, note_by_hand
+from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.metering.official import official_models
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
-from posthouse.store.schema import accounts, configuration, secrets
+from posthouse.store.schema import accounts, configuration
 
 Definitions = dict[tuple[Kind, str], Definition]
 
@@ -61,7 +62,7 @@ def put(
         before = read_definitions(connection)
         after = {**before, (kind, name): definition}
         _refuse(_problems(connection, before, after))
-        credentials = {} if credential is None else {name: credential}
+        credentials = {} if credential is None else {(name, DEFAULT_CREDENTIAL): credential}
         return _write(connection, before, after, credentials, box, now_ms=now_ms, dry_run=dry_run)
 
 
@@ -123,43 +124,52 @@ def _write(
     connection: Connection,
     before: Definitions,
     after: Definitions,
-    credentials: Mapping[str, SecretText],
+    credentials: Credentials,
     box: SecretBox,
     *,
     now_ms: int,
+    gone: Collection[Name] = (),
     dry_run: bool,
 ) -> list[Change]:
+    """Write what is different; `gone`: credentials that go though the definitions do not say so."""
     changes = diff(before, after)
-    new = {
-        name: text
-        for name, text in credentials.items()
-        if _is_new(connection, CHANNEL_SECRET + name, text, box)
-    }
-    report = _with_credentials(changes, new)
+    new = renewed(connection, box, credentials)
+    report = _with_credentials(changes, new, gone)
     if report and not dry_run:
         _write_definitions(connection, changes, after, now_ms)
-        _write_secrets(connection, changes, new, box, now_ms)
+        unused = (
+            name
+            for change in changes
+            if change.kind == "channel"
+            for name in _unused(connection, change.name, after)
+        )
+        write_credentials(connection, box, new, {*unused, *gone} - new.keys(), now_ms)
+        for channel, credential in new:
+            note_back(connection, channel, credential, reason="a new one", process_id="", now_ms=now_ms)
         announce(connection, "configuration", "", now_ms)
     return report
 
 
-def _is_new(connection: Connection, name: str, text: SecretText, box: SecretBox) -> bool:
-    """Whether the store has another secret of that name, none, or one that no longer opens."""
-    sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == name)).scalar()
-    try:
-        return sealed is None or box.open(name, sealed).reveal() != text.reveal()
-    except UnreadableSecret:
-        return True
+def _unused(connection: Connection, channel: str, after: Definitions) -> set[Name]:
+    """The channel's stored credentials that its definition no longer names."""
+    definition = after.get(("channel", channel))
+    named = _credential_names(definition) if isinstance(definition, ChannelDef) else ()
+    return {(channel, credential) for credential in stored_names(connection, channel).difference(named)}
 
 
-def _with_credentials(changes: list[Change], new: Mapping[str, SecretText]) -> list[Change]:
-    """The changes, and which channels get a credential: that it is new, never what it is."""
+def _with_credentials(changes: list[Change], new: Credentials, gone: Collection[Name]) -> list[Change]:
+    """The changes, and which channels get or lose a credential: that it is so, never what it is."""
     report = {(change.kind, change.name): change for change in changes}
-    for name in new:
-        change = report.get(("channel", name), Change("channel", name, "change"))
-        fields = (*change.fields, FieldChange("credential", None, "(new)"))
-        report["channel", name] = msgspec.structs.replace(change, fields=fields)
+    said = [(name, FieldChange(_field(name), None, "(new)")) for name in new]
+    said += [(name, FieldChange(_field(name), "(set)", None)) for name in gone]
+    for (channel, _), field in said:
+        change = report.get(("channel", channel), Change("channel", channel, "change"))
+        report["channel", channel] = msgspec.structs.replace(change, fields=(*change.fields, field))
     return list(report.values())
+
+
+def _field(name: Name) -> str:
+    return "credential" if name[1] == DEFAULT_CREDENTIAL else f"credentials.{name[1]}"
 
 
 def _write_definitions(
@@ -176,16 +186,3 @@ def _write_definitions(
             definition = after.get(("channel", change.name))
             kept = ("", *_credential_names(definition)) if isinstance(definition, ChannelDef) else ()
             forget_gone(connection, change.name, kept)
-
-
-def _write_secrets(
-    connection: Connection, changes: list[Change], new: Mapping[str, SecretText], box: SecretBox, now_ms: int
-) -> None:
-    removed = {change.name for change in changes if change.kind == "channel" and change.action == "remove"}
-    names = [CHANNEL_SECRET + name for name in removed | new.keys()]
-    if names:
-        connection.execute(delete(secrets).where(secrets.c.name.in_(names)))
-    for name, text in new.items():
-        secret = CHANNEL_SECRET + name
-        row = {"name": secret, "sealed": box.seal(secret, text.reveal()), "updated_ms": now_ms}
-        connection.execute(insert(secrets).values(row))

@@ -12,6 +12,7 @@ import typer
 from posthouse.catalogue import queries, service
 from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.rules import ChannelDef
+from posthouse.catalogue.sealed import Credentials, load_credentials
 from posthouse.cli import output, values
 from posthouse.cli.apply import show_changes
 from posthouse.cli.desk import CommandError, Desk, command
@@ -83,9 +84,9 @@ def add(
 def list_(desk: Desk) -> None:
     """Show the channels in the order in which they are tried."""
     channels = queries.load_catalogue(desk.store).channels
-    sealed = queries.load_credentials(desk.store, desk.box)
-    listed = [_listed(spec, spec.name in sealed) for spec in sorted(channels, key=lambda one: one.priority)]
-    columns = ("name", "base URL", "models", ">priority", ">weight", "enabled", "credential")
+    sealed = load_credentials(desk.store, desk.box)
+    listed = [_listed(spec, sealed) for spec in sorted(channels, key=lambda one: one.priority)]
+    columns = ("name", "base URL", "models", ">priority", ">weight", "enabled", "credentials")
     rows = (
         (
             one["name"],
@@ -94,7 +95,7 @@ def list_(desk: Desk) -> None:
             one["priority"],
             one["weight"],
             "yes" if one["enabled"] else "no",
-            "yes" if one["credential"] else "no",
+            ", ".join(one["credentials"]) or "none",
         )
         for one in listed
     )
@@ -106,7 +107,9 @@ def list_(desk: Desk) -> None:
 def test(desk: Desk, name: Name) -> None:
     """Ask a channel's upstream for its models: does it answer, and does it take the credential?"""
     spec = resolved(_find(desk, name))
-    found = asyncio.run(probe(spec, queries.load_credentials(desk.store, desk.box).get(name)))
+    sealed = load_credentials(desk.store, desk.box)
+    credentials = (sealed.get((name, one.name)) for one in spec.credentials)
+    found = asyncio.run(probe(spec, next(filter(None, credentials), None)))
     desk.answer(found, lambda: output.print_line(f"{'✓' if found.works else '✗'} {_said(found)}"))
     if not found.works:
         raise typer.Exit(1)
@@ -126,10 +129,13 @@ def _find(desk: Desk, name: str) -> ChannelDef:
     return channels[name]
 
 
-def _listed(spec: ChannelSpec, has_credential: bool) -> dict[str, Any]:
-    """A channel without what may hold a secret: its proxy's URL and its extra headers."""
+def _listed(spec: ChannelSpec, sealed: Credentials) -> dict[str, Any]:
+    """A channel without what may hold a secret: its proxy's URL and its extra headers. Of its credentials the
+    names."""
     fields = ("name", "preset", "base_url", "models", "model_map", "priority", "weight", "enabled")
-    return {field: getattr(spec, field) for field in fields} | {"credential": has_credential}
+    return {field: getattr(spec, field) for field in fields} | {
+        "credentials": [one.name for one in spec.credentials if (spec.name, one.name) in sealed]
+    }
 
 
 def _said(found: Probe) -> str:

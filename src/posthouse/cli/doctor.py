@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from posthouse.catalogue import queries
 from posthouse.catalogue.compiled import Catalogue
+from posthouse.catalogue.sealed import load_credentials
 from posthouse.cli import output
 from posthouse.cli.desk import Desk, command
 from posthouse.kernel.clock import now_ms
@@ -121,18 +122,15 @@ def _catalogue(desk: Desk) -> Iterator[Finding]:
 
 def _channels(desk: Desk) -> Iterator[Finding]:
     catalogue = queries.load_catalogue(desk.store)
-    sealed = queries.load_credentials(desk.store, desk.box)  # raises where one does not open
+    sealed = load_credentials(desk.store, desk.box)  # raises where one does not open
     enabled = [channel for channel in catalogue.channels if channel.enabled]
     if not enabled:
         remedy = "posthouse channel add NAME --base-url URL"
         yield Finding("channels", False, "none leads to an upstream", remedy)
     for channel in enabled:
-        has = "its credential opens" if channel.name in sealed else "it has no credential"
-        remedy = (
-            ""
-            if channel.name in sealed
-            else "well for an upstream that needs none; else channel add --replace"
-        )
+        missing = [one.name for one in channel.credentials if (channel.name, one.name) not in sealed]
+        has = f"it has no credential {', '.join(missing)}" if missing else "its credentials open"
+        remedy = "well for an upstream that needs none; else channel credential add" if missing else ""
         yield Finding(f"channel {channel.name}", True, f"{channel.base_url}, {has}", remedy)
     yield from _orphans(catalogue)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
-from posthouse.catalogue.document import secret_name
-from posthouse.catalogue.queries import States, load_catalogue, load_credential_states, load_credentials
+from posthouse.catalogue.queries import States, load_catalogue, load_credential_states
+from posthouse.catalogue.sealed import Name, load_credentials
 from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.secrets import SecretBox, SecretText
@@ -40,18 +40,18 @@ class Market:
     def __init__(self, store: Store, box: SecretBox) -> None:
         self._store = store
         self._box = box
-        self._credentials: dict[str, SecretText] = {}
+        self._credentials: dict[Name, SecretText] = {}
         self.on_replaced: Callable[[], None] = lambda: None
         self.on_enabled: Callable[[str], None] = lambda channel: None
         self.pools: dict[str, Pool] = {}
         self._replace(*self._read())
 
-    def _read(self) -> tuple[Catalogue, dict[str, SecretText], dict[str, States]]:
+    def _read(self) -> tuple[Catalogue, dict[Name, SecretText], dict[str, States]]:
         credentials = load_credentials(self._store, self._box)
         return load_catalogue(self._store), credentials, load_credential_states(self._store)
 
     def _replace(
-        self, catalogue: Catalogue, credentials: dict[str, SecretText], states: dict[str, States]
+        self, catalogue: Catalogue, credentials: dict[Name, SecretText], states: dict[str, States]
     ) -> None:
         before, self._credentials = self._credentials, credentials
         self.catalogue = catalogue
@@ -61,7 +61,7 @@ class Market:
         }
         self.on_replaced()
 
-    def _pool(self, spec: ChannelSpec, before: dict[str, SecretText], states: States) -> Pool:
+    def _pool(self, spec: ChannelSpec, before: dict[Name, SecretText], states: States) -> Pool:
         """The channel's pool, which outlives changes of the configuration; a credential whose secret is a new
         one begins anew."""
         credentials = [
@@ -72,21 +72,20 @@ class Market:
         if pool is None:
             pool = Pool(spec.name, credentials)
         else:
-            names = {one.name: secret_name(spec.name, one.name) for one in spec.credentials}
+            names = [one.name for one in spec.credentials]
             pool.update(
-                credentials,
-                renewed=[name for name, key in names.items() if self._is_other(key, before)],
+                credentials, renewed=[name for name in names if self._is_other((spec.name, name), before)]
             )
         pool.apply_states(states, monotonic_s())
         return pool
 
-    def _is_other(self, key: str, before: dict[str, SecretText]) -> bool:
+    def _is_other(self, key: Name, before: dict[Name, SecretText]) -> bool:
         texts = [one[key].reveal() if key in one else "" for one in (before, self._credentials)]
         return texts[0] != texts[1]
 
     def _offer(self, spec: ChannelSpec, model: str) -> Offer:
         names = (one.name for one in spec.credentials)
-        sealed = {name: self._credentials.get(secret_name(spec.name, name)) for name in names}
+        sealed = {name: self._credentials.get((spec.name, name)) for name in names}
         credentials = {name: text for name, text in sealed.items() if text is not None}
         return Offer(spec, self.pools[spec.name], credentials, self.catalogue.cost(spec, model))
 

@@ -1,0 +1,116 @@
+"""Secrets that the store keeps sealed: channels' credentials, and the key that addresses are hashed with."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret, rotation
+from posthouse.routing.channels import DEFAULT_CREDENTIAL
+from posthouse.store.engine import Store
+from posthouse.store.schema import secrets
+from posthouse.store.upsert import insert_if_absent
+
+# Rows' names. That of a channel's default credential is the channel's own, which may be any text; that of
+# another begins with its own, which has no colon.
+ADDRESSES = "addresses"
+_DEFAULT, _OTHER = "channel:", "credential:"
+_SEALING_LOCK = 0x7365616C  # "seal"
+
+Name = tuple[str, str]  # a channel's name and its credential's
+Credentials = Mapping[Name, SecretText]
+
+
+def _row_name(name: Name) -> str:
+    channel, credential = name
+    return _DEFAULT + channel if credential == DEFAULT_CREDENTIAL else f"{_OTHER}{credential}:{channel}"
+
+
+def _name(row_name: str) -> Name:
+    if row_name.startswith(_DEFAULT):
+        return row_name.removeprefix(_DEFAULT), DEFAULT_CREDENTIAL
+    credential, _, channel = row_name.removeprefix(_OTHER).partition(":")
+    return channel, credential
+
+
+def load_credentials(store: Store, box: SecretBox) -> dict[Name, SecretText]:
+    """All channels' credentials. Raises StoreDown, UnreadableSecret."""
+    with store.read() as connection:
+        rows = connection.execute(select(secrets).where(secrets.c.name != ADDRESSES)).all()
+    return {_name(row.name): box.open(row.name, row.sealed) for row in rows}
+
+
+def stored_names(connection: Connection, channel: str) -> set[str]:
+    """Which credentials of a channel there are, without opening any."""
+    names = map(
+        _name, connection.execute(select(secrets.c.name).where(secrets.c.name != ADDRESSES)).scalars()
+    )
+    return {credential for of, credential in names if of == channel}
+
+
+def renewed(connection: Connection, box: SecretBox, given: Credentials) -> dict[Name, SecretText]:
+    """Those of which the store has another text, none, or one that no longer opens."""
+    rows = connection.execute(select(secrets).where(secrets.c.name.in_(map(_row_name, given))))
+    sealed = {row.name: row.sealed for row in rows}
+    return {name: new for name, new in given.items() if not _is_same(box, _row_name(name), sealed, new)}
+
+
+def _is_same(box: SecretBox, row_name: str, sealed: Mapping[str, bytes], new: SecretText) -> bool:
+    try:
+        return row_name in sealed and box.open(row_name, sealed[row_name]).reveal() == new.reveal()
+    except UnreadableSecret:
+        return False
+
+
+def write_credentials(
+    connection: Connection, box: SecretBox, given: Credentials, gone: Collection[Name], now_ms: int
+) -> None:
+    """Seal those that are given, in place of any of the same names, and delete those that are gone."""
+    _lock(connection)
+    box.reload()  # while nobody can replace the key
+    rows = [
+        {"name": name, "sealed": box.seal(name, new.reveal()), "updated_ms": now_ms}
+        for name, new in zip(map(_row_name, given), given.values(), strict=True)
+    ]
+    names = map(_row_name, (*gone, *given))
+    connection.execute(delete(secrets).where(secrets.c.name.in_(names)))
+    if rows:
+        connection.execute(insert(secrets), rows)
+
+
+def rotate(store: Store, data_dir: Path, *, now_ms: int) -> int:
+    """Replace the master key and seal all with the new one; how many there are. Whenever this is killed, all
+    still opens, and another one goes on with it. Raises UnreadableSecret, StoreDown, OSError, ValueError."""
+    with rotation(data_dir) as box:
+        return reseal(store, box, now_ms=now_ms)
+
+
+def reseal(store: Store, box: SecretBox, *, now_ms: int) -> int:
+    """Seal all secrets with the box's first key, all or none; how many there are. Raises UnreadableSecret,
+    StoreDown."""
+    with store.begin() as connection:
+        _lock(connection)
+        rows = connection.execute(select(secrets)).all()
+        for row in rows:
+            sealed = box.seal(row.name, box.open(row.name, row.sealed).reveal())
+            values = {"sealed": sealed, "updated_ms": now_ms}
+            connection.execute(update(secrets).where(secrets.c.name == row.name).values(values))
+    return len(rows)
+
+
+def address_key(store: Store, box: SecretBox, first: bytes, *, now_ms: int) -> bytes:
+    """The key that addresses are hashed with: `first` when there is none yet. It stays when the master key is
+    replaced, so that an address goes on being counted as itself. Raises UnreadableSecret, StoreDown."""
+    with store.begin() as connection:
+        _lock(connection)
+        row = {"name": ADDRESSES, "sealed": box.seal(ADDRESSES, first.hex()), "updated_ms": now_ms}
+        insert_if_absent(connection, secrets, row)
+        sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == ADDRESSES)).scalar_one()
+    return bytes.fromhex(box.open(ADDRESSES, sealed).reveal())
+
+
+def _lock(connection: Connection) -> None:
+    """Until the transaction ends nobody else seals, so that a rotation sees all that there is. SQLite has one
+    writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SEALING_LOCK})
