@@ -17,20 +17,21 @@ from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretBox, load_master_key
 from posthouse.kernel.settings import Settings
+from posthouse.kernel.tasks import ask_loop
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import calls_since
 from posthouse.limits.rules import Demand
 from posthouse.limits.service import MemoryLimiter, Past
 from posthouse.metering.tokens import TokenCounter
 from posthouse.observe.log import describe
-from posthouse.observe.observer import Observer
+from posthouse.observe.observer import Figures, Observer
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Forwarder
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.router import Router
-from posthouse.relay.watch import Watch
+from posthouse.relay.watch import Watch, figures_of
 from posthouse.routing.choice import Chooser
 from posthouse.routing.health import Health
 from posthouse.server.addresses import Addresses
@@ -43,6 +44,7 @@ from posthouse.upstream.client import UpstreamClient
 FLUSH_S = 0.2  # how long log lines wait for each other
 ENDING_S = 20.0  # what a cut call may take to be settled: the writer's patience, and counting a long text
 ENDING_POLL_S = 0.02
+FIGURES_S = 2.0  # less than any scrape waits
 
 log = get_logger()
 
@@ -131,6 +133,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
+        observer.sources.append(lambda: _channel_figures(loop, watch))
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
         observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
         observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
@@ -143,6 +146,14 @@ async def running(settings: Settings) -> AsyncIterator[App]:
 
 def _logged(event: str) -> Callable[[Exception], None]:
     return lambda error: log.error(event, **describe(error))
+
+
+def _channel_figures(loop: asyncio.AbstractEventLoop, watch: Watch) -> Iterable[Figures]:
+    """For the metrics' thread; nothing where the loop is too busy to say, or at its end."""
+    try:
+        return figures_of(ask_loop(loop, watch.report, FIGURES_S))
+    except (TimeoutError, RuntimeError):
+        return ()
 
 
 async def _until_ended(relay: Relay) -> None:

@@ -22,12 +22,16 @@ from posthouse.catalogue.rules import (
     PlanDef,
     PriceDef,
 )
+from posthouse.catalogue.service import put
 from posthouse.cli import app
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.secrets import SecretBox
 from posthouse.kernel.settings import Settings
 from posthouse.limits.rules import Quota, quota_headers
 from posthouse.routing.channels import CredentialDef
 from posthouse.routing.health import HealthPolicy
+from posthouse.routing.verdicts import Verdict
+from posthouse.store.engine import open_store
 from posthouse.upstream.errors import Fault
 
 SOURCES = [path for path in sorted((ROOT / "src").rglob("*.py")) if "testing" not in path.parts]
@@ -97,7 +101,7 @@ CALL = Outcome(
     http_status=200,
     stream=True,
     ttft_ms=5,
-    attempts=(AttemptRecord("main", 200, "", 5),),
+    attempts=(AttemptRecord("main", 200, "", 5, "default", "ok", 4),),
 )
 
 
@@ -106,11 +110,17 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> list[Metric]:
     """What a serving process exposes after one call."""
 
     async def collect() -> list[Metric]:
-        async with running(Settings(data=tmp_path_factory.mktemp("data"))) as relay:
+        settings = Settings(data=tmp_path_factory.mktemp("data"))
+        store = open_store(settings.database_url)
+        fields = {"base_url": "http://127.0.0.1:1/v1"}
+        put(store, SecretBox(bytes(32)), "channel", "main", fields, now_ms=1)
+        store.close()
+        async with running(settings) as relay:
+            relay.relay._forwarder._router._health.begin("main", "gpt-4o", HealthPolicy(), 0.0)
             relay.observer._write = lambda _: None
             relay.observer.finished(CALL)
             relay.observer.flush()
-            return list(relay.observer.collect())
+            return await asyncio.to_thread(lambda: list(relay.observer.collect()))
 
     return asyncio.run(collect())
 
@@ -130,6 +140,13 @@ def test_every_metric_stands_with_its_type_and_labels(words: Words, metrics: lis
 @LANGUAGES
 def test_every_fault_is_named(words: Words) -> None:
     assert {fault.value for fault in Fault} <= set(code_of(section_of(operations(words), words["metrics"])))
+
+
+@LANGUAGES
+def test_every_verdict_is_named(words: Words) -> None:
+    assert {verdict.value for verdict in Verdict} <= set(
+        code_of(section_of(operations(words), words["metrics"]))
+    )
 
 
 # -- logs ----------------------------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ from posthouse.catalogue.standings import Answers, ask_reports
 from posthouse.catalogue.states import read_states
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.ledger.service import Ledger
+from posthouse.observe.observer import Figures
 from posthouse.relay import watch as module
-from posthouse.relay.watch import Watch
+from posthouse.relay.watch import Watch, figures_of
+from posthouse.routing.channels import CredentialDef
 from posthouse.routing.health import Health, HealthPolicy
-from posthouse.routing.pools import Credential, Pool
+from posthouse.routing.pools import Pool
 from posthouse.routing.verdicts import Verdict
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
@@ -30,7 +32,9 @@ class Stage:
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self.store = store
         self.health = Health(lambda: 0.0)
-        self.pool = Pool("main", [Credential("one"), Credential("two", requests_per_minute=9)])
+        self.pool = Pool(
+            "main", [CredentialDef(name="one"), CredentialDef(name="two", requests_per_minute=9)]
+        )
         self.watch = Watch(ledger.run, ledger.process_id, self.health, lambda: [self.pool])
         self.health.on_transition = self.watch.moved
 
@@ -38,6 +42,9 @@ class Stage:
         """One attempt that ends so."""
         ticket = self.health.begin("main", "gpt-4o", POLICY, monotonic_s())
         self.health.end(ticket, verdict, monotonic_s(), ttft_s=0.25)
+
+    def figures(self) -> list[Figures]:
+        return list(figures_of(self.watch.report()))
 
     async def events(self, count: int) -> list[ChannelEvent]:
         await until(lambda: len(list_events(self.store, limit=99)) >= count)
@@ -200,3 +207,27 @@ def test_what_is_not_written_is_told(tmp_path: Path) -> None:
 
     asyncio.run(story())
     assert [str(fault) for fault in faults] == ["away"]
+
+
+def test_figures_tell_states_and_calls(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        for _ in range(2):
+            stage.call(Verdict.ERROR)
+        lease = stage.pool.take(1, monotonic_s(), {"two"})
+        assert lease is not None
+        stage.pool.end(lease, Verdict.QUOTA, monotonic_s())
+        stage.pool.take(1, monotonic_s())
+        found = {one.name.removeprefix("posthouse_"): dict(one.samples) for one in stage.figures()}
+        assert found == {
+            "breaker_state": {
+                ("main", "gpt-4o", "closed"): 0.0,
+                ("main", "gpt-4o", "open"): 1.0,
+                ("main", "gpt-4o", "half_open"): 0.0,
+                ("main", "gpt-4o", "ramping"): 0.0,
+            },
+            "channel_calls": {("main", "gpt-4o"): 0.0},
+            "credential_usable": {("main", "one"): 0.0, ("main", "two"): 1.0},
+            "credential_calls": {("main", "one"): 0.0, ("main", "two"): 1.0},
+        }
+
+    play(story)

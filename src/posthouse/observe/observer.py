@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -41,6 +41,10 @@ class Histogram:
         self.counts[bisect_left(_MS_BOUNDS, value_ms)] += 1
         self.sum_ms += value_ms
 
+    def add_all(self, other: Histogram) -> None:
+        self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        self.sum_ms += other.sum_ms
+
     def family_sample(self) -> tuple[list[tuple[str, float]], float]:
         """Cumulative buckets and sum, as prometheus-client takes them, in seconds."""
         total, buckets = 0, []
@@ -64,6 +68,25 @@ class Totals:
         self.ttft = Histogram()
 
 
+class Tries:
+    """Sums over the attempts that ended alike."""
+
+    __slots__ = ("count", "first_byte")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first_byte = Histogram()
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """A gauge with labels, read when somebody scrapes: the labels' values and the figure of each sample."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    samples: tuple[tuple[tuple[str, ...], float], ...]
+
+
 class Observer:
     """`write` takes whole log lines, e.g. os.write to standard error."""
 
@@ -73,8 +96,9 @@ class Observer:
         self._waiting: list[Outcome] = []
         self.finished = self._waiting.append  # once per call
         self.totals: dict[tuple[str, str, str, Ending, int, int], Totals] = {}
-        self.attempts: dict[tuple[str, str, int], int] = {}
+        self.tries: dict[tuple[str, str, str, str, int], Tries] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.sources: list[Callable[[], Iterable[Figures]]] = []  # each asked once a scrape, in its thread
 
     def flush(self) -> None:
         """Write the lines and add up the sums of the calls since the last time; the server does it a few
@@ -103,8 +127,13 @@ class Observer:
         if one.stream and one.ttft_ms:
             totals.ttft.add(one.ttft_ms)
         for attempt in one.attempts:
-            tried = (attempt.channel, attempt.fault, attempt.status)
-            self.attempts[tried] = self.attempts.get(tried, 0) + 1
+            tried = (attempt.channel, one.model, attempt.verdict, attempt.fault, attempt.status)
+            tries = self.tries.get(tried)
+            if tries is None:
+                tries = self.tries[tried] = Tries()
+            tries.count += 1
+            if attempt.ttft_ms >= 0:
+                tries.first_byte.add(attempt.ttft_ms)
 
     def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody scrapes."""
@@ -139,14 +168,30 @@ class Observer:
             tokens.add_metric([model, plan, "prompt"], prompt)
             tokens.add_metric([model, plan, "completion"], completion)
             charges.add_metric([model, plan], charge_nanos / NANOS)
-        attempts = CounterMetricFamily(
-            "posthouse_upstream_attempts", "Tries by channel.", labels=["channel", "fault", "status"]
-        )
-        for (channel, fault, status), count in list(self.attempts.items()):
-            attempts.add_metric([channel, fault, str(status or "")], count)
-        yield from (calls, tokens, charges, duration, ttft, attempts)
+        yield from (calls, tokens, charges, duration, ttft, *self._attempts())
         for name, (documentation, read) in self.gauges.items():
             yield GaugeMetricFamily(name, documentation, value=read())
+        for source in self.sources:
+            for figures in source():
+                gauge = GaugeMetricFamily(figures.name, figures.documentation, labels=figures.labels)
+                for sample, value in figures.samples:
+                    gauge.add_metric(sample, value)
+                yield gauge
+
+    def _attempts(self) -> tuple[Metric, Metric]:
+        """Tries by how they ended, and the first bytes of those that were answered."""
+        labels = ["channel", "model", "verdict", "fault", "status"]
+        attempts = CounterMetricFamily("posthouse_upstream_attempts", "Tries by channel.", labels=labels)
+        first_bytes: dict[tuple[str, str], Histogram] = {}
+        for (channel, model, verdict, fault, status), tries in list(self.tries.items()):
+            attempts.add_metric([channel, model, verdict, fault, str(status or "")], tries.count)
+            first_bytes.setdefault((channel, model), Histogram()).add_all(tries.first_byte)
+        family = HistogramMetricFamily(
+            "posthouse_upstream_first_byte_seconds", "From a try's start.", labels=["channel", "model"]
+        )
+        for names, first_byte in first_bytes.items():
+            family.add_metric(names, *first_byte.family_sample())
+        return attempts, family
 
 
 def serve_metrics(observer: Observer, host: str, port: int) -> Callable[[], None]:

@@ -4,7 +4,7 @@ asks. Both go through the ledger's writer, so that the store has one writer per 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,8 +20,9 @@ from posthouse.catalogue.standings import (
 )
 from posthouse.catalogue.states import note_back, note_out
 from posthouse.kernel.clock import now_ms
-from posthouse.routing.health import Health, Standing, Transition
-from posthouse.routing.pools import Departure, Pool, Return
+from posthouse.observe.observer import Figures
+from posthouse.routing.health import Health, Standing, State, Transition
+from posthouse.routing.pools import CredentialState, Departure, Pool, Return
 from posthouse.store.changes import ChangeKind
 
 GATHER_S = 0.2  # events that come together are written together: when an upstream fails, many models do
@@ -185,4 +186,44 @@ def _credentials(pool: Pool, now_s: float) -> tuple[CredentialStanding, ...]:
             resting=tuple(one.resting_s),
         )
         for one in pool.standings(now_s)
+    )
+
+
+# -- figures of a report, for the metrics -------------------------------------------------------------------
+
+
+def figures_of(report: Report) -> Iterator[Figures]:
+    """What Prometheus is told of the channels."""
+    models = [(each.channel, one) for each in report.channels for one in each.models]
+    credentials = [(each.channel, one) for each in report.channels for one in each.credentials]
+    yield Figures(
+        "posthouse_breaker_state",
+        "1 for the state that the channel's breaker is in for the model.",
+        ("channel", "model", "state"),
+        tuple(
+            ((channel, one.model, state.value), float(one.state == state.value))
+            for channel, one in models
+            for state in State
+        ),
+    )
+    yield Figures(
+        "posthouse_channel_calls",
+        "Attempts under way.",
+        ("channel", "model"),
+        tuple(((channel, one.model), float(one.in_flight)) for channel, one in models),
+    )
+    yield Figures(
+        "posthouse_credential_usable",
+        "1 where calls may take the credential.",
+        ("channel", "credential"),
+        tuple(
+            ((channel, one.name), float(one.state in (CredentialState.IN, CredentialState.TRIAL)))
+            for channel, one in credentials
+        ),
+    )
+    yield Figures(
+        "posthouse_credential_calls",
+        "Attempts under way with the credential.",
+        ("channel", "credential"),
+        tuple(((channel, one.name), float(one.in_flight)) for channel, one in credentials),
     )
