@@ -11,7 +11,7 @@ from posthouse.relay.router import Offer, Router
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Chooser, Lineup
 from posthouse.routing.health import Health
-from posthouse.routing.pools import Credential, Pool
+from posthouse.routing.pools import Pool
 from posthouse.testing.upstream import ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient
 
@@ -27,7 +27,7 @@ def offer(name: str, at: ScriptedUpstream | str, **fields: Any) -> Offer:
     """A channel whose one credential is named like itself."""
     base_url = at if isinstance(at, str) else at.base_url
     spec = ChannelSpec(name=name, base_url=base_url, **fields)
-    return Offer(spec, Pool(name, [Credential("default")]), {"default": SecretText(f"sk-{name}")})
+    return Offer(spec, Pool(name, spec.credentials), {"default": SecretText(f"sk-{name}")})
 
 
 def new_forwarder(client: UpstreamClient, answer_bytes_max: int = 1_000_000, **bounds: float) -> Forwarder:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posthouse.routing.channels import CredentialDef
 from posthouse.routing.pools import (
     PROBE_MAX_S,
     PROBE_S,
@@ -11,7 +12,6 @@ from posthouse.routing.pools import (
     REST_MAX_S,
     RETRY_AFTER_MAX_S,
     STRIKES_MAX,
-    Credential,
     CredentialState,
     Departure,
     Pool,
@@ -22,7 +22,11 @@ from posthouse.routing.verdicts import Verdict
 OK, LIMITED, REFUSED, QUOTA = Verdict.OK, Verdict.RATE_LIMITED, Verdict.CREDENTIAL, Verdict.QUOTA
 
 
-def pool_of(*credentials: Credential) -> Pool:
+def credential(name: str, **fields: int) -> CredentialDef:
+    return CredentialDef(name=name, **fields)
+
+
+def pool_of(*credentials: CredentialDef) -> Pool:
     return Pool("main", credentials)
 
 
@@ -53,20 +57,20 @@ def state_of(pool: Pool, at_s: float = 0.0) -> CredentialState:
 
 
 def test_a_call_takes_what_it_has_not_tried() -> None:
-    pool = pool_of(Credential("a"), Credential("b"))
+    pool = pool_of(credential("a"), credential("b"))
     first = pool.take(1, 0.0)
     assert first is not None
     second = pool.take(1, 0.0, {first.name})
     assert second is not None
     assert {first.name, second.name} == {"a", "b"}
     assert pool.take(1, 0.0, {"a", "b"}) is None
-    assert pool_of(Credential("a")).take(1, 0.0, {"a"}) is None
+    assert pool_of(credential("a")).take(1, 0.0, {"a"}) is None
     assert pool_of().take(1, 0.0) is None
     assert pool_of().wait_s(0.0) is None
 
 
 def test_calls_one_after_another_are_shared_by_weight() -> None:
-    pool = pool_of(Credential("a", weight=3), Credential("b"))
+    pool = pool_of(credential("a", weight=3), credential("b"))
     taken: Counter[str] = Counter()
     for _ in range(400):
         lease = pool.take(1, 0.0)
@@ -77,7 +81,7 @@ def test_calls_one_after_another_are_shared_by_weight() -> None:
 
 
 def test_calls_at_a_time_are_shared_by_weight() -> None:
-    pool = pool_of(Credential("a", weight=3), Credential("b"))
+    pool = pool_of(credential("a", weight=3), credential("b"))
     leases = [pool.take(1, 0.0) for _ in range(40)]
     assert Counter(lease.name for lease in leases if lease) == {"a": 30, "b": 10}
     for lease in leases:
@@ -88,18 +92,18 @@ def test_calls_at_a_time_are_shared_by_weight() -> None:
 
 
 def test_who_comes_back_is_not_flooded_with_what_it_missed() -> None:
-    pool = pool_of(Credential("a"), Credential("b"))
+    pool = pool_of(credential("a"), credential("b"))
     pool.apply_states({"b": (CredentialState.DISABLED, "")}, 0.0)
     for _ in range(100):
         call(pool, OK, 0.0)
     pool.apply_states({}, 0.0)
-    pool.update([Credential("a"), Credential("b"), Credential("new")])
+    pool.update([credential("a"), credential("b"), credential("new")])
     leases = [pool.take(1, 0.0) for _ in range(6)]
     assert Counter(lease.name for lease in leases if lease) == {"a": 2, "b": 2, "new": 2}
 
 
 def test_no_more_calls_at_a_time_than_the_ceiling() -> None:
-    pool = pool_of(Credential("a", concurrency=2))
+    pool = pool_of(credential("a", concurrency=2))
     lease = pool.take(1, 0.0)
     assert pool.take(1, 0.0) is not None
     assert pool.take(1, 0.0) is None
@@ -111,7 +115,7 @@ def test_no_more_calls_at_a_time_than_the_ceiling() -> None:
 
 
 def test_a_lease_ends_once() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     lease = pool.take(1, 0.0)
     assert lease is not None
     assert pool.end(lease, QUOTA, 0.0) is not None
@@ -121,7 +125,7 @@ def test_a_lease_ends_once() -> None:
 
 @pytest.mark.parametrize("start_s", [0.0, 0.9, 1000.5])
 def test_requests_of_any_minute_stay_under_the_ceiling(start_s: float) -> None:
-    pool = pool_of(Credential("a", requests_per_minute=2))
+    pool = pool_of(credential("a", requests_per_minute=2))
     call(pool, OK, start_s)
     call(pool, OK, start_s + 30)
     assert not is_free(pool, start_s + 59.9)
@@ -132,14 +136,14 @@ def test_requests_of_any_minute_stay_under_the_ceiling(start_s: float) -> None:
 
 
 def test_a_pause_of_hours_empties_the_minute() -> None:
-    pool = pool_of(Credential("a", requests_per_minute=1))
+    pool = pool_of(credential("a", requests_per_minute=1))
     call(pool, OK, 10.0)
     assert not is_free(pool, 11.0)
     assert is_free(pool, 10_000.0)
 
 
 def test_tokens_are_reserved_and_then_counted_as_they_were() -> None:
-    pool = pool_of(Credential("a", tokens_per_minute=100))
+    pool = pool_of(credential("a", tokens_per_minute=100))
     lease = pool.take(60, 0.0)
     assert lease is not None
     assert not is_free(pool, 1.0, tokens=41)
@@ -149,7 +153,7 @@ def test_tokens_are_reserved_and_then_counted_as_they_were() -> None:
 
 
 def test_what_a_call_used_more_counts_from_its_end() -> None:
-    pool = pool_of(Credential("a", tokens_per_minute=100))
+    pool = pool_of(credential("a", tokens_per_minute=100))
     lease = pool.take(10, 0.0)
     assert lease is not None
     pool.end(lease, OK, 50.0, tokens=90)
@@ -157,7 +161,7 @@ def test_what_a_call_used_more_counts_from_its_end() -> None:
 
 
 def test_what_a_long_call_used_less_is_not_given_back_twice() -> None:
-    pool = pool_of(Credential("a", tokens_per_minute=100))
+    pool = pool_of(credential("a", tokens_per_minute=100))
     lease = pool.take(50, 0.0)
     assert lease is not None
     call(pool, OK, 100.0, tokens=40)
@@ -167,14 +171,14 @@ def test_what_a_long_call_used_less_is_not_given_back_twice() -> None:
 
 @pytest.mark.parametrize(("verdict", "counted"), [(OK, 50), (None, 50), (Verdict.ERROR, 0), (LIMITED, 0)])
 def test_a_failed_call_used_nothing(verdict: Verdict | None, counted: int) -> None:
-    pool = pool_of(Credential("a", tokens_per_minute=100))
+    pool = pool_of(credential("a", tokens_per_minute=100))
     call(pool, verdict, 0.0, tokens=50)
     assert pool.standings(0.0)[0].tokens == counted
     assert pool.standings(0.0)[0].requests == 1
 
 
 def test_a_call_larger_than_the_ceiling_goes_alone() -> None:
-    pool = pool_of(Credential("a", tokens_per_minute=100))
+    pool = pool_of(credential("a", tokens_per_minute=100))
     assert is_free(pool, 0.0, tokens=101)
     call(pool, OK, 0.0, tokens=1)
     assert not is_free(pool, 0.0, tokens=101)
@@ -184,13 +188,13 @@ def test_a_call_larger_than_the_ceiling_goes_alone() -> None:
 
 
 def test_a_call_goes_where_there_is_room() -> None:
-    pool = pool_of(Credential("a", requests_per_minute=1), Credential("b"))
+    pool = pool_of(credential("a", requests_per_minute=1), credential("b"))
     names = [lease.name for _ in range(4) if (lease := pool.take(1, 0.0))]
     assert names == ["a", "b", "b", "b"]
 
 
 def test_insisting_takes_who_rests_by_a_guess_alone() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, LIMITED, 0.0)
     assert pool.take(1, 0.5) is None
     lease = pool.take(1, 0.5, insist=True)
@@ -204,13 +208,13 @@ def test_insisting_takes_who_rests_by_a_guess_alone() -> None:
     "ceiling", [{"concurrency": 1}, {"requests_per_minute": 1}, {"tokens_per_minute": 10}]
 )
 def test_insisting_passes_no_ceiling(ceiling: dict[str, int]) -> None:
-    pool = pool_of(Credential("a", **ceiling))
+    pool = pool_of(credential("a", **ceiling))
     assert pool.take(10, 0.0) is not None
     assert pool.take(10, 0.0, insist=True) is None
 
 
 def test_after_a_429_the_credential_rests_as_long_as_it_was_told() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, LIMITED, 0.0, retry_after_s=7.0)
     assert pool.wait_s(3.0) == 4.0
     assert not is_free(pool, 6.9)
@@ -220,7 +224,7 @@ def test_after_a_429_the_credential_rests_as_long_as_it_was_told() -> None:
 
 
 def test_a_429_that_says_nothing_rests_longer_each_time() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     waits, at_s = [], 0.0
     for _ in range(9):
         call(pool, LIMITED, at_s)
@@ -233,7 +237,7 @@ def test_a_429_that_says_nothing_rests_longer_each_time() -> None:
 
 
 def test_many_calls_that_hear_of_a_limit_at_once_hear_it_once() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     leases = [pool.take(1, 0.0) for _ in range(20)]
     for i, lease in enumerate(leases):
         assert lease is not None
@@ -242,7 +246,7 @@ def test_many_calls_that_hear_of_a_limit_at_once_hear_it_once() -> None:
 
 
 def test_an_answer_to_an_earlier_call_ends_no_rest() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     early = pool.take(1, 0.0)
     call(pool, LIMITED, 1.0, retry_after_s=10.0)
     assert early is not None
@@ -251,7 +255,7 @@ def test_an_answer_to_an_earlier_call_ends_no_rest() -> None:
 
 
 def test_a_rest_is_of_one_model() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, LIMITED, 0.0, model="big", retry_after_s=10.0)
     assert not is_free(pool, 1.0, "big")
     assert is_free(pool, 1.0, "small")
@@ -264,7 +268,7 @@ def test_a_rest_is_of_one_model() -> None:
 
 @pytest.mark.parametrize("verdict", [REFUSED, QUOTA])
 def test_a_refused_credential_leaves_with_its_reason(verdict: Verdict) -> None:
-    pool = pool_of(Credential("a"), Credential("b"))
+    pool = pool_of(credential("a"), credential("b"))
     assert call(pool, verdict, 0.0) == Departure("main", "a", verdict, PROBE_S)
     assert [lease.name for _ in range(3) if (lease := pool.take(1, 1.0))] == ["b", "b", "b"]
     standing = pool.standings(1.0)[0]
@@ -273,7 +277,7 @@ def test_a_refused_credential_leaves_with_its_reason(verdict: Verdict) -> None:
 
 
 def test_a_pool_whose_all_are_out_has_nothing_to_wait_for() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, QUOTA, 0.0)
     assert pool.take(1, 1.0) is None
     assert pool.take(1, 1.0, insist=True) is None
@@ -282,7 +286,7 @@ def test_a_pool_whose_all_are_out_has_nothing_to_wait_for() -> None:
 
 def test_one_callers_forbidden_model_takes_no_credential_from_all() -> None:
     """A 403 for one model, again and again, beside calls that are answered."""
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     refusals = 0
     for at_s in range(0, 600, 10):
         call(pool, OK, float(at_s), model="common")
@@ -295,7 +299,7 @@ def test_one_callers_forbidden_model_takes_no_credential_from_all() -> None:
 
 
 def test_a_revoked_credential_leaves_though_it_has_just_served() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, OK, 0.0)
     for strike in range(1, STRIKES_MAX):
         assert call(pool, REFUSED, strike, model=f"model-{strike}") is None
@@ -303,19 +307,19 @@ def test_a_revoked_credential_leaves_though_it_has_just_served() -> None:
 
 
 def test_what_a_credential_answered_long_ago_speaks_for_it_no_longer() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, OK, 0.0)
     assert call(pool, REFUSED, PROVEN_S) is not None
 
 
 def test_a_used_up_account_leaves_though_it_has_just_served() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, OK, 0.0)
     assert call(pool, QUOTA, 0.1) is not None
 
 
 def test_calls_under_way_together_are_one_strike() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, OK, 0.0)
     leases = [pool.take(1, 0.0, model=f"model-{i}") for i in range(STRIKES_MAX)]
     for lease in leases:
@@ -325,14 +329,14 @@ def test_calls_under_way_together_are_one_strike() -> None:
 
 
 def test_it_leaves_once() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     leases = [pool.take(1, 0.0) for _ in range(2)]
     departures = [pool.end(lease, REFUSED, 1.0) for lease in leases if lease]
     assert departures == [Departure("main", "a", REFUSED, PROBE_S), None]
 
 
 def test_it_comes_back_by_a_probe_and_takes_one_call_at_a_time_until_one_is_answered() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, QUOTA, 0.0)
     assert pool.due_for_probe(PROBE_S - 0.1) == []
     assert pool.due_for_probe(PROBE_S) == ["a"]
@@ -350,7 +354,7 @@ def test_it_comes_back_by_a_probe_and_takes_one_call_at_a_time_until_one_is_answ
 
 
 def test_on_trial_a_call_that_says_nothing_lets_the_next_try() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, REFUSED, 0.0)
     pool.probed("a", True, 1.0)
     call(pool, None, 2.0)
@@ -360,7 +364,7 @@ def test_on_trial_a_call_that_says_nothing_lets_the_next_try() -> None:
 
 
 def test_an_answer_to_an_earlier_call_proves_nothing() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     early = pool.take(1, 0.0)
     call(pool, REFUSED, 1.0)
     assert early is not None
@@ -373,7 +377,7 @@ def test_an_answer_to_an_earlier_call_proves_nothing() -> None:
 
 
 def test_probes_become_rarer_until_an_answer_came() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     departure = call(pool, REFUSED, 0.0)
     at_s, waits = 0.0, [departure.probe_s if departure else 0.0]
     for _ in range(9):
@@ -386,7 +390,7 @@ def test_probes_become_rarer_until_an_answer_came() -> None:
 
 def test_a_probe_that_was_wrong_is_not_believed_as_soon_again() -> None:
     """Some upstreams list their models to anyone."""
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, QUOTA, 0.0)
     pool.probed("a", True, 5.0)
     assert call(pool, QUOTA, 6.0) == Departure("main", "a", QUOTA, 2 * PROBE_S)
@@ -396,14 +400,14 @@ def test_a_probe_that_was_wrong_is_not_believed_as_soon_again() -> None:
 
 
 def test_a_probe_of_what_is_not_out_says_nothing() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     assert pool.probed("a", True, 0.0) is None
     assert pool.probed("gone", True, 0.0) is None
     assert pool.due_for_probe(1e9) == []
 
 
 def test_what_is_said_elsewhere_holds_here() -> None:
-    pool = pool_of(Credential("a"), Credential("b"))
+    pool = pool_of(credential("a"), credential("b"))
     pool.apply_states({"a": (CredentialState.OUT, "quota"), "b": (CredentialState.DISABLED, "by hand")}, 10.0)
     assert pool.take(1, 10.0) is None
     assert [(one.state, one.reason, one.probe_s) for one in pool.standings(10.0)] == [
@@ -417,7 +421,7 @@ def test_what_is_said_elsewhere_holds_here() -> None:
 
 
 def test_what_is_on_trial_stays_so_when_the_store_knows_nothing_of_it() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     call(pool, QUOTA, 0.0)
     pool.probed("a", True, 5.0)
     pool.apply_states({}, 5.0)
@@ -425,7 +429,7 @@ def test_what_is_on_trial_stays_so_when_the_store_knows_nothing_of_it() -> None:
 
 
 def test_a_disabled_credential_is_no_departure() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     lease = pool.take(1, 0.0)
     pool.apply_states({"a": (CredentialState.DISABLED, "")}, 0.0)
     assert lease is not None
@@ -434,25 +438,25 @@ def test_a_disabled_credential_is_no_departure() -> None:
 
 
 def test_a_new_configuration_keeps_what_is_known() -> None:
-    pool = pool_of(Credential("a"), Credential("b"), Credential("c"))
+    pool = pool_of(credential("a"), credential("b"), credential("c"))
     call(pool, QUOTA, 0.0)
     call(pool, QUOTA, 0.0)
     running = pool.take(1, 1.0)
-    pool.update([Credential("c", concurrency=1), Credential("a"), Credential("b")], renewed={"b"})
+    pool.update([credential("c", concurrency=1), credential("a"), credential("b")], renewed={"b"})
     assert [(one.name, one.state) for one in pool.standings(1.0)] == [("c", "in"), ("a", "out"), ("b", "in")]
     lease = pool.take(1, 1.0)
     assert lease is not None
     assert lease.name == "b"
-    pool.update([Credential("b")])
+    pool.update([credential("b")])
     assert running is not None
     assert pool.end(running, OK, 2.0) is None
     assert [one.name for one in pool.standings(2.0)] == ["b"]
 
 
 def test_a_ceiling_that_came_during_a_call_counts_what_it_used() -> None:
-    pool = pool_of(Credential("a"))
+    pool = pool_of(credential("a"))
     lease = pool.take(50, 0.0)
-    pool.update([Credential("a", tokens_per_minute=100)])
+    pool.update([credential("a", tokens_per_minute=100)])
     assert lease is not None
     pool.end(lease, OK, 1.0, tokens=30)
     assert pool.standings(1.0)[0].tokens == 30
@@ -471,8 +475,8 @@ def test_no_ceiling_is_ever_passed_and_all_comes_back(
 ) -> None:
     """Any order of takes, ends and probes: (which, seconds later, tokens, verdict, tokens used)."""
     ceilings = {
-        "a": Credential("a", concurrency=2, requests_per_minute=5),
-        "b": Credential("b", weight=2, tokens_per_minute=100),
+        "a": credential("a", concurrency=2, requests_per_minute=5),
+        "b": credential("b", weight=2, tokens_per_minute=100),
     }
     pool = pool_of(*ceilings.values())
     now_s, running, begun = 0.0, [], {"a": [], "b": []}

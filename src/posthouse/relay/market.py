@@ -22,7 +22,7 @@ from posthouse.relay.endpoints import Endpoint
 from posthouse.relay.router import Offer
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Lineup
-from posthouse.routing.pools import Credential, Pool
+from posthouse.routing.pools import Pool
 from posthouse.store.changes import ChangeKind
 from posthouse.store.engine import Store
 
@@ -64,18 +64,13 @@ class Market:
     def _pool(self, spec: ChannelSpec, before: dict[Name, SecretText], states: States) -> Pool:
         """The channel's pool, which outlives changes of the configuration; a credential whose secret is a new
         one begins anew."""
-        credentials = [
-            Credential(one.name, one.weight, one.concurrency, one.requests_per_minute, one.tokens_per_minute)
-            for one in spec.credentials
-        ]
         pool = self.pools.get(spec.name)
         if pool is None:
-            pool = Pool(spec.name, credentials)
+            pool = Pool(spec.name, spec.credentials)
         else:
             names = [one.name for one in spec.credentials]
-            pool.update(
-                credentials, renewed=[name for name in names if self._is_other((spec.name, name), before)]
-            )
+            renewed = [name for name in names if self._is_other((spec.name, name), before)]
+            pool.update(spec.credentials, renewed)
         pool.apply_states(states, monotonic_s())
         return pool
 

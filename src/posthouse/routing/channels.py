@@ -44,7 +44,7 @@ class CredentialDef(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     it to: None is none. Raises ValueError for a name that can't be one."""
 
     name: str
-    weight: Annotated[int, Meta(ge=0)] = 1
+    weight: _Count = 1
     concurrency: _Count | None = None
     requests_per_minute: _Count | None = None
     tokens_per_minute: _Count | None = None

@@ -19,13 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from posthouse.routing.channels import CredentialDef
 from posthouse.routing.verdicts import Verdict
-
-Ceiling = Annotated[int, Meta(ge=1)] | None
 
 REST_S = 1.0  # after a 429 that says nothing: limits by the second are through then
 REST_MAX_S = 60.0  # limits by the minute are through then
@@ -43,17 +41,6 @@ _MINUTE_S = 60
 _OK = Verdict.OK
 _RATE_LIMITED = Verdict.RATE_LIMITED
 _REFUSED = (Verdict.CREDENTIAL, Verdict.QUOTA)
-
-
-class Credential(Struct, frozen=True, gc=False):
-    """What a pool knows of a credential: its name, share and ceilings; the secret is elsewhere.
-    `concurrency`: calls at a time. `requests_per_minute` and `tokens_per_minute` slide. None: unbounded."""
-
-    name: str
-    weight: Annotated[int, Meta(ge=1)] = 1
-    concurrency: Ceiling = None
-    requests_per_minute: Ceiling = None
-    tokens_per_minute: Ceiling = None
 
 
 class CredentialState(StrEnum):
@@ -170,7 +157,7 @@ class _Member:
         *("reason", "requests", "rests", "state", "strike_s", "strikes", "tokens", "turn"),
     )
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: CredentialDef) -> None:
         self.in_flight = 0
         self.turn = 0.0
         self.state = _IN
@@ -185,7 +172,7 @@ class _Member:
         self.tokens = _Minute()
         self.limit(credential)
 
-    def limit(self, credential: Credential) -> None:
+    def limit(self, credential: CredentialDef) -> None:
         """Take weight and ceilings from a new definition; what is in flight and was used stays."""
         self.credential = credential
         self.has_ceilings = (
@@ -232,13 +219,13 @@ class Pool:
     """The credentials of one channel, in the order of their definition. A channel that needs none has one
     without a secret. Used on one thread."""
 
-    def __init__(self, channel: str, credentials: Iterable[Credential]) -> None:
+    def __init__(self, channel: str, credentials: Iterable[CredentialDef]) -> None:
         self.channel = channel
         self._members: dict[str, _Member] = {}
         self._turn = 0.0
         self.update(credentials)
 
-    def update(self, credentials: Iterable[Credential], renewed: Collection[str] = ()) -> None:
+    def update(self, credentials: Iterable[CredentialDef], renewed: Collection[str] = ()) -> None:
         """Make the pool what a new configuration says. Who stays keeps what is known of it, but for those
         whose secret is `renewed`. Leases of those that went away end as if nothing had happened."""
         before = self._members
