@@ -6,7 +6,7 @@ from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.checks import check
 from posthouse.catalogue.document import define, read_document
 from posthouse.catalogue.errors import ConfigurationError
-from posthouse.catalogue.rules import ChannelDef, Configuration
+from posthouse.catalogue.rules import ChannelDef, Configuration, PriceDef
 from posthouse.routing.channels import CredentialDef
 
 
@@ -105,6 +105,7 @@ def test_a_channel_has_what_its_preset_says_and_its_definition_does_not() -> Non
             r"there is no preset 'opnai-compatible'; did you mean 'openai-compatible'?",
         ),
         ({}, "base_url: is missing: the preset 'openai-compatible' has none"),
+        ({"preset": "azure"}, "base_url: is missing: the preset 'azure' has none"),
     ],
 )
 def test_a_channel_that_no_preset_completes_is_refused(fields: dict[str, str], message: str) -> None:
@@ -112,6 +113,15 @@ def test_a_channel_that_no_preset_completes_is_refused(fields: dict[str, str], m
     assert message in str(ConfigurationError([problem]))
     with pytest.raises(ConfigurationError, match="preset"):
         resolved(channel(**fields))
+
+
+def test_a_cost_that_stands_twice_is_refused() -> None:
+    costs = {"m*": (PriceDef(input="1"), PriceDef(input="2"))}
+    definition = channel(base_url="https://u.example/v1", costs=costs)
+    (problem,) = check(Configuration.of({("channel", "one"): definition}), ())
+    assert str(ConfigurationError([problem])) == (
+        'channels.one.costs."m*": a component is priced twice in one tier'
+    )
 
 
 def test_credentials_are_taken_out_of_the_definition_and_kept_by_name() -> None:

@@ -57,6 +57,9 @@ multipliers = { "gpt-4o-mini" = "1/3", "family:small" = 2 }
 base_url = "http://127.0.0.1:1/v1"
 models = ["gpt-4o*", "own"]
 cost_multiplier = 0.9
+[channels.main.costs]
+"gpt-4o-2024-*" = { input = 3, output = "5", per = "1M" }
+"gpt-4o-2024-08-06" = [{ input = 1 }, { input = 2, prompt_tokens_over = 1000 }]
 """
 
 CATALOGUE = compiled(TEXT)
@@ -147,6 +150,16 @@ def test_what_a_channel_costs_is_its_share_of_the_list_price() -> None:
     assert CATALOGUE.cost(channel, "gpt-4o-mini") is cost
     assert cost.charge({"input": 1_000_000}, prompt_tokens=0).nanos == 150_000_000 * 7 * 9 // 10
     assert CATALOGUE.cost(channel, "own") is CATALOGUE.cost(channel, "nothing") is None
+
+
+def test_what_a_channel_costs_may_be_said_outright() -> None:
+    [channel] = CATALOGUE.channels
+    named, fitting = (CATALOGUE.cost(channel, f"gpt-4o-2024-{day}") for day in ("08-06", "05-13"))
+    assert named is not None
+    assert fitting is not None
+    assert named.charge({"input": 10}, prompt_tokens=10).nanos == 10_000
+    assert named.charge({"input": 2000}, prompt_tokens=2000).nanos == 4_000_000
+    assert fitting.charge({"input": 10, "output": 1}, prompt_tokens=10).nanos == 35_000
 
 
 def test_a_limit_makes_a_rule_for_each_subject() -> None:

@@ -200,6 +200,9 @@ def test_a_later_has_a_cheaper_line_under_its_own_name(later: Catalogue) -> None
     offers = [[one for one in later.channels if one.offers(model)] for model in ("gpt-4o", "gpt-4o-ca")]
     assert [[one.name for one in channels] for channels in offers] == [["openai"], ["cheap"]]
     assert offers[1][0].upstream_model("gpt-4o-ca") == "gpt-4o"
+    cost = later.cost(offers[1][0], "gpt-4o-ca")
+    assert cost is not None
+    assert cost.charge({"input": MILLION}, prompt_tokens=0).nanos == full * 3 // 10, "it leaves a margin"
     assert "gpt-4o-ca" not in later.plan("free").models
 
 

@@ -50,7 +50,7 @@ def address() -> str:
 def example(name: str) -> str:
     """An example file whose channels all lead to the scripted upstream."""
     text = (ROOT / "examples" / name).read_text()
-    text = re.sub(r'(?m)^base_url = ".*?"', 'base_url = "${UPSTREAM_BASE_URL}"', text)
+    text = re.sub(r'(?m)^(base_url|preset) = ".*?"', 'base_url = "${UPSTREAM_BASE_URL}"', text)
     return re.sub(r"\$\{\w+_API_KEY\}", "${UPSTREAM_API_KEY}", text)
 
 

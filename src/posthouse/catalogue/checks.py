@@ -9,6 +9,7 @@ from posthouse.catalogue.errors import Path, Problem
 from posthouse.catalogue.prices import own_lines
 from posthouse.catalogue.rules import (
     FAMILY_PREFIX,
+    ChannelDef,
     Configuration,
     LimitDef,
     ModelDef,
@@ -38,7 +39,7 @@ def check(configuration: Configuration, list_names: Collection[str]) -> list[Pro
             for name, plan in configuration.plans.items()
             for problem in _plan(name, plan, configuration)
         ),
-        *(problem for channel in configuration.channels.values() for problem in channel_problems(channel)),
+        *(problem for channel in configuration.channels.values() for problem in _channel(channel)),
     ]
 
 
@@ -99,6 +100,15 @@ def _own_price(path: Path, model: ModelDef) -> Iterator[Problem]:
             Tariff.of(own_lines(model.prices))
         except ValueError as error:
             yield Problem((*path, "price"), str(error))
+
+
+def _channel(channel: ChannelDef) -> Iterator[Problem]:
+    yield from channel_problems(channel)
+    for pattern in channel.costs:
+        try:
+            Tariff.of(own_lines(channel.cost_of(pattern)))
+        except ValueError as error:
+            yield Problem(("channels", channel.name, "costs", pattern), str(error))
 
 
 def _plan(name: str, plan: PlanDef, configuration: Configuration) -> Iterator[Problem]:
