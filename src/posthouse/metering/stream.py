@@ -15,6 +15,9 @@ SHAPES_MAX = 4
 
 _USAGE_NULL = b',"usage":null'
 
+# As numbers: looking for b'"' in a text takes CPython 3.11 fifteen times as long as looking for 34.
+_QUOTE, _BACKSLASH, _LF, _CR = b'"\\\n\r'
+
 
 class _Function(Struct, gc=False):
     name: str | None = None
@@ -90,12 +93,12 @@ class StreamMeter(Meter):
 
     def feed_plain(self, piece: bytes) -> bytes | None:
         shape = self._shape
-        if shape is None or not (piece.startswith(shape.before) and piece.endswith(shape.after)):
+        if shape is None or self.text_chars > TEXT_CHARS_MAX:  # `feed`'s caller takes it away
             return None
-        text = piece[shape.text_start : shape.text_end]
-        if b'"' in text or b"\\" in text or b"\n" in text or b"\r" in text or len(piece) < shape.bytes_min:
+        text = piece.removeprefix(shape.before).removesuffix(shape.after)
+        if len(text) + shape.bytes_min != len(piece):
             return None
-        if self.text_chars > TEXT_CHARS_MAX:  # `feed`'s caller takes it away
+        if _QUOTE in text or _BACKSLASH in text or _LF in text or _CR in text:
             return None
         if text:
             self.text_chars += len(text)
@@ -191,8 +194,6 @@ class _Shape(Struct, frozen=True, gc=False):
     before: bytes
     after: bytes
     shown_after: bytes
-    text_start: int
-    text_end: int  # from the end
     bytes_min: int
 
 
@@ -212,7 +213,7 @@ def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
     if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
         return None
     shown_after = _without_null_usage(after)
-    return _Shape(before, after, shown_after, len(before), -len(after), len(before) + len(after))
+    return _Shape(before, after, shown_after, len(before) + len(after))
 
 
 def _is_plain(chunk: _Chunk) -> bool:

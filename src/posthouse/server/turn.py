@@ -10,12 +10,11 @@ from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.values import Flow, RelayRequest
+from posthouse.wire.chunks import LAST_CHUNK, framed
 
 if TYPE_CHECKING:
     from posthouse.kernel.settings import Settings
     from posthouse.server.lane import Lane, RelayProtocol
-
-LAST_CHUNK = b"0\r\n\r\n"
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES = {
@@ -111,13 +110,13 @@ class Turn(Struct, eq=False):
     def write(self, data: bytes) -> None:
         transport = self.protocol.transport
         if data and transport is not None:
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.version_1_1 else data)
+            transport.write(framed(data) if self.version_1_1 else data)
 
     def end(self, data: bytes) -> None:
         if not self.version_1_1:
             self.protocol.write(data)
         elif data:
-            self.protocol.write(b"%x\r\n%b\r\n%b" % (len(data), data, LAST_CHUNK))
+            self.protocol.write(framed(data) + LAST_CHUNK)
         else:
             self.protocol.write(LAST_CHUNK)
         self.protocol.on_answered(self)

@@ -16,6 +16,7 @@ import httptools
 from msgspec import Struct
 
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.wire.chunks import unframed
 
 if TYPE_CHECKING:
     from posthouse.upstream.client import Origin
@@ -210,6 +211,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_exchange",
         "_headers",
+        "_is_between_chunks",
         "_is_discarded",
         "_keep_alive",
         "_parser",
@@ -234,6 +236,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._useless_bytes = 0  # since the answer's head or the last piece of its body
         self._keep_alive = False
+        self._is_between_chunks = False  # what comes next begins a chunk, as far as the parser tells
         self._is_discarded = False
 
     @property
@@ -304,6 +307,11 @@ class Connection(asyncio.Protocol):
             self.close()  # bytes nobody asked for: whatever comes next could not be trusted
             return
         exchange.touched_s = self.loop.time()
+        if self._is_between_chunks and exchange.consumer is not None and exchange.unpacker is None:
+            piece = unframed(data)
+            if piece is not None:  # the parser would be where it is now after it, too
+                exchange.consumer.feed(piece)
+                return
         self._useless_bytes += len(data)
         assert self._parser is not None
         try:
@@ -316,6 +324,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.fail(Fault.MALFORMED, type(error).__name__)
         else:
+            if self._is_between_chunks and not data.endswith(b"\r\n"):
+                self._is_between_chunks = False  # the next chunk's size has begun
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.TOO_LARGE, "head")
 
@@ -338,6 +348,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
+        self._is_between_chunks = False
         if self._exchange is None:
             self.close()  # another answer behind the last one's end: it would be taken for the next call's
 
@@ -369,6 +380,12 @@ class Connection(asyncio.Protocol):
             exchange.consumer.feed(piece)
         else:
             exchange.on_piece(piece)
+
+    def on_chunk_header(self) -> None:
+        self._is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._is_between_chunks = True
 
     def on_message_complete(self) -> None:
         exchange = self._exchange

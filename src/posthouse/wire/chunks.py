@@ -1,0 +1,30 @@
+"""HTTP/1.1's chunked framing, for pieces that are one chunk: what nearly every event of a stream comes as.
+
+Source: RFC 9112, 7.1. Whatever is framed in another way is the HTTP parser's to read.
+"""
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+# Chunks of fewer bytes have their size line ready; an event of text has some 300.
+_READY_BYTES = 4096
+_SIZE_LINES = tuple([b"%x\r\n" % size for size in range(_READY_BYTES)])
+# By the length of a whole chunk the line that it begins with. A size line fixes the length, and no two lines
+# fix the same.
+_LINE_OF_LENGTH = {len(line) + size + 2: line for size, line in enumerate(_SIZE_LINES) if size}
+
+
+def framed(data: bytes) -> bytes:
+    """The data, which is not empty, as one chunk."""
+    size = len(data)
+    line = _SIZE_LINES[size] if size < _READY_BYTES else b"%x\r\n" % size
+    return b"".join((line, data, b"\r\n"))
+
+
+def unframed(piece: bytes) -> bytes | None:
+    """The data of a piece that is exactly one chunk as `framed` makes them, shorter than those that it has
+    lines ready for; None when it may be anything else."""
+    line = _LINE_OF_LENGTH.get(len(piece))
+    if line is None:
+        return None
+    data = piece.removeprefix(line).removesuffix(b"\r\n")
+    return data if len(data) + len(line) + 2 == len(piece) else None
