@@ -56,6 +56,12 @@ ENDPOINTS = (
     "audio/speech",
     "moderations",
     "messages",
+    "messages/count_tokens",
+    "generateContent",
+    "streamGenerateContent",
+    "embedContent",
+    "batchEmbedContents",
+    "countTokens",
     "rerank",
 )
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
-from posthouse.relay.endpoints import CHAT, Endpoint
+from posthouse.relay.endpoints import CHAT, COMPLETIONS, Endpoint
 from posthouse.routing.channels import ChannelSpec
+from posthouse.wire.gemini_body import edit_gemini, peek_gemini
 from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek, reshape, value_of
 
 # Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
@@ -28,9 +29,9 @@ class Ask(Struct, frozen=True, gc=False):
     @property
     def output_tokens_asked(self) -> int | None:
         """The caller's own limit on one answer, None when there is none; of two the larger. Below zero is
-        some upstreams' word for no limit, and zero too in a chat, where no answer can have none."""
+        some upstreams' word for no limit, and zero too but in a completion, whose answer can have none."""
         asked, older = self.peek.max_completion_tokens, self.peek.max_tokens
-        least = 1 if self.endpoint is CHAT else 0
+        least = 0 if self.endpoint is COMPLETIONS else 1
         if (asked is not None and asked < least) or (older is not None and older < least):
             return None
         return older if asked is None else asked if older is None else max(asked, older)
@@ -43,7 +44,8 @@ class Ask(Struct, frozen=True, gc=False):
     @property
     def hides_usage(self) -> bool:
         """The upstream is asked for usage that the caller did not ask for."""
-        return self.peek.stream and not self.peek.stream_options_include_usage
+        peek = self.peek
+        return peek.stream and not peek.stream_options_include_usage and self.endpoint.dialect == "openai"
 
 
 def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model: str, body_max: int) -> Ask:
@@ -54,11 +56,15 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
     if not body or body.isspace():
         raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
     try:
+        if endpoint.dialect == "gemini":
+            return Ask(endpoint, body, peek_gemini(body, stream=endpoint.stream), model)
         looked = peek(body)
         if looked.duplicated:
             body = normalise(body)
         if model:
             body = edit(body, {"model": msgspec.json.encode(model)})
+        if endpoint.dialect == "anthropic" and b'"speed"' in body and value_of(body, "speed") == b'"fast"':
+            looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
     model = model or looked.model or ""
@@ -71,18 +77,27 @@ def upstream_body(ask: Ask, spec: ChannelSpec, upstream_model: str, output_cap: 
     """The caller's bytes, changed only in what must change: the model's name on this channel, the request for
     usage in a stream, the output that the balance affords, what the channel drops and renames. Raises Refusal
     for a body nested so deeply that it could be read but not be changed."""
-    changes: dict[str, bytes] = {}
     try:
-        if upstream_model != ask.model:
-            changes["model"] = msgspec.json.encode(upstream_model)
-        if ask.hides_usage and spec.stream_usage:
-            changes["stream_options"] = _with_usage(ask)
-        if output_cap is not None:
-            changes.update(dict.fromkeys(_cap_fields(ask, upstream_model), b"%d" % output_cap))
-        body = edit(ask.body, changes) if changes else ask.body
+        if ask.endpoint.dialect == "gemini":
+            body = edit_gemini(ask.body, upstream_model, output_cap)
+        else:
+            changes = _changes(ask, spec, upstream_model, output_cap)
+            body = edit(ask.body, changes) if changes else ask.body
         return reshape(body, spec.drop, spec.rename) if spec.drop or spec.rename else body
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
+
+
+def _changes(ask: Ask, spec: ChannelSpec, upstream_model: str, output_cap: int | None) -> dict[str, bytes]:
+    """The members to set, by name."""
+    changes: dict[str, bytes] = {}
+    if upstream_model != ask.model:
+        changes["model"] = msgspec.json.encode(upstream_model)
+    if ask.hides_usage and spec.stream_usage:
+        changes["stream_options"] = _with_usage(ask)
+    if output_cap is not None:
+        changes.update(dict.fromkeys(_cap_fields(ask, upstream_model), b"%d" % output_cap))
+    return changes
 
 
 def _check_content_type(value: bytes) -> None:
@@ -127,8 +142,10 @@ def _refusal_of(broken: BrokenBody) -> Refusal:
                 "ambiguous_field",
                 param=broken.param,
                 field=broken.param,
-                meant=broken.param.casefold(),
+                meant=_MEANT.get(broken.param.casefold(), broken.param.casefold()),
             )
+        case "repeated_field":
+            return Refusal(RelayCode.EMPTY_REQUEST, "repeated_field", param=broken.param, field=broken.param)
         case "not_an_object":
             return Refusal(RelayCode.EMPTY_REQUEST, "not_an_object")
         case _:
@@ -136,6 +153,10 @@ def _refusal_of(broken: BrokenBody) -> Refusal:
             return Refusal(RelayCode.EMPTY_REQUEST, "broken_json", where=where)
 
 
+# Governed names that are not all lower-case, by what they are in lower case.
+_MEANT = {
+    name.casefold(): name for name in ("generationConfig", "maxOutputTokens", "candidateCount", "serviceTier")
+}
 _WHERE = {"too_many_fields": "it has too many fields", "too_deep": "it is nested too deeply"}
 
 
@@ -147,6 +168,9 @@ _EXPECTED = {
     **dict.fromkeys(
         ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of"), "a whole number"
     ),
+    **dict.fromkeys(("maxOutputTokens", "candidateCount"), "a whole number"),
+    "serviceTier": "a string",
+    "requests": "an array",
 }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from urllib.parse import unquote
+from typing import Literal
+from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
+
+Dialect = Literal["openai", "anthropic", "gemini"]
 
 
 class Kind(Enum):
@@ -26,20 +29,37 @@ class Kind(Enum):
 
 
 class Endpoint(Struct, frozen=True, gc=False):
-    """`name` is what plans, key scopes and usage records call it; `upstream_path` follows a channel's base
-    URL."""
+    """`name` is what plans, key scopes, usage records and channels call it. `stream`: by its path alone its
+    answer is one, `as_array` as a growing JSON array instead of server-sent events; `query` goes upstream.
+    `is_free`: it only counts, so that nothing is charged."""
 
     name: str
     kind: Kind
     method: str
-    upstream_path: str = ""
+    dialect: Dialect = "openai"
+    stream: bool = False
+    as_array: bool = False
+    query: str = ""
+    is_free: bool = False
 
 
-CHAT = Endpoint("chat/completions", Kind.METERED, "POST", "/chat/completions")
-COMPLETIONS = Endpoint("completions", Kind.METERED, "POST", "/completions")
-EMBEDDINGS = Endpoint("embeddings", Kind.METERED, "POST", "/embeddings")
+CHAT = Endpoint("chat/completions", Kind.METERED, "POST")
+COMPLETIONS = Endpoint("completions", Kind.METERED, "POST")
+EMBEDDINGS = Endpoint("embeddings", Kind.METERED, "POST")
+MESSAGES = Endpoint("messages", Kind.METERED, "POST", "anthropic")
+MESSAGES_COUNT = Endpoint("messages/count_tokens", Kind.METERED, "POST", "anthropic", is_free=True)
+GENERATE = Endpoint("generateContent", Kind.METERED, "POST", "gemini")
+STREAM_EVENTS = Endpoint(
+    "streamGenerateContent", Kind.METERED, "POST", "gemini", stream=True, query="?alt=sse"
+)
+STREAM_ARRAY = Endpoint("streamGenerateContent", Kind.METERED, "POST", "gemini", stream=True, as_array=True)
+EMBED = Endpoint("embedContent", Kind.METERED, "POST", "gemini")
+EMBED_BATCH = Endpoint("batchEmbedContents", Kind.METERED, "POST", "gemini")
+GEMINI_COUNT = Endpoint("countTokens", Kind.METERED, "POST", "gemini", is_free=True)
 MODELS = Endpoint("models", Kind.MODELS, "GET")
 MODEL = Endpoint("models", Kind.MODEL, "GET")
+GEMINI_MODELS = Endpoint("models", Kind.MODELS, "GET", "gemini")
+GEMINI_MODEL = Endpoint("models", Kind.MODEL, "GET", "gemini")
 KEY = Endpoint("key", Kind.KEY, "GET")
 SUBSCRIPTION = Endpoint("billing", Kind.SUBSCRIPTION, "GET")
 USAGE = Endpoint("billing", Kind.USAGE, "GET")
@@ -51,7 +71,10 @@ _EXACT = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
     "/v1/embeddings": EMBEDDINGS,
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": MESSAGES_COUNT,
     "/v1/models": MODELS,
+    "/v1beta/models": GEMINI_MODELS,
     "/v1/key": KEY,
     "/healthz": HEALTH,
     "/readyz": READY,
@@ -62,17 +85,38 @@ for _prefix in ("", "/v1"):
     _EXACT[f"{_prefix}/dashboard/billing/usage"] = USAGE
     _EXACT[f"{_prefix}/dashboard/billing/credit_grants"] = CREDIT_GRANTS
 
+_GEMINI_CALLS = {one.name: one for one in (GENERATE, STREAM_ARRAY, EMBED, EMBED_BATCH, GEMINI_COUNT)}
+
 # By name: a plan may allow more than there is yet.
-ANSWERED = frozenset(endpoint.name for endpoint in _EXACT.values())
+ANSWERED = frozenset(endpoint.name for endpoint in (*_EXACT.values(), *_GEMINI_CALLS.values()))
+
+# A path that a caller may try of each dialect: what to name where a model is not to be had at another's.
+PATHS: dict[Dialect, str] = {
+    "openai": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/{model}:generateContent",
+}
 
 _MODEL = re.compile(r"/v1/models/(?P<model>.+)")
+_GEMINI_CALL = re.compile(r"/v1beta/models/(?P<model>.+):(?P<call>\w+)")
+_GEMINI_MODEL = re.compile(r"/v1beta/models/(?P<model>.+)")
 _ENGINE = re.compile(r"/v1/engines/(?P<model>[^/]+)/(?P<call>chat/completions|completions|embeddings)")
-_DOUBLED = re.compile(r"/v1(?:/v1)+(?=/|$)")
+_DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
 
 
-def find_endpoint(method: str, path: str) -> tuple[Endpoint, str]:
+def dialect_of(path: str, headers: dict[bytes, bytes]) -> Dialect:
+    """In which dialect a request is answered: by its path, and for what dialects have in common (the list of
+    models, a path that there is not) by the header that all of Anthropic's clients send."""
+    if path.startswith("/v1beta/"):
+        return "gemini"
+    if path.startswith("/v1/messages") or b"anthropic-version" in headers:
+        return "anthropic"
+    return "openai"
+
+
+def find_endpoint(method: str, path: str, query: str = "") -> tuple[Endpoint, str]:
     """The endpoint of a path as it stands on the wire, and the model that the path names ("" when it names
-    none). Raises Refusal 48004 when there is none, or not for this method."""
+    none). Raises Refusal: 48004 when there is none, or not for this method."""
     endpoint, model = _EXACT.get(path), ""
     if endpoint is None:
         endpoint, model = _by_pattern(method, path)
@@ -80,6 +124,8 @@ def find_endpoint(method: str, path: str) -> tuple[Endpoint, str]:
         raise Refusal(
             RelayCode.ENDPOINT_NOT_SUPPORTED, "wrong_method", method=method, allowed=endpoint.method
         )
+    if endpoint is STREAM_ARRAY:
+        endpoint = STREAM_ARRAY if is_array_stream(query) else STREAM_EVENTS
     return endpoint, model
 
 
@@ -87,10 +133,24 @@ def _by_pattern(method: str, path: str) -> tuple[Endpoint, str]:
     if match := _ENGINE.fullmatch(path):
         return _EXACT[f"/v1/{match['call']}"], unquote(match["model"])
     if _DOUBLED.match(path):
-        fixed = _DOUBLED.sub("/v1", path, count=1)
+        fixed = _DOUBLED.sub("", path, count=1)
         raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, "doubled_prefix", path=path, fixed=fixed)
     if match := _MODEL.fullmatch(path):
         return MODEL, unquote(match["model"])
+    if method == "POST" and (match := _GEMINI_CALL.fullmatch(path)) and match["call"] in _GEMINI_CALLS:
+        return _GEMINI_CALLS[match["call"]], unquote(match["model"])
+    if method != "POST" and (match := _GEMINI_MODEL.fullmatch(path)):
+        return GEMINI_MODEL, unquote(match["model"])
     if len(path) > 1 and path.endswith("/") and path[:-1] in _EXACT:
         return _EXACT[path[:-1]], ""
     raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, path=path, method=method)
+
+
+def is_array_stream(query: str) -> bool:
+    """Whether Gemini is to stream as one JSON array, which is its default, and not as server-sent events.
+    Raises Refusal for a third form."""
+    given = parse_qs(query)
+    form = (given.get("alt") or given.get("$alt") or ["json"])[-1]
+    if form not in ("sse", "json"):
+        raise Refusal(RelayCode.EMPTY_REQUEST, "bad_query", param="alt", field="alt", expected="sse, json")
+    return form == "json"

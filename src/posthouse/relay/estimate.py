@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from posthouse.catalogue.compiled import ModelSpec
-from posthouse.metering.ceilings import IMAGE_TOKENS_MAX, prompt_tokens_bound
-from posthouse.metering.stream import StreamMeter, texts_of_answer
+from posthouse.metering.ceilings import CLAUDE_IMAGE_TOKENS_MAX, IMAGE_TOKENS_MAX, prompt_tokens_bound
+from posthouse.metering.meter import Meter
 from posthouse.metering.tokens import TokenCounter, encoding_for
 from posthouse.metering.usage import Usage, at_least
 from posthouse.relay.ask import Ask
+from posthouse.relay.dialects import READERS
 
 # Counted on the event loop up to here: some 0.2 ms, less than a hand-over to a thread delays the call.
 ON_LOOP_BYTES_MAX = 2048
@@ -52,11 +53,11 @@ class Estimator:
 
     def prompt_bound(self, ask: Ask, model: ModelSpec) -> int:
         """Prompt tokens at most, told from the bytes; costs next to nothing."""
-        return prompt_tokens_bound(ask.body, image_tokens_max=model.image_tokens_max or IMAGE_TOKENS_MAX)
+        return prompt_tokens_bound(ask.body, image_tokens_max=_image_tokens_max(ask, model))
 
     async def prompt_tokens(self, ask: Ask, model: ModelSpec) -> int:
         """Prompt tokens as counted locally; an image counts as the model's dearest."""
-        images = model.image_tokens_max or IMAGE_TOKENS_MAX
+        images = _image_tokens_max(ask, model)
         return await self._count(
             model,
             len(ask.body),
@@ -65,9 +66,9 @@ class Estimator:
 
     async def of_answer(self, ask: Ask, model: ModelSpec, answer: bytes) -> Usage:
         """The usage of an answer that reports none."""
-        return await self._usage(ask, model, texts_of_answer(answer))
+        return await self._usage(ask, model, READERS[ask.endpoint.dialect].texts(answer))
 
-    async def of_stream(self, ask: Ask, model: ModelSpec, meter: StreamMeter, tally: Tally) -> Usage:
+    async def of_stream(self, ask: Ask, model: ModelSpec, meter: Meter, tally: Tally) -> Usage:
         """The usage of what a stream has delivered so far: what it reported last, but no fewer tokens than
         came; counted here where it reported none. When cancelled it may be asked again: what was delivered is
         with the tally."""
@@ -110,3 +111,9 @@ class Estimator:
         counted = await asyncio.to_thread(count)
         self._loaded.add(encoding)
         return counted
+
+
+def _image_tokens_max(ask: Ask, model: ModelSpec) -> int:
+    """What one image can cost at most."""
+    known = CLAUDE_IMAGE_TOKENS_MAX if ask.endpoint.dialect == "anthropic" else IMAGE_TOKENS_MAX
+    return model.image_tokens_max or known

@@ -19,9 +19,10 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import AttemptRecord
 from posthouse.kernel.secrets import SecretText
-from posthouse.metering.stream import StreamMeter, texts_of_answer
-from posthouse.metering.usage import Usage, usage_of_answer
+from posthouse.metering.stream import texts_of_answer
+from posthouse.metering.usage import Usage
 from posthouse.relay.ask import Ask, upstream_body
+from posthouse.relay.dialects import READERS, is_stream, meter_for, splitter_for
 from posthouse.relay.endpoints import Endpoint
 from posthouse.relay.router import Leg, Offer, Router, Trip
 from posthouse.relay.stream import EventStream
@@ -32,7 +33,6 @@ from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
 from posthouse.wire.headers import request_header_block, retry_after_s, with_defaults
-from posthouse.wire.sse import EventSplitter
 
 USER_AGENT = "posthouse"
 # Request heads kept for a channel; more models and credentials than that are made anew.
@@ -85,7 +85,7 @@ class Route(Struct, eq=False):
 
     def head(self, endpoint: Endpoint, upstream_model: str, leg: Leg) -> bytes:
         """Request line and the relay's own headers; the caller's and the length are still to come."""
-        key = (endpoint.name, upstream_model, leg.lease.name)
+        key = (endpoint.name + endpoint.query, upstream_model, leg.lease.name)
         head = self.heads.get(key)
         if head is None:
             if len(self.heads) >= HEADS_MAX:
@@ -95,15 +95,16 @@ class Route(Struct, eq=False):
 
     def _made(self, endpoint: Endpoint, upstream_model: str, credential: SecretText | None) -> bytes:
         origin, spec = self.origin, self.spec
+        target = upstream_target(spec, endpoint.name, upstream_model) + endpoint.query
         lines = [
-            f"POST {origin.absolute_form}{upstream_target(spec, endpoint.name, upstream_model)} HTTP/1.1",
+            f"POST {origin.absolute_form}{target} HTTP/1.1",
             f"host: {origin.host_header}",
             f"user-agent: {USER_AGENT}",
             "accept-encoding: identity",
             *(f"{name.lower()}: {value}" for name, value in spec.headers.items()),
         ]
         if credential is not None:
-            lines.append(auth_line(spec, "openai", credential.reveal()))
+            lines.append(auth_line(spec, endpoint.dialect, credential.reveal()))
         text = "\r\n".join(line for line in lines if line) + "\r\n" + origin.proxy_authorization
         return text.encode("latin-1")
 
@@ -146,7 +147,7 @@ class Forwarder:
     ) -> Answer:
         """The first answer that counts. Every attempt is noted in `attempts`. A stream's leg goes on with its
         answer: whoever gets it hands it to `finish`. Raises Refusal when no answer came."""
-        allowed, limits = request_header_block(headers), self._limits()
+        allowed, limits = request_header_block(headers, ask.endpoint.dialect), self._limits()
         give_up_s = self._loop.time() + limits.attempts_total_s
         best: Failed | None = None
         while len(attempts) < limits.attempts_max:
@@ -236,7 +237,7 @@ class Forwarder:
         )
         exchange = await route.origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
         try:
-            if ask.peek.stream and exchange.status == 200 and _is_event_stream(exchange):
+            if exchange.status == 200 and is_stream(ask, exchange.header(b"content-type")):
                 return await self._begin_stream(leg, exchange, ask)
             leg.ttft_s = self._loop.time() - leg.started_s
             await exchange.wait_done()
@@ -246,8 +247,8 @@ class Forwarder:
             raise
 
     async def _begin_stream(self, leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
-        meter = StreamMeter(ask.model, hide_usage=ask.hides_usage)
-        stream = EventStream(exchange, meter, EventSplitter())
+        meter = meter_for(ask)
+        stream = EventStream(exchange, meter, splitter_for(ask))
         exchange.consume(stream)
         await stream.wait_begun()
         if not stream.began:
@@ -278,7 +279,7 @@ def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
     if exchange.status >= 300:
         secret = leg.credential.reveal().encode() if leg.credential is not None else b""
         return Answer(leg, exchange, body.replace(secret, b"...") if secret else body)
-    usage = usage_of_answer(body)
+    usage = READERS[ask.endpoint.dialect].usage(body)
     if usage is None and (nothing := _nothing_in(body)):
         raise UpstreamFault(Fault.MALFORMED, nothing)
     return Answer(leg, exchange, body, usage)
@@ -316,10 +317,6 @@ def _is_json(body: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def _is_event_stream(exchange: Exchange) -> bool:
-    return exchange.header(b"content-type").lower().startswith(b"text/event-stream")
 
 
 def _tokens(answer: Answer | None) -> int | None:

@@ -18,7 +18,7 @@ from posthouse.ledger.settlement import Snapshot
 from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Terms
-from posthouse.relay.endpoints import Endpoint
+from posthouse.relay.endpoints import PATHS, Dialect, Endpoint
 from posthouse.relay.router import Offer
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Lineup
@@ -55,7 +55,7 @@ class Market:
     ) -> None:
         before, self._credentials = self._credentials, credentials
         self.catalogue = catalogue
-        self._terms: dict[tuple[str, str], Terms] = {}
+        self._terms: dict[tuple[str, str, Dialect], Terms] = {}
         self.pools = {
             spec.name: self._pool(spec, before, states.get(spec.name, {})) for spec in catalogue.channels
         }
@@ -98,7 +98,10 @@ class Market:
 
     def terms(self, key: KeyEntry, ask: Ask) -> Terms:
         """The terms of a call. Raises Refusal when the model is not to be had, or not by this key."""
-        terms = self._terms.get((key.plan, ask.model)) or self._make_terms(key.plan, ask.model)
+        dialect = ask.endpoint.dialect
+        terms = self._terms.get((key.plan, ask.model, dialect)) or self._make_terms(
+            key.plan, ask.model, dialect
+        )
         plan, name = terms.plan, terms.model.name
         if ask.endpoint.name not in terms.endpoints:
             self.check_endpoint(key, ask.endpoint)
@@ -131,7 +134,7 @@ class Market:
         models = self.catalogue.models_for(key.plan)
         return [model for model in models if _is_in_scope(key, model)]
 
-    def _make_terms(self, plan_name: str, asked: str) -> Terms:
+    def _make_terms(self, plan_name: str, asked: str, dialect: Dialect) -> Terms:
         """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""
         catalogue = self.catalogue
         model, plan = catalogue.model(asked), catalogue.plan(plan_name)
@@ -142,13 +145,10 @@ class Market:
         tariff = catalogue.tariff(plan.name, model.name)
         if tariff is None:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=model.name)
-        offers = [
-            self._offer(spec, model.name)
-            for spec in catalogue.channels
-            if spec.offers(model.name) and not spec.draining
-        ]
+        specs = [one for one in catalogue.channels if one.offers(model.name) and not one.draining]
+        offers = [self._offer(spec, model.name) for spec in specs if spec.speaks(dialect)]
         if not offers:
-            raise Refusal(RelayCode.MODEL_NOT_FOUND, "no_channel", param="model", model=model.name)
+            raise _no_channel(model.name, specs)
         rules = catalogue.rules(plan.name, model.name)
         terms = Terms(
             plan=plan,
@@ -167,7 +167,7 @@ class Market:
             output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
             request_tokens_max=_request_tokens_max(plan, model),
         )
-        self._terms[plan_name, asked] = terms
+        self._terms[plan_name, asked, dialect] = terms
         return terms
 
 
@@ -179,8 +179,24 @@ def _is_in_scope(key: KeyEntry, model: ModelSpec) -> bool:
 def _is_priced(tariff: Tariff, endpoint: str) -> bool:
     """Whether all that a call of the endpoint uses has a price: a model that is sold by the image or the
     second must not be had for nothing as a chat."""
-    used = {"embeddings": {"input": 1}}.get(endpoint, {"input": 1, "output": 1})
+    used = dict.fromkeys(_USED.get(endpoint, ("input", "output")), 1)
     return not tariff.charge(used, prompt_tokens=1).unpriced
+
+
+# What a call of an endpoint uses; of the others, input and output.
+_USED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("embeddings", "embedContent", "batchEmbedContents"), ("input",)),
+    **dict.fromkeys(("messages/count_tokens", "countTokens"), ()),
+}
+
+
+def _no_channel(model: str, specs: list[ChannelSpec]) -> Refusal:
+    """No channel can take the call: where others offer the model, the caller is told at which paths."""
+    spoken = [path for dialect, path in PATHS.items() if any(spec.speaks(dialect) for spec in specs)]
+    if not spoken:
+        return Refusal(RelayCode.MODEL_NOT_FOUND, "no_channel", param="model", model=model)
+    paths = ", ".join(spoken).replace("{model}", model)
+    return Refusal(RelayCode.MODEL_NOT_FOUND, "other_dialect", param="model", model=model, paths=paths)
 
 
 def _output_tokens_max(model: ModelSpec) -> int:

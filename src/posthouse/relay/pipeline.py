@@ -39,6 +39,7 @@ from posthouse.relay.call import Call, Terms
 from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Answer, Forwarder, refusal_of
+from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.replays import Recording, Replays
@@ -56,7 +57,16 @@ IDEMPOTENCY_KEY_BYTES_MAX = 255
 # for a client that lost an answer, too few to be served for nothing.
 ANSWERS_PER_KEY_MAX = 3
 # What to shorten when a request is too long.
-PROMPT_FIELDS = {"chat/completions": "messages", "completions": "prompt", "embeddings": "input"}
+PROMPT_FIELDS = {
+    "chat/completions": "messages",
+    "completions": "prompt",
+    "embeddings": "input",
+    "messages": "messages",
+    "generateContent": "contents",
+    "streamGenerateContent": "contents",
+    "embedContent": "content",
+    "batchEmbedContents": "requests",
+}
 
 log = get_logger()
 
@@ -110,7 +120,7 @@ class Relay:
         if request.method == "OPTIONS":
             door.respond(204, PREFLIGHT, b"")
             return
-        endpoint, path_model = find_endpoint(request.method, request.path)
+        endpoint, path_model = find_endpoint(request.method, request.path, request.query)
         if endpoint.kind is Kind.OPEN:
             await door.read_body()  # has none; refuses what is no sound request
             door.respond(*self._own.open(endpoint))
@@ -159,13 +169,7 @@ class Relay:
 
     async def _authenticate(self, request: RelayRequest) -> KeyEntry:
         """The key's entry. Raises Refusal when there is no key, or none that may call from here."""
-        header = request.headers.get(b"authorization")
-        if not header:
-            raise Refusal(RelayCode.MISSING_API_KEY)
-        scheme, _, text = header.partition(b" ")
-        text = text.strip()
-        if scheme.lower() != b"bearer" or not text:
-            raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_bearer")
+        text = presented_key(request)
         key_hash = hash_key(text)
         entry = self._directory.find(key_hash)
         if entry is None:
@@ -237,6 +241,8 @@ class Relay:
         """Prompt tokens to reserve (0 where no rule counts tokens). Raises Refusal when the request is longer
         than the plan or the model takes. Counts exactly only where the cheap bound does not settle it."""
         terms, ask = call.terms, call.ask
+        if ask.endpoint.is_free:  # counting is what it asks for
+            return 0
         output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
         bound = call.prompt_bound = self._estimator.prompt_bound(ask, terms.model)
         if bound <= terms.reserved_by_bytes_max and bound + output <= terms.request_tokens_max:
@@ -340,7 +346,7 @@ class Relay:
 
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
         usage = None
-        if answer.exchange.status < 300:
+        if answer.exchange.status < 300 and not call.ask.endpoint.is_free:
             usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
         call.ttft_ms = self._elapsed_ms(call)
         await self._settle(call, Ending.COMPLETED, answer.exchange.status, usage)
@@ -363,9 +369,7 @@ class Relay:
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
         await self._settle(call, Ending.BROKEN, answer.exchange.status, usage)
-        call.door.abort(
-            error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request.headers)
-        )
+        call.door.abort(error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request))
 
     async def _stream_usage(self, call: Call, stream: EventStream) -> Usage:
         """What the upstream reported, else what was delivered, counted here."""
@@ -378,8 +382,14 @@ class Relay:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
         request_id = call.request.request_id.encode()
         block = answer_header_block(answer.exchange.headers)
-        block += b"x-posthouse-request-id: %b\r\n" % request_id
-        if b"x-request-id:" not in block:
+        block += b"x-posthouse-request-id: %b\r\nx-posthouse-attempts: %d\r\n" % (
+            request_id,
+            len(call.attempts),
+        )
+        if call.ask.endpoint.dialect == "anthropic":
+            if not answer.exchange.header(b"request-id"):
+                block += b"request-id: %b\r\n" % request_id
+        elif b"x-request-id:" not in block:
             block += b"x-request-id: %b\r\n" % request_id
         block += call.quota_headers
         if call.output_cap is not None:
@@ -506,10 +516,12 @@ class Relay:
         """Answer with the relay's own error; in an answer that has begun, as its last event. `quota`: the
         rate-limit headers, where a limit applies."""
         if door.is_open:
-            door.abort(error_event(refusal, request.headers))
+            door.abort(error_event(refusal, request))
         else:
-            status, headers, body = render_refusal(refusal, request.headers, request.request_id)
+            status, headers, body = render_refusal(refusal, request.headers, request.request_id, request.path)
             headers += quota
+            if outcome.attempts:
+                headers += b"x-posthouse-attempts: %d\r\n" % len(outcome.attempts)
             if b"origin" in request.headers:
                 headers += CORS
             door.respond(status, headers, body)
@@ -541,7 +553,9 @@ def _refused(request: RelayRequest, refusal: Refusal) -> Outcome:
 
 
 def _longest_output(ask: Ask, terms: Terms) -> int:
-    """Tokens of the longest answer that this request can get."""
+    """Tokens of the longest answer that this request can get, as far as they are charged."""
+    if ask.endpoint.is_free:
+        return 0
     longest, asked = terms.output_tokens_max, ask.output_tokens_asked
     if asked is None:
         return longest

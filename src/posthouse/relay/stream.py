@@ -2,7 +2,7 @@
 
 Pieces come synchronously from the connection's callback; whole events go out in the same call, so that a
 chunk costs no task switch. Before the door is open (the answer's head waits for the first event) they are
-kept. The final `[DONE]` event is held back by the meter: it goes out when the charge is on disk."""
+kept. The last event is held back by the meter: it goes out when the charge is on disk."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from posthouse.metering.stream import StreamMeter
+from posthouse.metering.meter import Meter
+from posthouse.relay.dialects import Splitter
 from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
-from posthouse.wire.sse import EventSplitter, EventTooLarge
+from posthouse.wire.sse import EventTooLarge
 
 
 class EventStream(Struct, eq=False):
-    """`began` with the first whole event; `is_over` with [DONE] or the end of the answer, whichever is first;
-    `fault` says what broke it."""
+    """`began` with the first whole event; `is_over` with the last ([DONE], message_stop) or the end of the
+    answer, whichever is first; `fault` says what broke it."""
 
     exchange: Exchange
-    meter: StreamMeter
-    splitter: EventSplitter
+    meter: Meter
+    splitter: Splitter
     began: bool = False
     is_over: bool = False
     fault: UpstreamFault | None = None
@@ -75,7 +76,7 @@ class EventStream(Struct, eq=False):
         if not self.is_over:
             self.is_over = True
             self.fault = fault
-            # Without [DONE] it is whole only where its framing says so and no event was begun.
+            # Without a last event it is whole only where its framing says so and no event was begun.
             is_whole = self.meter.saw_finish and self.exchange.has_length and not self.splitter.tail.strip()
             if fault is None and not is_whole:
                 self.fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")

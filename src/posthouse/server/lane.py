@@ -57,9 +57,12 @@ BODY_AHEAD_BYTES = 256 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A second value of one of these would let two readers of one request disagree about it.
 SINGLE_HEADERS = frozenset(
-    (b"host", b"authorization", b"content-length", b"content-type", b"transfer-encoding")
+    (
+        *(b"host", b"authorization", b"x-api-key", b"x-goog-api-key"),
+        *(b"content-length", b"content-type", b"transfer-encoding"),
+    )
 )
-RELAY_PATHS = ("/v1/", "/dashboard/")
+RELAY_PATHS = ("/v1/", "/v1beta/", "/dashboard/")
 RELAY_PATHS_EXACT = frozenset(("/v1", "/healthz", "/readyz"))
 
 # What a request to a proxy names before the path (RFC 9112 has every server take it).

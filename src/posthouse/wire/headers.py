@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-# caller → upstream. Everything else that the upstream needs (host, authorization, length) is the relay's own.
-FORWARDED_REQUEST_HEADERS = (b"content-type", b"accept", b"openai-beta")
+# caller → upstream, by dialect. Everything else that the upstream needs (host, authorization, length) is the
+# relay's own.
+FORWARDED_REQUEST_HEADERS = {
+    "openai": (b"content-type", b"accept", b"openai-beta"),
+    "anthropic": (b"content-type", b"accept", b"anthropic-version", b"anthropic-beta"),
+    "gemini": (b"content-type", b"accept"),
+}
 
 # upstream → caller, beside every `openai-*` header.
 FORWARDED_ANSWER_HEADERS = frozenset(
@@ -23,18 +28,20 @@ FORWARDED_ANSWER_HEADERS = frozenset(
         b"retry-after-ms",
         b"x-should-retry",
         b"x-request-id",
+        b"request-id",  # Anthropic's
     )
 )
 
 
-def request_header_block(headers: dict[bytes, bytes]) -> bytes:
+def request_header_block(headers: dict[bytes, bytes], dialect: str = "openai") -> bytes:
     """The caller's allowed headers as `name: value\\r\\n` lines."""
-    return _request_block(tuple(map(headers.get, FORWARDED_REQUEST_HEADERS)))
+    names = FORWARDED_REQUEST_HEADERS[dialect]
+    return _request_block(names, tuple(map(headers.get, names)))
 
 
 @lru_cache(maxsize=256)  # a client sends the same ones with every call
-def _request_block(values: tuple[bytes | None, ...]) -> bytes:
-    pairs = zip(FORWARDED_REQUEST_HEADERS, values, strict=True)
+def _request_block(names: tuple[bytes, ...], values: tuple[bytes | None, ...]) -> bytes:
+    pairs = zip(names, values, strict=True)
     return b"".join([b"%b: %b\r\n" % (name, value) for name, value in pairs if value is not None])
 
 
