@@ -151,7 +151,7 @@ def _rows(found: Sequence[Status]) -> Iterator[tuple[str, ...]]:
                 state, why = model.state, _why(model, at_ms)
             yield (
                 *(channel, model.model, state, why),
-                *(f"{model.error_rate:.0%}", str(model.calls)),
+                *((f"{model.error_rate:.0%}", str(model.calls)) if model.calls else ("", "0")),
                 *(_ms(model.ttft_p50_ms), _ms(model.ttft_p99_ms), str(model.in_flight)),
                 credentials,
             )
