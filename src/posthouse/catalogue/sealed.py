@@ -11,10 +11,9 @@ from posthouse.store.engine import Store
 from posthouse.store.schema import secrets
 from posthouse.store.upsert import insert_if_absent
 
-# Rows' names. That of a channel's default credential is the channel's own, which may be any text; that of
-# another begins with its own, which has no colon.
+# Rows' names. Neither a channel's nor a credential's has a colon.
 ADDRESSES = "addresses"
-_DEFAULT, _OTHER = "channel:", "credential:"
+_CHANNEL = "channel:"
 _SEALING_LOCK = 0x7365616C  # "seal"
 
 Name = tuple[str, str]  # a channel's name and its credential's
@@ -23,14 +22,12 @@ Credentials = Mapping[Name, SecretText]
 
 def _row_name(name: Name) -> str:
     channel, credential = name
-    return _DEFAULT + channel if credential == DEFAULT_CREDENTIAL else f"{_OTHER}{credential}:{channel}"
+    return _CHANNEL + (channel if credential == DEFAULT_CREDENTIAL else f"{channel}:{credential}")
 
 
 def _name(row_name: str) -> Name:
-    if row_name.startswith(_DEFAULT):
-        return row_name.removeprefix(_DEFAULT), DEFAULT_CREDENTIAL
-    credential, _, channel = row_name.removeprefix(_OTHER).partition(":")
-    return channel, credential
+    channel, _, credential = row_name.removeprefix(_CHANNEL).partition(":")
+    return channel, credential or DEFAULT_CREDENTIAL
 
 
 def load_credentials(store: Store, box: SecretBox) -> dict[Name, SecretText]:

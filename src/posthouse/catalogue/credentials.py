@@ -1,0 +1,105 @@
+"""Changes one of a channel's credentials; the others, and the rest of the channel, stay as they are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from posthouse.catalogue.diff import Change
+from posthouse.catalogue.document import define
+from posthouse.catalogue.errors import ConfigurationError, Path, Problem
+from posthouse.catalogue.queries import read_definitions
+from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, did_you_mean
+from posthouse.catalogue.sealed import stored_names
+from posthouse.catalogue.writing import Definitions, write
+from posthouse.kernel.secrets import SecretBox, SecretText
+from posthouse.routing.channels import DEFAULT_CREDENTIAL, CredentialDef, is_header_text
+from posthouse.store.engine import Store
+
+
+def put_credential(
+    store: Store,
+    box: SecretBox,
+    channel: str,
+    name: str,
+    fields: Mapping[str, Any],
+    *,
+    now_ms: int,
+    credential: SecretText | None = None,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Add or replace one: `fields` of CredentialDef but the name, and the secret itself (None: as it was).
+    Raises ConfigurationError, StoreDown."""
+    if credential is not None:
+        check_secret((*_path(channel), name), credential)
+    with store.read() if dry_run else store.begin() as connection:
+        before = read_definitions(connection)
+        definition = find_channel(before, channel)
+        if credential is None and name not in stored_names(connection, channel):
+            raise ConfigurationError([Problem((*_path(channel), name), "its secret is missing")])
+        listed = _listed(connection, definition) | {name: {**fields, "name": name}}
+        after = _with_listed(before, definition, listed)
+        given = {} if credential is None else {(channel, name): credential}
+        return write(connection, before, after, given, box, now_ms=now_ms, dry_run=dry_run)
+
+
+def remove_credential(
+    store: Store, box: SecretBox, channel: str, name: str, *, now_ms: int, dry_run: bool = False
+) -> list[Change]:
+    """Take one out, with its secret. Raises ConfigurationError when there is none, StoreDown."""
+    with store.read() if dry_run else store.begin() as connection:
+        before = read_definitions(connection)
+        definition = find_channel(before, channel)
+        listed = _listed(connection, definition)
+        check_named(channel, name, listed)
+        after = _with_listed(before, definition, {other: listed[other] for other in listed if other != name})
+        gone = [(channel, name)]
+        return write(connection, before, after, {}, box, now_ms=now_ms, gone=gone, dry_run=dry_run)
+
+
+def find_channel(definitions: Definitions, channel: str) -> ChannelDef:
+    """Raises ConfigurationError when there is no such channel."""
+    channels = Configuration.of(definitions).channels
+    if channel not in channels:
+        hint = did_you_mean(channel, channels)
+        raise ConfigurationError([Problem((TABLES["channel"],), f"there is no channel {channel!r}{hint}")])
+    return channels[channel]
+
+
+def check_named(channel: str, credential: str, names: Collection[str]) -> None:
+    """Raises ConfigurationError for a credential that is none of these."""
+    if credential not in names:
+        there_are = ", ".join(names) or "it has none"
+        problem = Problem(_path(channel), f"there is none named {credential!r}: {there_are}")
+        raise ConfigurationError([problem])
+
+
+def check_secret(path: Path, secret: SecretText) -> None:
+    """Raises ConfigurationError for a text that could split a request."""
+    if not is_header_text(secret.reveal()):
+        raise ConfigurationError([Problem(path, "must be printable ASCII text")])
+
+
+def _path(channel: str) -> Path:
+    return (TABLES["channel"], channel, "credentials")
+
+
+def _listed(connection: Connection, definition: ChannelDef) -> dict[str, dict[str, Any]]:
+    """Fields of the channel's credentials by name: of those that it lists, else of a stored default one."""
+    listed: Sequence[CredentialDef] = definition.credentials
+    if not listed and DEFAULT_CREDENTIAL in stored_names(connection, definition.name):
+        listed = [CredentialDef(name=DEFAULT_CREDENTIAL)]
+    return {one.name: msgspec.to_builtins(one) for one in listed}
+
+
+def _with_listed(
+    definitions: Definitions, definition: ChannelDef, listed: dict[str, dict[str, Any]]
+) -> Definitions:
+    """The definitions with these credentials of the channel. A single default one without ceilings is what a
+    channel has that lists none."""
+    if [*listed.values()] == [{"name": DEFAULT_CREDENTIAL}]:
+        listed = {}
+    fields = msgspec.to_builtins(definition) | {"credentials": [*listed.values()]}
+    made = define("channel", definition.name, fields, (TABLES["channel"], definition.name))
+    return {**definitions, ("channel", definition.name): made}
