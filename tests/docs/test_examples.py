@@ -29,7 +29,8 @@ READMES = pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 @EACH_PAGE
 def test_toml_is_a_configuration(page: Path) -> None:
     for block in blocks_of(page.read_text("utf-8"), "toml"):
-        document = read_document(block.text, source=page.name, environment=UPSTREAM)
+        environment = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block.text), "sk-some") | UPSTREAM
+        document = read_document(block.text, source=page.name, environment=environment)
         assert check(Configuration.of(document.definitions), official_models()) == []
 
 
