@@ -100,6 +100,21 @@ def test_channels_come_and_go(configured: Cli, ask: Ask, monkeypatch: pytest.Mon
     assert "there is no channel 'backup'" in configured("channel", "remove", "backup", status=1).stderr
 
 
+def test_a_preset_knows_the_address(cli: Cli, ask: Ask) -> None:
+    cli("channel", "add", "a", "--preset", "deepseek", "--no-credential")
+    url = "https://me.openai.azure.com"
+    cli(
+        "channel", "add", "b", "--preset", "azure", "--base-url", url, "--api-version", "2", "--no-credential"
+    )
+    assert [(one["preset"], one["base_url"]) for one in ask("channel", "list")] == [
+        ("deepseek", "https://api.deepseek.com"),
+        ("azure", url),
+    ]
+    unknown = cli("channel", "add", "c", "--preset", "deepsek", "--no-credential", status=1).stderr
+    assert "there is no preset 'deepsek'; did you mean 'deepseek'?" in unknown
+    assert "base_url: is missing" in cli("channel", "add", "c", "--no-credential", status=1).stderr
+
+
 def test_a_credential_comes_from_a_file_or_standard_input(cli: Cli, ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("canary\n")
     url = ("--base-url", "https://upstream.test/v1")

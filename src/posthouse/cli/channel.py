@@ -32,7 +32,9 @@ def add(
     desk: Desk,
     name: Name,
     *,
-    preset: Annotated[str | None, typer.Option(metavar="PRESET", help="The kind of upstream.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="PRESET", help="The kind of upstream, e.g. openai.")
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Up to and with /v1; else the preset's.")
     ] = None,
@@ -55,7 +57,9 @@ def add(
     ] = None,
     priority: Annotated[int | None, typer.Option(help="Lower is tried first.")] = None,
     weight: Annotated[int | None, typer.Option(help="Its share among channels of one priority.")] = None,
-    proxy: Annotated[str | None, typer.Option(metavar="URL", help="HTTP proxy to the upstream.")] = None,
+    proxy: Annotated[
+        str | None, typer.Option(metavar="URL", help="HTTP or SOCKS5 proxy to the upstream.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a channel of this name.")] = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -99,7 +103,7 @@ def list_(desk: Desk) -> None:
         )
         for one in listed
     )
-    none = "no channels; add one: posthouse channel add NAME --base-url URL"
+    none = "no channels; add one: posthouse channel add NAME --preset PRESET, or --base-url URL"
     desk.answer(listed, lambda: output.print_table(columns, rows, empty=none))
 
 
