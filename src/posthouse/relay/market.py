@@ -129,10 +129,16 @@ class Market:
         if key.endpoints is not None and name not in key.endpoints:
             raise Refusal(RelayCode.KEY_SCOPE_DENIED, "endpoint", endpoint=name)
 
-    def models_for(self, key: KeyEntry) -> list[ModelSpec]:
-        """What this key can call."""
+    def models_for(self, key: KeyEntry, dialect: Dialect = "openai") -> list[ModelSpec]:
+        """What this key can call; in another dialect than OpenAI's, whose list is the whole one, only what
+        channels that speak it offer."""
         models = self.catalogue.models_for(key.plan)
-        return [model for model in models if _is_in_scope(key, model)]
+        spoken = [one for one in self.catalogue.channels if dialect == "openai" or one.speaks(dialect)]
+        return [
+            model
+            for model in models
+            if _is_in_scope(key, model) and any(one.offers(model.name) for one in spoken)
+        ]
 
     def _make_terms(self, plan_name: str, asked: str, dialect: Dialect) -> Terms:
         """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""

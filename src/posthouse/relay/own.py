@@ -13,16 +13,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from posthouse.accounts.rules import KeyEntry
-from posthouse.catalogue.compiled import ModelSpec, PlanSpec
+from posthouse.catalogue.compiled import PlanSpec
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.money import format_nanos
 from posthouse.ledger.queries import get_balance
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import DAY_MS, DaySpend, spend_by_day
-from posthouse.limits.rules import Demand, format_reset
+from posthouse.limits.rules import Demand, Standing, format_reset
 from posthouse.limits.service import Limiter
-from posthouse.relay.answers import JSON
-from posthouse.relay.endpoints import ANSWERED, READY, Endpoint, Kind
+from posthouse.relay.answers import JSON, id_block, quota_block
+from posthouse.relay.endpoints import ANSWERED, READY, Endpoint, Kind, dialect_of
+from posthouse.relay.listings import list_of, one_of
 from posthouse.relay.market import Market
 from posthouse.relay.values import RelayRequest
 from posthouse.store.engine import Store
@@ -54,15 +55,22 @@ class OwnCalls:
         self, endpoint: Endpoint, path_model: str, key: KeyEntry, request: RelayRequest
     ) -> Whole:
         """Status, headers and body. Raises Refusal."""
+        dialect = dialect_of(request.path, request.headers)
         if endpoint.kind in (Kind.MODELS, Kind.MODEL):
             self._market.check_endpoint(key, endpoint)
-            body: Any = self._models(key) if endpoint.kind is Kind.MODELS else self._model(key, path_model)
+            models = self._market.models_for(key, dialect)
+            body = (
+                list_of(dialect, models)
+                if endpoint.kind is Kind.MODELS
+                else one_of(dialect, models, path_model)
+            )
         else:
             try:
                 body = await self._figures(endpoint, key, request)
             except StoreDown:
                 raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
-        headers = JSON + b"x-posthouse-request-id: %b\r\n" % request.request_id.encode()
+        headers = JSON + id_block(dialect, request.request_id)
+        headers += quota_block(await self._standings(key, request))
         return 200, headers, msgspec.json.encode(body)
 
     async def _figures(self, endpoint: Endpoint, key: KeyEntry, request: RelayRequest) -> dict[str, Any]:
@@ -75,22 +83,6 @@ class OwnCalls:
                 return await self._subscription(key)
             case _:
                 return await self._credit_grants(key)
-
-    # -- models ------------------------------------------------------------------------------------------
-
-    def _models(self, key: KeyEntry) -> dict[str, Any]:
-        names = [
-            _model_object(name, model)
-            for model in self._market.models_for(key)
-            for name in (model.name, *model.aliases)
-        ]
-        return {"object": "list", "data": names}
-
-    def _model(self, key: KeyEntry, name: str) -> dict[str, Any]:
-        for model in self._market.models_for(key):
-            if name == model.name or name in model.aliases:
-                return _model_object(name, model)
-        raise Refusal(RelayCode.MODEL_NOT_FOUND, param="model", model=name[:100])
 
     # -- the key -----------------------------------------------------------------------------------------
 
@@ -118,7 +110,8 @@ class OwnCalls:
             "limits": await self._limits(key, request),
         }
 
-    async def _limits(self, key: KeyEntry, request: RelayRequest) -> list[dict[str, Any]]:
+    async def _standings(self, key: KeyEntry, request: RelayRequest) -> list[Standing]:
+        """Where the caller stands in each limit of any model that the key can call."""
         catalogue = self._market.catalogue
         rules = {  # models that share a limit have a rule each, which differ in the number they answer with
             (rule.name, rule.subject): rule
@@ -132,6 +125,9 @@ class OwnCalls:
             plan=key.plan,
             rules=tuple(rules.values()),
         )
+        return await self._limiter.standings(demand, request.started_ms)
+
+    async def _limits(self, key: KeyEntry, request: RelayRequest) -> list[dict[str, Any]]:
         return [
             {
                 "rule": standing.rule.name,
@@ -142,7 +138,7 @@ class OwnCalls:
                 "remaining": standing.quota.remaining,
                 "reset": format_reset(standing.quota.reset_ms),
             }
-            for standing in await self._limiter.standings(demand, request.started_ms)
+            for standing in await self._standings(key, request)
         ]
 
     # -- billing, as OpenAI's old dashboard had it -------------------------------------------------------
@@ -199,10 +195,6 @@ class OwnCalls:
             "currency": self._market.currency,
             "grants": {"object": "list", "data": []},
         }
-
-
-def _model_object(name: str, model: ModelSpec) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": model.owned_by}
 
 
 def _endpoints(plan: PlanSpec | None, key: KeyEntry) -> frozenset[str]:
