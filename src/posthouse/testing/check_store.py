@@ -14,6 +14,17 @@ from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key
+from posthouse.catalogue.events import list_events
+from posthouse.catalogue.standings import (
+    Answers,
+    ChannelStanding,
+    ModelStanding,
+    Report,
+    ask_reports,
+    write_report,
+)
+from posthouse.catalogue.states import forget_gone, load_states, note_back, note_by_hand, note_out
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id, new_request_id
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.secrets import hash_key
@@ -438,6 +449,47 @@ def check_an_idempotency_key_is_charged_once(store: Store) -> None:
     assert get_balance(store, who).charged_nanos == 90
 
 
+def check_what_is_set_apart_is_known_to_all(store: Store) -> None:
+    channel = new_id("channel")
+    with store.begin() as connection:
+        note_out(connection, channel, "one", reason="quota", process_id="prc_1", now_ms=1)
+        note_by_hand(connection, channel, "", "draining", reason="", now_ms=2)
+    states = load_states(store)
+    assert (states[channel, "one"].state, states[channel, "one"].reason) == ("out", "quota")
+    assert states[channel, ""].state == "draining"
+    with store.begin() as connection:
+        assert note_back(connection, channel, "one", reason="probe", process_id="prc_2", now_ms=3)
+        forget_gone(connection, channel, ["one"])
+    assert not [known for known in load_states(store) if known[0] == channel]
+    events = list_events(store, channel=channel, limit=9)
+    assert [(one.at_ms, one.before, one.after) for one in events] == [
+        (3, "out", "enabled"),
+        (2, "enabled", "draining"),
+        (1, "enabled", "out"),
+    ]
+
+
+def check_standings_come_when_somebody_asks(store: Store) -> None:
+    model = ModelStanding("gpt-4o", "open", "5 failures in a row", 7, 1.0, 5, 0, 0, 0)
+    channels = (ChannelStanding("main", (model,), ()),)
+
+    async def story(ledger: Ledger) -> None:
+        async def answer(kind: str, subject: str) -> None:
+            if kind == "watch":
+                report = Report(ledger.process_id, 1, channels)
+                await ledger.run(lambda connection: write_report(connection, report))
+
+        feed = ChangeFeed(store, poll_s=0.01)
+        feed.listen(answer)
+        await feed.start()
+        for _ in range(2):  # what was answered before is gone
+            answers = await asyncio.to_thread(ask_reports, store, now_ms=now_ms(), patience_s=5)
+            assert answers == Answers((Report(ledger.process_id, 1, channels),), 0)
+        await feed.stop()
+
+    with_ledger(store, story)
+
+
 CHECKS: tuple[Callable[[Store], None], ...] = (
     check_migrations_give_the_schema,
     check_a_transaction_is_all_or_nothing,
@@ -455,4 +507,6 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     check_a_transfer_is_made_once,
     check_key_budgets,
     check_an_idempotency_key_is_charged_once,
+    check_what_is_set_apart_is_known_to_all,
+    check_standings_come_when_somebody_asks,
 )
