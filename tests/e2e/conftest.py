@@ -6,6 +6,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from tests.e2e.stage import Scene, Stage, staged
 
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import ScriptedUpstream
@@ -50,3 +51,17 @@ def client(relay: ServedRelay, key: str) -> Iterator[openai.OpenAI]:
     """The official client, as a member sets it up; it tries once."""
     with openai.OpenAI(base_url=relay.base_url, api_key=key, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def scene(stage: Stage) -> Iterator[Scene]:
+    """Channels and a member that no other test has; what must hold after any call is checked in the end."""
+    scene = Scene(stage)
+    yield scene
+    scene.check()

@@ -1,0 +1,227 @@
+"""A stage for faults: a relay in this process before two scripted upstreams. Each test has channels, models
+and a member of its own, so that what it breaks is nobody else's, and after each
+
+    every call has had exactly one outcome and at most one record,
+    the member has paid what the records say, and the books are right,
+    no task, socket, hold or place in a limit is left.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tests.e2e.caller import CHAT, Caller, Reply, parse_reply, request
+
+from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.testing.embedded import EmbeddedRelay
+from posthouse.testing.upstream import Script, ScriptedUpstream
+
+UNREACHABLE, TIMED_OUT, NO_CHANNEL = 40257, 40258, -1
+INPUT_NANOS, OUTPUT_NANOS = 150, 600  # of one token
+CREDIT_NANOS = 10 * 10**9
+CREDENTIALS = ("sk-one", "sk-two", "sk-three")
+SECOND_TEXT = "From the second."
+SCENES_MAX = 200  # tests in one module
+
+# Per test N: pair-N is sold by first-N, then second-N; solo-N by solo-N only; pool-N by pool-N only, which
+# has three credentials.
+OPERATOR = """
+[operator]
+default_plan = "paid"
+{operator}
+[plans.paid]
+kind = "paid"
+[[plans.paid.limits]]
+per = "key"
+window = "1 hour"
+requests = 1000000
+concurrency = 1000000
+"""
+SCENE = """
+[models."pair-{n}"]
+list = "openai/gpt-4o-mini"
+[models."solo-{n}"]
+list = "openai/gpt-4o-mini"
+[models."pool-{n}"]
+list = "openai/gpt-4o-mini"
+[channels."first-{n}"]
+base_url = "{first}"
+credential = "sk-one"
+models = ["pair-{n}"]
+health = {{ consecutive = 5 }}
+header_s = 0.2
+first_byte_s = 0.2
+[channels."second-{n}"]
+base_url = "{second}"
+credential = "sk-second"
+models = ["pair-{n}"]
+priority = 1
+[channels."solo-{n}"]
+base_url = "{first}"
+credential = "sk-one"
+models = ["solo-{n}"]
+header_s = 0.2
+first_byte_s = 0.2
+idle_s = 0.4
+total_s = 1.0
+[channels."pool-{n}"]
+base_url = "{first}"
+models = ["pool-{n}"]
+credentials = [
+  {{ name = "one", credential = "sk-one" }},
+  {{ name = "two", credential = "sk-two" }},
+  {{ name = "three", credential = "sk-three" }},
+]
+"""
+
+
+class Stage:
+    """What the tests of a module share."""
+
+    def __init__(
+        self, directory: Path, first: ScriptedUpstream, second: ScriptedUpstream, more: str, operator: str
+    ) -> None:
+        self.first, self.second = first, second
+        urls = {"first": first.base_url, "second": second.base_url}
+        scenes = (SCENE.format(n=number, **urls) for number in range(SCENES_MAX))
+        text = OPERATOR.format(operator=operator) + "".join(scenes) + more.format(**urls)
+        self.relay = EmbeddedRelay(directory, first.base_url, text)
+        self.numbers = count()
+
+
+@contextmanager
+def staged(directory: Path, more: str = "", *, operator: str = "") -> Iterator[Stage]:
+    """`more` configuration, in which {first} and {second} are the upstreams' base URLs; `operator`: more
+    lines of the operator's table."""
+    second = ScriptedUpstream(default=Script(text=SECOND_TEXT), credential="sk-second")
+    with ScriptedUpstream(credential=CREDENTIALS) as first, second:
+        stage = Stage(directory, first, second, more, operator)
+        with stage.relay:
+            yield stage
+
+
+class Scene:
+    """One test's part of the stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.relay, self.first, self.second = stage.relay, stage.first, stage.second
+        self.number = next(stage.numbers)
+        assert self.number < SCENES_MAX, "more tests than scenes"
+        self.pair, self.solo, self.pool = (f"{kind}-{self.number}" for kind in ("pair", "solo", "pool"))
+        self.email = f"member{self.number}@example.org"
+        self.key = self.relay.member(self.email, credit="10")
+        self.sent = 0  # requests of which each must have its outcome
+        self.relay.outcomes.clear()
+
+    # -- calls -------------------------------------------------------------------------------------------
+
+    def request(self, body: bytes, *headers: str) -> bytes:
+        self.sent += 1
+        return request(self.key, body, *headers)
+
+    def chat(self, model: str, script: Script | None = None, **fields: Any) -> Reply:
+        """A chat on a connection of its own; the answer as far as it came."""
+        with Caller(self.relay.port) as caller:
+            caller.send(self.request(body_of(model, script, **fields), "connection: close"))
+            (reply,) = caller.replies()
+            return reply
+
+    def chats(self, bodies: list[bytes], at_once: int = 32) -> list[Reply]:
+        """Many calls, some at once, in the order of their bodies."""
+        requests = [self.request(body, "connection: close") for body in bodies]
+        return asyncio.run(_all(self.relay.port, requests, at_once))
+
+    # -- what became of them -----------------------------------------------------------------------------
+
+    def records(self) -> list[Outcome]:
+        """The member's usage records, once there is one for each call; oldest first."""
+        assert eventually(lambda: len(self.relay.usage(self.email)) >= self.sent)
+        return self.relay.usage(self.email)
+
+    def record(self) -> Outcome:
+        """The one record of the one call."""
+        (record,) = self.records()
+        return record
+
+    def tries(self) -> list[tuple[str, int, str]]:
+        """Of the one call: channel without its number, status and fault."""
+        return [(one.channel.partition("-")[0], one.status, one.fault) for one in self.record().attempts]
+
+    def check(self) -> None:
+        """What holds after any call."""
+        self.relay.check_nothing_left()
+        assert len(self.relay.outcomes) == self.sent
+        assert len({outcome.request_id for outcome in self.relay.outcomes}) == self.sent
+        records = self.relay.usage(self.email)
+        assert len(records) == sum(outcome.ending is not Ending.REFUSED for outcome in self.relay.outcomes)
+        assert self.relay.balance(self.email) == CREDIT_NANOS - sum(one.charge_nanos for one in records)
+        assert all(one.charge_nanos == 0 for one in records if one.ending is Ending.FAILED)
+        assert self.relay.differences() == []
+        for upstream in (self.first, self.second):
+            upstream.reset()
+            upstream.default = Script(text=SECOND_TEXT) if upstream is self.second else Script()
+
+
+async def _all(port: int, requests: list[bytes], at_once: int) -> list[Reply]:
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(data: bytes) -> Reply:
+        async with slots:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(data)
+            parsed = parse_reply(await reader.read(-1))
+            writer.close()
+            await writer.wait_closed()
+        assert parsed is not None
+        assert parsed[1] == b""
+        return parsed[0]
+
+    async with asyncio.timeout(60):
+        return await asyncio.gather(*map(one, requests))
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+    give_up_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > give_up_s:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def body_of(model: str, script: Script | None = None, **fields: Any) -> bytes:
+    """A chat; with a script it brings along how it is to be answered."""
+    body = json.loads(CHAT) | {"model": model} | fields
+    if script is not None:
+        body["script"] = json.loads(msgspec.json.encode(script))
+    return json.dumps(body).encode()
+
+
+def price(prompt: int, completion: int) -> int:
+    return INPUT_NANOS * prompt + OUTPUT_NANOS * completion
+
+
+def content_of(reply: Reply) -> str:
+    """The text of an answer, whole or streamed."""
+    if not reply.headers["content-type"].startswith("text/event-stream"):
+        return str(reply.json["choices"][0]["message"]["content"])
+    chunks = [json.loads(data) for data in reply.events if data != b"[DONE]"]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+def check_broken(reply: Reply, relay_code: int = UNREACHABLE) -> list[bytes]:
+    """A stream that nobody can take for whole: some events, then our error, then the end of the connection
+    without the stream's. Returns the events before the error."""
+    assert reply.status == 200
+    assert not reply.whole
+    *passed, last = reply.events
+    assert b"[DONE]" not in passed
+    assert json.loads(last)["error"]["relay_code"] == relay_code
+    return passed
