@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from posthouse.catalogue.states import note_out
 from posthouse.kernel.clock import now_ms
+from posthouse.store.engine import open_store
 
 Cli = Callable[..., Result]
 Ask = Callable[..., Any]
@@ -102,3 +104,17 @@ def test_a_port_that_something_else_has(configured: Cli, ask: Ask, monkeypatch: 
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setenv("POSTHOUSE_OPS_PORT", str(other.getsockname()[1]))
         assert "taken by something else" in faults(ask)["ops port"]
+
+
+def test_what_is_set_apart(configured: Cli, ask: Ask, tmp_path: Path) -> None:
+    configured("channel", "drain", "main", "--reason", "the bill")
+    (found,) = [one for one in ask("doctor") if one["remedy"].startswith("to use it again")]
+    assert found["remedy"] == "to use it again: posthouse channel enable main"
+    assert found["detail"].startswith("is draining since ")
+    assert found["detail"].endswith(": the bill")
+    store = open_store(f"sqlite:///{tmp_path}/data/posthouse.db")
+    with store.begin() as connection:
+        note_out(connection, "main", "default", reason="quota", process_id="prc_1", now_ms=now_ms())
+    store.close()
+    assert faults(ask)["channel main"].startswith("its credential default is out since ")
+    assert "posthouse channel enable main --credential default" in configured("doctor", status=1).stdout

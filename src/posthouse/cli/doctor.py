@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from posthouse.catalogue import queries
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.sealed import load_credentials
+from posthouse.catalogue.states import load_states
 from posthouse.cli import output
 from posthouse.cli.desk import Desk, command
 from posthouse.kernel.clock import now_ms
@@ -144,6 +145,20 @@ def _orphans(catalogue: Catalogue) -> Iterator[Finding]:
         yield Finding("channels", False, f"none offers {', '.join(names)}", remedy)
 
 
+def _set_apart(desk: Desk) -> Iterator[Finding]:
+    for (channel, credential), one in sorted(load_states(desk.store).items()):
+        what = f"its credential {credential} is" if credential else "is"
+        detail = f"{what} {one.state} since {output.when(one.since_ms)}" + (
+            f": {one.reason}" if one.reason else ""
+        )
+        back = f"posthouse channel enable {channel}" + (f" --credential {credential}" if credential else "")
+        if one.state == "out":
+            remedy = f"top it up or replace it; it is tried again by itself, or at once after {back}"
+            yield Finding(f"channel {channel}", False, detail, remedy)
+        else:
+            yield Finding(f"channel {channel}", True, detail, f"to use it again: {back}")
+
+
 def _tokenizer(desk: Desk) -> Iterator[Finding]:
     counter = TokenCounter()
     for model in MODELS_TO_COUNT:
@@ -218,6 +233,7 @@ CHECKS = (
     _database,
     _catalogue,
     _channels,
+    _set_apart,
     _tokenizer,
     _ledger,
     _clock,
