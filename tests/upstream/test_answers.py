@@ -7,9 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.upstream.wire import Loose, Seen, Taker, Wire, a_loop, answer_of
+from tests.upstream.wire import Loose, Seen, Taker, Wire, a_loop, an_origin, answer_of
 
-from posthouse.upstream.client import Origin
 from posthouse.upstream.connection import HEAD_BYTES_MAX, Connection
 from posthouse.upstream.errors import Fault, UpstreamFault
 
@@ -298,7 +297,7 @@ def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
 
 def test_a_connection_that_is_made_after_it_was_given_up_is_closed_and_not_counted() -> None:
     with a_loop() as loop:
-        origin, transport = Origin("http://u", loop=loop), Loose()
+        origin, transport = an_origin(loop), Loose()
         connection = Connection(origin, loop)
         connection.discard()
         connection.connection_made(transport)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from tests.upstream.calls import begin, deadlines, direct, fetch, until
+from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, until
 from tests.upstream.stage import Play
 from tests.upstream.wire import Wire, a_loop
 
 from posthouse.routing.channels import ChannelSpec
-from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.upstream import Script, ScriptedUpstream, answer_pieces
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
@@ -59,17 +59,46 @@ def test_the_first_byte_has_its_deadline(play: Play, upstream: ScriptedUpstream)
     assert upstream.received[0].gone.wait(5)
 
 
-@pytest.mark.parametrize("at", [1, 20, -1], ids=["status-line", "head", "body"])
-def test_silence_in_an_answer_has_its_deadline(play: Play, upstream: ScriptedUpstream, at: int) -> None:
+HEAD_BYTES = len(answer_pieces(Script(), "/v1/chat/completions", BODY)[0])
+
+
+@pytest.mark.parametrize(
+    ("at", "within", "fault"),
+    [
+        (1, {"header_s": SHORT_S}, Fault.TIMEOUT_HEADER),
+        (HEAD_BYTES - 1, {"header_s": SHORT_S, "idle_s": SHORT_S / 4}, Fault.TIMEOUT_HEADER),
+        (HEAD_BYTES - 1, {"first_byte_s": SHORT_S}, Fault.TIMEOUT_FIRST_BYTE),
+        (HEAD_BYTES, {"first_byte_s": SHORT_S, "header_s": SHORT_S / 4}, Fault.TIMEOUT_FIRST_BYTE),
+        (HEAD_BYTES + 1, {"idle_s": SHORT_S, "first_byte_s": SHORT_S / 4}, Fault.TIMEOUT_IDLE),
+        (-1, {"idle_s": SHORT_S}, Fault.TIMEOUT_IDLE),
+    ],
+    ids=["status-line", "head", "no-head-no-byte", "head-only", "first-byte", "body"],
+)
+def test_silence_in_an_answer_has_its_deadline(
+    play: Play, upstream: ScriptedUpstream, at: int, within: dict[str, float], fault: Fault
+) -> None:
     upstream.default = Script(stall_at=at)
-    assert fault_of(play, upstream.origin, deadlines(idle_s=SHORT_S)) is Fault.TIMEOUT_IDLE
+    assert fault_of(play, upstream.origin, deadlines(**within)) is fault
     assert upstream.received[0].gone.wait(5)
 
 
-def test_an_interim_answer_is_a_byte(play: Play, upstream: ScriptedUpstream) -> None:
+def test_an_interim_answer_is_no_head(play: Play, upstream: ScriptedUpstream) -> None:
     upstream.default = Script(interim=(100,), stall_at=len(b"HTTP/1.1 100 Interim\r\n\r\n"))
-    within = deadlines(first_byte_s=SHORT_S, idle_s=2 * SHORT_S)
-    assert fault_of(play, upstream.origin, within) is Fault.TIMEOUT_IDLE
+    within = deadlines(header_s=SHORT_S, idle_s=SHORT_S / 4)
+    assert fault_of(play, upstream.origin, within) is Fault.TIMEOUT_HEADER
+
+
+def test_a_request_that_takes_its_time_is_not_the_upstreams_silence() -> None:
+    with a_loop() as loop:
+        wire = Wire(loop)
+        exchange = wire.ask()
+        exchange.sent_s -= 1000
+        wire.connection.resume_writing()  # what was written is out
+        assert exchange.overdue(loop.time() + 1) is None
+        wire.feed([b"HTTP/1.1 200 OK\r\n"])
+        exchange.sent_s = 1.0
+        wire.connection.resume_writing()  # the rest of a request that is answered already
+        assert exchange.sent_s == 1.0
 
 
 def test_a_call_that_goes_on_for_ever_has_its_deadline(play: Play, upstream: ScriptedUpstream) -> None:
@@ -134,13 +163,13 @@ def test_silence_counts_again_once_a_reader_goes_on(play: Play, upstream: Script
 
 
 class Clock:
-    """What an exchange's deadlines say at a time that the test names."""
+    """What an exchange's deadlines say at a time that the test names; it was sent at once."""
 
     def __init__(self, wire: Wire, within: ChannelSpec) -> None:
         self.wire = wire
         self.exchange: Exchange = wire.ask()
         self.exchange.deadlines = within
-        self.began_s = self.exchange.started_s
+        self.began_s = self.exchange.sent_s = self.exchange.started_s
 
     def says(self, after_s: float) -> Fault | None:
         return self.exchange.overdue(self.began_s + after_s)
@@ -150,24 +179,29 @@ class Clock:
         self.exchange.touched_s = self.began_s + after_s
 
 
-WITHIN = msgspec.structs.replace(deadlines(), first_byte_s=10, idle_s=4, total_s=100)
+WITHIN = msgspec.structs.replace(deadlines(), header_s=6, first_byte_s=10, idle_s=4, total_s=100)
 
 
 def test_deadlines_by_the_clock() -> None:
     with a_loop() as loop:
         clock = Clock(Wire(loop), WITHIN)
+        assert clock.says(5.9) is None
+        assert clock.says(6.1) is Fault.TIMEOUT_HEADER
+        clock.bytes_come(b"HTTP/1.1 200 OK\r\n", 4)
+        assert clock.says(6.1) is Fault.TIMEOUT_HEADER  # half a head is none
+        clock.bytes_come(b"content-length: 5\r\n\r\n", 5)
         assert clock.says(9.9) is None
         assert clock.says(10.1) is Fault.TIMEOUT_FIRST_BYTE
-        clock.bytes_come(b"HTTP/1.1 200 OK\r\n", 9)
-        assert clock.says(12.9) is None  # the first byte was in time
+        clock.bytes_come(b"ab", 9)
+        assert clock.says(12.9) is None
         assert clock.says(13.1) is Fault.TIMEOUT_IDLE
-        clock.bytes_come(b"content-length: 5\r\n\r\nab", 13)
+        clock.bytes_come(b"c", 13)
         assert clock.says(16.9) is None
         clock.exchange.pause()
         assert clock.says(99) is None  # the caller's doing
         assert clock.says(100.1) is Fault.TIMEOUT_TOTAL
         clock.exchange.resume()
-        clock.bytes_come(b"c", 99)
+        clock.bytes_come(b"d", 99)
         assert clock.says(99.9) is None
         assert clock.says(100.1) is Fault.TIMEOUT_TOTAL
 

@@ -117,13 +117,9 @@ def test_an_answer_before_the_request_was_out_costs_the_connection(
     play(scenario)
 
 
-def test_what_idles_too_long_is_closed(
-    play: Play, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "IDLE_EXPIRY_S", 0.15)
-
+def test_what_idles_too_long_is_closed(play: Play, upstream: ScriptedUpstream) -> None:
     async def scenario(client: UpstreamClient) -> None:
-        origin = direct(client, upstream.origin)
+        origin = client.origin(upstream.origin, "", True, "", idle_expiry_s=0.15)
         await asyncio.gather(fetch(origin), fetch(origin))
         await until(lambda: origin.open_count == 0)
         assert origin.idle == []
@@ -258,36 +254,34 @@ def test_a_server_that_hangs_up_at_once_is_a_fault(play: Play) -> None:
 
 def test_nobody_there_is_a_fault(play: Play) -> None:
     async def scenario(client: UpstreamClient) -> None:
-        for host in ("127.0.0.1:1", "no-such-host.invalid", "a" * 70 + ".example", ".example"):
+        with pytest.raises(UpstreamFault) as met:
+            await fetch(direct(client, "http://127.0.0.1:1"))
+        assert met.value.fault is Fault.CONNECT
+        for host in ("no-such-host.invalid", "a" * 70 + ".example", ".example"):
             with pytest.raises(UpstreamFault) as met:
                 await fetch(direct(client, f"http://{host}"))
-            assert met.value.fault is Fault.CONNECT
+            assert met.value.fault is Fault.DNS
 
     play(scenario)
 
 
-def test_connections_are_bounded_also_while_they_are_opened(
-    play: Play, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "CONNECTIONS_MAX", 5)
+def test_connections_are_bounded_also_while_they_are_opened(play: Play, upstream: ScriptedUpstream) -> None:
     upstream.default = Script(delay_s=0.1)
 
     async def scenario(client: UpstreamClient) -> None:
-        origin = direct(client, upstream.origin)
+        origin = client.origin(upstream.origin, "", True, "", connections_max=5)
         results = await asyncio.gather(*[fetch(origin) for _ in range(20)], return_exceptions=True)
         faults = [one.fault for one in results if isinstance(one, UpstreamFault)]
-        assert faults == [Fault.CONNECT] * 15
+        assert faults == [Fault.FULL] * 15
         assert (await fetch(origin))[0] == 200  # those that are idle again serve
 
     play(scenario)
     assert upstream.connections_made == 5
 
 
-def test_refused_connections_are_not_counted_for_ever(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "CONNECTIONS_MAX", 2)
-
+def test_refused_connections_are_not_counted_for_ever(play: Play) -> None:
     async def scenario(client: UpstreamClient) -> None:
-        origin = direct(client, "http://127.0.0.1:1")
+        origin = client.origin("http://127.0.0.1:1", "", True, "", connections_max=2)
         for _ in range(5):
             with pytest.raises(UpstreamFault, match="ConnectionRefused"):
                 await fetch(origin)

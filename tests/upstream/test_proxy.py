@@ -179,12 +179,18 @@ def test_a_proxy_that_hangs_up_opens_no_tunnel(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    "says", [b"", b"HTTP/1.1 200 OK\r\nx: ", HEAD + b"\r\n"], ids=["silent", "half", "no-handshake"]
+    ("says", "fault"),
+    [
+        (b"", Fault.TIMEOUT_CONNECT),
+        (b"HTTP/1.1 200 OK\r\nx: ", Fault.TIMEOUT_CONNECT),
+        (HEAD + b"\r\n", Fault.TIMEOUT_TLS),
+    ],
+    ids=["silent", "half", "no-handshake"],
 )
-def test_a_proxy_that_goes_no_further_is_given_up(play: Play, says: bytes) -> None:
+def test_a_proxy_that_goes_no_further_is_given_up(play: Play, says: bytes, fault: Fault) -> None:
     with ScriptedProxy(says=says) as proxy:
-        fault = fault_through(play, "https://upstream.example", proxy, connect_s=0.1)
-        assert fault.fault is Fault.TIMEOUT_CONNECT
+        met = fault_through(play, "https://upstream.example", proxy, connect_s=0.1, tls_s=0.1)
+        assert met.fault is fault
 
 
 def test_a_tunnel_that_leads_nowhere_is_a_fault(play: Play) -> None:

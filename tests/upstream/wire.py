@@ -5,10 +5,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from posthouse.routing.channels import ChannelSpec
 from posthouse.upstream.client import Origin
 from posthouse.upstream.connection import Connection, Exchange
+from posthouse.upstream.dial import Dialler, Way
 from posthouse.upstream.errors import Fault, UpstreamFault
 
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: u\r\ncontent-length: 2\r\n\r\n"
@@ -74,7 +76,7 @@ class Wire:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.origin = Origin("http://u", loop=loop)
+        self.origin = an_origin(loop)
         self.connection = Connection(self.origin, loop)
         self.transport = Loose()
         self.connection.connection_made(self.transport)
@@ -110,6 +112,10 @@ class Wire:
             exchange.fault.fault if exchange.fault else None,
             self.connection in self.origin.idle and not self.transport.closing,
         )
+
+
+def an_origin(loop: asyncio.AbstractEventLoop) -> Origin:
+    return Origin(urlsplit("http://u"), Way("u", 80), Dialler(loop))
 
 
 @contextmanager

@@ -65,8 +65,9 @@ STATUSES = {
 
 # By upstream.errors.Fault's value; one whose name begins with "timeout_" is a TIMEOUT.
 FAULTS = {
-    "connect": Verdict.UNREACHABLE,
     "dns": Verdict.UNREACHABLE,
+    "connect": Verdict.UNREACHABLE,
+    "full": Verdict.OVERLOADED,  # the relay's own bound of connections
     "tls": Verdict.UNREACHABLE,
     "proxy": Verdict.UNREACHABLE,
     "closed": Verdict.UNREACHABLE,

@@ -1,4 +1,4 @@
-"""The HTTP client to upstreams: a pool per origin, deadlines by one sweep, outbound proxies.
+"""The HTTP client to upstreams: a pool of connections per origin, deadlines by one sweep.
 
 asyncio's own timers cost more than the rest of an exchange, so deadlines are looked at by one sweep ten times
 a second: they are exact to 0.1 s, and a chunk pays nothing but noting when it came.
@@ -7,14 +7,17 @@ a second: they are exact to 0.1 s, and a chunk pays nothing but noting when it c
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import re
 import ssl
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
 
 from posthouse.upstream.connection import Connection, Deadlines, Exchange
+from posthouse.upstream.dial import Dialler, Way
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.upstream.phases import Phases
+from posthouse.upstream.tunnels import basic
 
 SWEEP_S = 0.1
 # Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that a
@@ -27,30 +30,37 @@ STALE_S = 1.0
 CONNECTIONS_MAX = 4096
 
 
+class PoolCounts(Struct, frozen=True):
+    """Connections: waiting for a call, carrying one, being opened."""
+
+    idle: int = 0
+    active: int = 0
+    opening: int = 0
+
+
 class Origin:
-    """Connections to one scheme, host and port through at most one proxy."""
+    """Connections to one scheme, host and port on one way: with or without TLS, through at most one proxy."""
 
     def __init__(
         self,
-        url: str,
+        url: SplitResult,
+        way: Way,
+        dialler: Dialler,
         *,
-        proxy: str = "",
-        tls_verify: bool = True,
-        ca_file: str = "",
-        loop: asyncio.AbstractEventLoop,
+        connections_max: int = CONNECTIONS_MAX,
+        idle_expiry_s: float = IDLE_EXPIRY_S,
     ) -> None:
-        self.url: SplitResult = urlsplit(url)
-        self.proxy: SplitResult | None = urlsplit(proxy) if proxy else None
-        self.loop = loop
-        self.host = self.url.hostname or ""
-        self.port = self.url.port or (443 if self.url.scheme == "https" else 80)
-        self.proxy_host = (self.proxy.hostname or "") if self.proxy else ""
-        self.tls = _tls_context(tls_verify, ca_file) if self.url.scheme == "https" else None
+        self.url = url
+        self.way = way
+        self.loop = dialler.loop
         self.idle: list[Connection] = []
         self.active: set[Exchange] = set()
         self.open_count = 0
         self.opening_count = 0
         self.is_closed = False
+        self._dialler = dialler
+        self._connections_max = connections_max
+        self._idle_expiry_s = idle_expiry_s
 
     @property
     def host_header(self) -> str:
@@ -59,19 +69,31 @@ class Origin:
     @property
     def absolute_form(self) -> str:
         """What precedes the path in the request line: a plain-HTTP proxy wants the whole URL."""
-        return f"http://{self.host_header}" if self.proxy and not self.tls else ""
+        return f"http://{self.host_header}" if self.way.proxy and not self.way.is_tunnelled else ""
 
     @property
     def proxy_authorization(self) -> str:
         """Header line for the plain-HTTP proxy form, "" where none is needed."""
-        if not self.absolute_form or self.proxy is None or self.proxy.username is None:
+        proxy = self.way.proxy
+        if not self.absolute_form or proxy is None or proxy.username is None:
             return ""
-        return f"proxy-authorization: {_basic(self.proxy)}\r\n"
+        return f"proxy-authorization: {basic(proxy)}\r\n"
+
+    @property
+    def counts(self) -> PoolCounts:
+        return PoolCounts(len(self.idle), len(self.active), self.opening_count)
 
     async def send(
-        self, request: bytes, body: bytes, deadlines: Deadlines, *, answer_bytes_max: int
+        self,
+        request: bytes,
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        answer_bytes_max: int,
+        phases: Phases | None = None,
     ) -> Exchange:
-        """Send over a pooled or new connection and return when the answer's head is there.
+        """Send over a pooled or new connection and return when the answer's head is there. What took how long
+        is noted in `phases`, also when it fails.
 
         A pooled connection that dies within STALE_S, before any byte of an answer, is replaced once: the
         other side had closed it while it was idle, and has not seen the request. Later the request may be at
@@ -80,18 +102,24 @@ class Origin:
         exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, self.loop.time())
         connection = self._pooled()
         if connection is None:
-            connection = await self._connect(deadlines.connect_s)
+            connection = await self._connect(deadlines, phases)
         try:
-            return await self._exchange(connection, exchange, request, body)
+            return await self._exchange(connection, exchange, request, body, phases)
         except UpstreamFault as fault:
             died_idle = connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s
             if not died_idle or self.is_closed or self.loop.time() - exchange.started_s > STALE_S:
                 raise
         exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, exchange.started_s)
-        return await self._exchange(await self._connect(deadlines.connect_s), exchange, request, body)
+        connection = await self._connect(deadlines, phases)
+        return await self._exchange(connection, exchange, request, body, phases)
 
     async def _exchange(
-        self, connection: Connection, exchange: Exchange, request: bytes, body: bytes
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        request: bytes,
+        body: bytes,
+        phases: Phases | None,
     ) -> Exchange:
         if not connection.is_open:  # lost between its opening and this
             raise UpstreamFault(Fault.CLOSED)
@@ -102,7 +130,10 @@ class Origin:
         except asyncio.CancelledError:
             exchange.abandon()
             raise
-        if exchange.status == 407 and self.proxy is not None:  # no upstream's answer, whatever it says
+        finally:
+            if phases is not None:
+                phases.note(exchange, self.loop.time())
+        if exchange.status == 407 and self.way.proxy is not None:  # no upstream's answer, whatever it says
             exchange.abandon()
             raise UpstreamFault(Fault.PROXY, "authentication")
         return exchange
@@ -115,49 +146,19 @@ class Origin:
                 return connection
         return None
 
-    async def _connect(self, connect_s: float) -> Connection:
-        if self.open_count + self.opening_count >= CONNECTIONS_MAX:
-            raise UpstreamFault(Fault.CONNECT, "connections to this upstream are used up")
+    async def _connect(self, deadlines: Deadlines, phases: Phases | None) -> Connection:
+        if self.open_count + self.opening_count >= self._connections_max:
+            raise UpstreamFault(Fault.FULL, f"{self._connections_max} connections are open")
         connection = Connection(self, self.loop)
         self.opening_count += 1
         try:
-            async with asyncio.timeout(connect_s):
-                await self._open(connection)
-        except BaseException as error:
-            connection.discard()
-            raise _as_fault(error) from None
+            await self._dialler.open(self.way, connection, deadlines, phases or Phases())
         finally:
             self.opening_count -= 1
         if self.is_closed:
             connection.close()
             raise UpstreamFault(Fault.CLOSED)
         return connection
-
-    async def _open(self, connection: Connection) -> None:
-        if self.proxy is None:
-            await self.loop.create_connection(
-                lambda: connection,
-                self.host,
-                self.port,
-                ssl=self.tls,
-                server_hostname=self.host if self.tls else None,
-            )
-            return
-        proxy_port = self.proxy.port or (443 if self.proxy.scheme == "https" else 80)
-        if self.tls is None:
-            await self.loop.create_connection(lambda: connection, self.proxy_host, proxy_port)
-            return
-        tunnel = _Tunnel(self.loop, self.host, self.port, self.proxy)
-        try:
-            transport, _ = await self.loop.create_connection(lambda: tunnel, self.proxy_host, proxy_port)
-            await tunnel.opened
-            tls = await self.loop.start_tls(transport, connection, self.tls, server_hostname=self.host)
-        except BaseException:
-            tunnel.close()
-            raise
-        if tls is None or tls.is_closing():  # gone right after the handshake
-            raise UpstreamFault(Fault.CLOSED)
-        connection.connection_made(tls)
 
     def on_made(self) -> None:
         self.open_count += 1
@@ -181,7 +182,7 @@ class Origin:
             fault = exchange.overdue(now_s)
             if fault is not None and exchange.connection is not None:
                 exchange.connection.fail(fault)
-        while self.idle and now_s - self.idle[0].idle_since_s > IDLE_EXPIRY_S:
+        while self.idle and now_s - self.idle[0].idle_since_s > self._idle_expiry_s:
             self.idle.pop(0).close()
 
     def close(self) -> None:
@@ -195,22 +196,62 @@ class UpstreamClient:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._origins: dict[tuple[str, str, bool, str], Origin] = {}
+        self._dialler = Dialler(loop)
+        self._origins: dict[tuple[str, str, bool, str, int, float], Origin] = {}
+        self._tls: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_S, self._sweep)
 
-    def origin(self, base_url: str, proxy: str, tls_verify: bool, ca_file: str) -> Origin:
+    def origin(
+        self,
+        base_url: str,
+        proxy: str,
+        tls_verify: bool,
+        ca_file: str,
+        *,
+        connections_max: int = CONNECTIONS_MAX,
+        idle_expiry_s: float = IDLE_EXPIRY_S,
+    ) -> Origin:
         """The origin of a base URL; raises UpstreamFault (TLS) when its CA file can't be read."""
-        key = (base_url, proxy, tls_verify, ca_file)
+        key = (base_url, proxy, tls_verify, ca_file, connections_max, idle_expiry_s)
         origin = self._origins.get(key)
         if origin is None:
+            url = urlsplit(base_url)
+            is_secure = url.scheme == "https"
+            way = Way(
+                host=url.hostname or "",
+                port=url.port or (443 if is_secure else 80),
+                tls=self._tls_context(tls_verify, ca_file) if is_secure else None,
+                proxy=urlsplit(proxy) if proxy else None,
+            )
+            origin = self._origins[key] = Origin(
+                url, way, self._dialler, connections_max=connections_max, idle_expiry_s=idle_expiry_s
+            )
+        return origin
+
+    def _tls_context(self, verify: bool, ca_file: str) -> ssl.SSLContext:
+        """One for all origins that trust alike: reading the machine's certificates takes 20 ms."""
+        context = self._tls.get((verify, ca_file))
+        if context is None:
             try:
-                origin = Origin(
-                    base_url, proxy=proxy, tls_verify=tls_verify, ca_file=ca_file, loop=self._loop
-                )
+                context = ssl.create_default_context(cafile=ca_file or None)
             except OSError as error:
                 raise UpstreamFault(Fault.TLS, f"CA file: {error.strerror}") from None
-            self._origins[key] = origin
-        return origin
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._tls[verify, ca_file] = context
+        return context
+
+    def counts(self) -> dict[str, PoolCounts]:
+        """Each upstream's connections, by "host:port"; different ways to one host are added up."""
+        found: dict[str, PoolCounts] = {}
+        for origin in self._origins.values():
+            name = f"{origin.way.host}:{origin.way.port}"
+            one, sum_ = origin.counts, found.get(name, PoolCounts())
+            found[name] = PoolCounts(
+                sum_.idle + one.idle, sum_.active + one.active, sum_.opening + one.opening
+            )
+        return found
 
     @property
     def active_count(self) -> int:
@@ -229,90 +270,3 @@ class UpstreamClient:
             self._timer = None
         for origin in self._origins.values():
             origin.close()
-
-
-class _Tunnel(asyncio.Protocol):
-    """CONNECT through an HTTP proxy; `opened` resolves when the proxy said 2xx."""
-
-    ANSWER_BYTES_MAX = 16 * 1024
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int, proxy: SplitResult) -> None:
-        self.opened: asyncio.Future[None] = loop.create_future()
-        self.opened.add_done_callback(_retrieve)
-        self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._authorization = (
-            f"proxy-authorization: {_basic(proxy)}\r\n" if proxy.username is not None else ""
-        )
-        self._answer = b""
-        self._transport: asyncio.Transport | None = None
-        self._is_closed = False
-
-    def close(self) -> None:
-        """Close at once, also when it is only now being opened."""
-        self._is_closed = True
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
-        assert self._transport is not None
-        if self._is_closed:
-            self._transport.abort()
-            return
-        head = f"CONNECT {self._target} HTTP/1.1\r\nhost: {self._target}\r\n{self._authorization}\r\n"
-        self._transport.write(head.encode("latin-1"))
-
-    def data_received(self, data: bytes) -> None:
-        if self.opened.done():
-            return
-        self._answer += data
-        head, blank, rest = self._answer.partition(b"\r\n\r\n")
-        if len(head) > self.ANSWER_BYTES_MAX:
-            self.opened.set_exception(UpstreamFault(Fault.PROXY, "endless answer"))
-        elif not blank:
-            return
-        elif not _CONNECTED.match(head):
-            self.opened.set_exception(UpstreamFault(Fault.PROXY, "CONNECT was refused"))
-        elif rest:  # the upstream does not speak before our handshake: these are the proxy's own
-            self.opened.set_exception(UpstreamFault(Fault.PROXY, "more than an answer"))
-        else:
-            self.opened.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.opened.done():
-            self.opened.set_exception(UpstreamFault(Fault.PROXY, "closed"))
-
-
-_CONNECTED = re.compile(rb"HTTP/1\.[01] 2\d\d(?: |\r\n|$)")
-
-
-def _retrieve(opened: asyncio.Future[None]) -> None:
-    """A fault that nobody waits for any more is none: the call was cancelled while connecting."""
-    if not opened.cancelled():
-        opened.exception()
-
-
-def _basic(proxy: SplitResult) -> str:
-    pair = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
-
-
-def _tls_context(verify: bool, ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file or None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _as_fault(error: BaseException) -> BaseException:
-    """Foreign errors of opening a connection, translated in this one place."""
-    match error:
-        case TimeoutError():
-            return UpstreamFault(Fault.TIMEOUT_CONNECT)
-        case ssl.SSLError() | ssl.CertificateError():
-            return UpstreamFault(Fault.TLS, type(error).__name__)
-        case OSError() | ValueError():  # ValueError: a host name that none can have
-            return UpstreamFault(Fault.CONNECT, type(error).__name__)
-        case _:
-            return error

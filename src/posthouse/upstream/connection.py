@@ -31,10 +31,18 @@ _GZIP_OR_ZLIB = 47  # zlib's window bits: whichever of the two the first bytes s
 
 
 class Deadlines(Protocol):
-    """Seconds; what an exchange may take. A channel's definition has them."""
+    """Seconds; what an exchange may take. A channel's definition has them.
+
+    `connect_s`: name, connection and the proxy's tunnel. `tls_s`: the handshake. `header_s`, `first_byte_s`:
+    from the request's last byte to the end of the answer's head, and to its body's first byte. `idle_s`:
+    between two pieces of the body. `total_s`: all of it."""
 
     @property
     def connect_s(self) -> float: ...
+    @property
+    def tls_s(self) -> float: ...
+    @property
+    def header_s(self) -> float: ...
     @property
     def first_byte_s(self) -> float: ...
     @property
@@ -67,7 +75,11 @@ class Exchange(Struct, eq=False):
     headers: list[tuple[bytes, bytes]] = []
     pieces: list[bytes] = []
     bytes_received: int = 0
-    touched_s: float = 0.0  # 0: no byte of the answer yet
+    began_s: float = 0.0  # there was a connection
+    sent_s: float = 0.0  # the request was out, as far as the system's buffers tell
+    touched_s: float = 0.0  # the last bytes came; 0: none of the answer yet
+    head_s: float = 0.0  # the answer's head was whole
+    first_s: float = 0.0  # its body's first byte came
     unpacker: zlib._Decompress | None = None  # of an answer that is packed although that was not asked for
     connection: Connection | None = None
     consumer: Consumer | None = None
@@ -132,8 +144,11 @@ class Exchange(Struct, eq=False):
         deadlines = self.deadlines
         if now_s - self.started_s > deadlines.total_s:
             return Fault.TIMEOUT_TOTAL
-        if not self.touched_s:
-            return Fault.TIMEOUT_FIRST_BYTE if now_s - self.started_s > deadlines.first_byte_s else None
+        if not self.first_s:
+            waited_s = now_s - self.sent_s
+            if not self.head_s and waited_s > deadlines.header_s:
+                return Fault.TIMEOUT_HEADER
+            return Fault.TIMEOUT_FIRST_BYTE if waited_s > deadlines.first_byte_s else None
         if self.connection is not None and self.connection.paused:
             return None  # the caller is slow, not the upstream; the total deadline still holds
         return Fault.TIMEOUT_IDLE if now_s - self.touched_s > deadlines.idle_s else None
@@ -143,6 +158,7 @@ class Exchange(Struct, eq=False):
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.headers = headers
+        self.head_s = self.touched_s
         if self.header(b"content-encoding").lower() in PACKED:
             self.unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
             self.headers = [header for header in headers if header[0] != b"content-encoding"]
@@ -250,6 +266,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._useless_bytes = 0
         exchange.connection = self
+        exchange.began_s = self.loop.time()
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         # One segment for a small request; a large body is not copied for it.
@@ -258,6 +275,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(request)
             self._transport.write(body)
+        exchange.sent_s = self.loop.time()
 
     def fail(self, fault: Fault, detail: str = "") -> None:
         """End the running exchange with a fault and close."""
@@ -301,6 +319,11 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
         self.origin.on_made()
 
+    def resume_writing(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and not exchange.touched_s:
+            exchange.sent_s = self.loop.time()  # a large request took its time: the answer's begins now
+
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
@@ -327,7 +350,7 @@ class Connection(asyncio.Protocol):
             if self._is_between_chunks and not data.endswith(b"\r\n"):
                 self._is_between_chunks = False  # the next chunk's size has begun
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
-                self.fail(Fault.TOO_LARGE, "head")
+                self.fail(Fault.MALFORMED, "head")
 
     def eof_received(self) -> bool:
         exchange = self._exchange
@@ -376,6 +399,8 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
+        if not exchange.first_s:
+            exchange.first_s = exchange.touched_s
         if exchange.consumer is not None and exchange.unpacker is None:
             exchange.consumer.feed(piece)
         else:
