@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "examples/*.md") for path in ROOT.glob(pattern)
 )
-PAIRS = [ROOT / name for name in ("README", "docs/operations", "docs/configuration", "docs/members")]
+PAIRS = [
+    ROOT / name
+    for name in ("README", "docs/operations", "docs/configuration", "docs/channels", "docs/members")
+]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)

@@ -37,9 +37,9 @@ class HealthPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     `probe_every_s`: seconds between active probes with `probe_model`; 0: none."""
 
     window_s: _Seconds = 60.0
-    calls_min: _Positive = 10
+    calls_min: _Positive = 20
     error_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    consecutive: _Positive = 5
+    consecutive: _Positive = 10
     cool_down_s: _Seconds = 5.0
     cool_down_max_s: _Seconds = 300.0
     ramp_s: _SecondsOrOff = 30.0
