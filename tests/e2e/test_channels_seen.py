@@ -50,6 +50,7 @@ def test_a_refusal_tells_it_only_where_something_was_tried(scene: Scene) -> None
     scene.first.default = Script(cut_at=0)
     failed = scene.chat(scene.solo)
     assert (failed.relay_code, failed.headers["x-posthouse-attempts"]) == (UNREACHABLE, "1")
+    assert scene.record().ending is Ending.FAILED  # what costs nothing is written after the answer
     assert "x-posthouse-attempts" not in scene.chat("no-such-model").headers
 
 
