@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,9 +12,10 @@ from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
 from posthouse.catalogue.compiled import Catalogue
+from posthouse.catalogue.sealed import address_key
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.outcome import Ending
-from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.kernel.secrets import master_box
 from posthouse.kernel.settings import Settings
 from posthouse.kernel.tasks import ask_loop
 from posthouse.ledger.service import Ledger
@@ -70,7 +70,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     loop = asyncio.get_running_loop()
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        master_key = load_master_key(settings.data, settings.master_key or None)
+        box = master_box(settings.data, settings.master_key)
         store = await asyncio.to_thread(open_store, settings.database_url)
         stack.callback(store.close)
         ledger = Ledger(store)
@@ -86,7 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         client = UpstreamClient(loop)
         stack.callback(client.close)
         directory = Directory(store)
-        market = Market(store, SecretBox(master_key))
+        market = Market(store, box)
         health = Health(random.random)
         watch = Watch(ledger.run, ledger.process_id, health, lambda: market.pools.values())
         watch.on_error = _logged("channel_event_fault")
@@ -129,7 +129,8 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         )
         ledger.running = lambda: relay.running
         stack.push_async_callback(_until_ended, relay)  # while there is a ledger to settle with
-        addresses = Addresses(hashlib.sha256(b"addresses" + master_key).digest(), settings.trusted_proxies)
+        hash_key = await asyncio.to_thread(address_key, store, box, now_ms=now_ms())
+        addresses = Addresses(hash_key, settings.trusted_proxies)
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)

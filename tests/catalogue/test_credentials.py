@@ -1,5 +1,6 @@
 """A channel's credentials: changed one at a time, each sealed for itself, gone when nothing names them."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -182,12 +183,19 @@ def test_all_is_sealed_anew_or_nothing(store: Store, box: SecretBox, channel: st
 
 
 def test_addresses_are_hashed_with_the_same_key_for_good(store: Store, box: SecretBox, channel: str) -> None:
-    first, second = b"1" * 32, b"2" * 32
-    assert address_key(store, box, first, now_ms=NOW_MS) == first
-    assert address_key(store, box, second, now_ms=NOW_MS) == first
+    first = address_key(store, box, now_ms=NOW_MS)
+    assert first == hashlib.sha256(b"addresses" + bytes(32)).digest()
     assert reseal(store, SecretBox(b"n" * 32, bytes(32)), now_ms=NOW_MS) == 2
-    assert address_key(store, SecretBox(b"n" * 32), second, now_ms=NOW_MS) == first
+    assert address_key(store, SecretBox(b"n" * 32), now_ms=NOW_MS) == first
     assert texts(store, SecretBox(b"n" * 32)) == {("c", "default"): "first"}
+
+
+def test_a_lost_master_key_costs_the_address_key_alone(store: Store, box: SecretBox) -> None:
+    first = address_key(store, box, now_ms=NOW_MS)
+    other = SecretBox(b"n" * 32)
+    second = address_key(store, other, now_ms=NOW_MS)
+    assert second != first
+    assert address_key(store, other, now_ms=NOW_MS) == second
 
 
 def test_no_secret_is_stored_readable(store: Store, box: SecretBox, channel: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Secrets that the store keeps sealed: channels' credentials, and the key that addresses are hashed with."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, text, update
@@ -9,7 +10,6 @@ from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret, ro
 from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.engine import Store
 from posthouse.store.schema import secrets
-from posthouse.store.upsert import insert_if_absent
 
 # Rows' names. Neither a channel's nor a credential's has a colon.
 ADDRESSES = "addresses"
@@ -95,15 +95,21 @@ def reseal(store: Store, box: SecretBox, *, now_ms: int) -> int:
     return len(rows)
 
 
-def address_key(store: Store, box: SecretBox, first: bytes, *, now_ms: int) -> bytes:
-    """The key that addresses are hashed with: `first` when there is none yet. It stays when the master key is
-    replaced, so that an address goes on being counted as itself. Raises UnreadableSecret, StoreDown."""
+def address_key(store: Store, box: SecretBox, *, now_ms: int) -> bytes:
+    """The key that addresses are hashed with, made of the master key when there is none yet, or none that
+    opens. It stays when the master key is replaced, so that an address goes on being counted as itself. Raises
+    StoreDown."""
     with store.begin() as connection:
         _lock(connection)
-        row = {"name": ADDRESSES, "sealed": box.seal(ADDRESSES, first.hex()), "updated_ms": now_ms}
-        insert_if_absent(connection, secrets, row)
-        sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == ADDRESSES)).scalar_one()
-    return bytes.fromhex(box.open(ADDRESSES, sealed).reveal())
+        sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == ADDRESSES)).scalar()
+        with suppress(UnreadableSecret):
+            if sealed is not None:
+                return bytes.fromhex(box.open(ADDRESSES, sealed).reveal())
+        key = box.derive(ADDRESSES)
+        row = {"name": ADDRESSES, "sealed": box.seal(ADDRESSES, key.hex()), "updated_ms": now_ms}
+        connection.execute(delete(secrets).where(secrets.c.name == ADDRESSES))
+        connection.execute(insert(secrets).values(row))
+    return key
 
 
 def _lock(connection: Connection) -> None:

@@ -13,11 +13,13 @@ from posthouse.cli import (
     channel,
     channel_state,
     channel_status,
+    credential,
     credit,
     doctor,
     key,
     ledger,
     model,
+    secrets,
     serve,
     usage,
 )
@@ -36,10 +38,12 @@ app.add_typer(key.app, name="key")
 credit.add_to(app)
 channel_state.add_to(channel.app)
 channel_status.add_to(channel.app)
+channel.app.add_typer(credential.app, name="credential")
 app.add_typer(channel.app, name="channel")
 app.add_typer(model.app, name="model")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(secrets.app, name="secrets")
 doctor.add_to(app)
 
 

@@ -1,10 +1,6 @@
 """`posthouse channel …`: the ways to upstreams."""
 
 import asyncio
-import os
-import sys
-from getpass import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +11,9 @@ from posthouse.catalogue.rules import ChannelDef
 from posthouse.catalogue.sealed import Credentials, load_credentials
 from posthouse.cli import output, values
 from posthouse.cli.apply import show_changes
+from posthouse.cli.credential import CredentialEnv, CredentialFile, credential_from
 from posthouse.cli.desk import CommandError, Desk, command
 from posthouse.kernel.clock import now_ms
-from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import ChannelSpec
 from posthouse.upstream.probe import Probe, probe
 
@@ -41,12 +37,8 @@ def add(
     api_version: Annotated[
         str | None, typer.Option(metavar="VERSION", help="What an Azure deployment is asked in.")
     ] = None,
-    credential_env: Annotated[
-        str | None, typer.Option(metavar="VARIABLE", help="Environment variable that holds the credential.")
-    ] = None,
-    credential_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File that holds the credential; - is standard input.")
-    ] = None,
+    credential_env: CredentialEnv = None,
+    credential_file: CredentialFile = None,
     no_credential: Annotated[bool, typer.Option("--no-credential", help="The upstream needs none.")] = False,
     model: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="What it offers, e.g. gpt-4o or gpt-*; else all.")
@@ -66,7 +58,7 @@ def add(
     """Add a channel. Its credential is asked for, or read from a variable or file, and kept encrypted."""
     if not replace and name in queries.load_configuration(desk.store).channels:
         raise CommandError(f"there is already a channel {name!r}", "--replace replaces it")
-    credential = None if no_credential else _credential(credential_env, credential_file)
+    credential = None if no_credential else credential_from(credential_env, credential_file)
     fields: dict[str, Any] = {
         "preset": preset,
         "base_url": base_url,
@@ -153,23 +145,6 @@ def _said(found: Probe) -> str:
         return f"{found.channel}: the upstream answers {found.status} in {found.duration_ms} ms"
     listed = "no list of models" if found.models is None else f"{found.models} models"
     return f"{found.channel}: {found.status} in {found.duration_ms} ms, {listed}"
-
-
-def _credential(variable: str | None, file: Path | None) -> SecretText:
-    """The credential from where it was said to be; never from the command line, which others can see."""
-    if variable is not None:
-        text = os.environ.get(variable, "")
-        source = f"the environment variable {variable}"
-    elif file is not None:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        source = "standard input" if str(file) == "-" else str(file)
-    elif sys.stdin.isatty():
-        text, source = getpass("Credential: "), "what was typed"
-    else:
-        raise CommandError("no credential", "give --credential-env, --credential-file or --no-credential")
-    if not text.strip():
-        raise CommandError(f"no credential: {source} is empty")
-    return SecretText(text.strip())
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from posthouse.cli import output
 from posthouse.cli.settings import settings_of
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.money import format_nanos
-from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.kernel.secrets import SecretBox, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.errors import InsufficientFunds, UnknownMember
 from posthouse.store.engine import Store, open_store
@@ -87,7 +87,7 @@ class Desk:
         """Opens and seals the channels' credentials. Raises CommandError, OSError."""
         self.make_data_directory()
         try:
-            return SecretBox(load_master_key(self.settings.data, self.settings.master_key or None))
+            return master_box(self.settings.data, self.settings.master_key)
         except ValueError:
             source = "POSTHOUSE_MASTER_KEY" if self.settings.master_key else self.settings.data / "master.key"
             raise CommandError(f"{source} is not 64 hex digits", "restore it from a backup") from None

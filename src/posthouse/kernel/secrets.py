@@ -83,11 +83,19 @@ class SecretBox:
         self._reload = reload
         self._boxes = {key: AESGCM(key) for key in keys}
 
+    @property
+    def key_count(self) -> int:
+        return len(self._boxes)
+
     def reload(self) -> None:
         """Take the keys as they are now. Raises OSError, ValueError."""
         keys = self._reload()
         if keys:
             self._boxes = {key: AESGCM(key) for key in keys} | self._boxes
+
+    def derive(self, purpose: str) -> bytes:
+        """A key for something else, 32 bytes, of the key that seals."""
+        return hashlib.sha256(purpose.encode() + next(iter(self._boxes))).digest()
 
     def seal(self, name: str, text: str) -> bytes:
         nonce = os.urandom(12)
