@@ -98,7 +98,7 @@ PATHS: dict[Dialect, str] = {
 }
 
 _MODEL = re.compile(r"/v1/models/(?P<model>.+)")
-_GEMINI_CALL = re.compile(r"/v1beta/models/(?P<model>.+):(?P<call>\w+)")
+_GEMINI_CALL = re.compile(r"/v1(?:beta)?/models/(?P<model>.+):(?P<call>\w+)")
 _GEMINI_MODEL = re.compile(r"/v1beta/models/(?P<model>.+)")
 _ENGINE = re.compile(r"/v1/engines/(?P<model>[^/]+)/(?P<call>chat/completions|completions|embeddings)")
 _DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
@@ -106,12 +106,12 @@ _DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
 
 def dialect_of(path: str, headers: dict[bytes, bytes]) -> Dialect:
     """In which dialect a request is answered: by its path, and for what dialects have in common (the list of
-    models, a path that there is not) by the header that all of Anthropic's clients send."""
-    if path.startswith("/v1beta/"):
-        return "gemini"
+    models, a path that there is not) by the headers that Anthropic's and Google's clients send."""
     if path.startswith("/v1/messages") or b"anthropic-version" in headers:
         return "anthropic"
-    return "openai"
+    if path.startswith("/v1beta/") or b"x-goog-api-key" in headers or b"x-goog-api-client" in headers:
+        return "gemini"
+    return "gemini" if ":" in path and _GEMINI_CALL.fullmatch(path) else "openai"
 
 
 def find_endpoint(method: str, path: str, query: str = "") -> tuple[Endpoint, str]:
@@ -135,10 +135,10 @@ def _by_pattern(method: str, path: str) -> tuple[Endpoint, str]:
     if _DOUBLED.match(path):
         fixed = _DOUBLED.sub("", path, count=1)
         raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, "doubled_prefix", path=path, fixed=fixed)
-    if match := _MODEL.fullmatch(path):
-        return MODEL, unquote(match["model"])
     if method == "POST" and (match := _GEMINI_CALL.fullmatch(path)) and match["call"] in _GEMINI_CALLS:
         return _GEMINI_CALLS[match["call"]], unquote(match["model"])
+    if match := _MODEL.fullmatch(path):
+        return MODEL, unquote(match["model"])
     if method != "POST" and (match := _GEMINI_MODEL.fullmatch(path)):
         return GEMINI_MODEL, unquote(match["model"])
     if len(path) > 1 and path.endswith("/") and path[:-1] in _EXACT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.relay.endpoints import dialect_of
 from posthouse.relay.values import RelayRequest
 
 # Anthropic's and Google's clients send it so; ours to read only, these headers never go upstream.
@@ -12,8 +13,8 @@ _HEADERS = (b"x-api-key", b"x-goog-api-key")
 
 
 def presented_key(request: RelayRequest) -> bytes:
-    """The key's text: from Authorization, else from the header of another dialect's clients, else, under
-    Gemini's paths, from the query. Raises Refusal where there is none, or Authorization holds something
+    """The key's text: from Authorization, else from the header of another dialect's clients, else, in
+    Gemini's, from the query. Raises Refusal where there is none, or Authorization holds something
     else."""
     headers = request.headers
     header = headers.get(b"authorization")
@@ -26,6 +27,8 @@ def presented_key(request: RelayRequest) -> bytes:
     for name in _HEADERS:
         if headers.get(name):
             return headers[name].strip()
-    if request.path.startswith("/v1beta/") and (given := parse_qs(request.query).get("key")):
-        return given[0].encode("latin-1", "replace")
+    if request.query and dialect_of(request.path, headers) == "gemini":
+        given = parse_qs(request.query).get("key")
+        if given:
+            return given[0].encode("latin-1", "replace")
     raise Refusal(RelayCode.MISSING_API_KEY)

@@ -188,6 +188,9 @@ def _gemini(script: Script, target: str, request: dict[str, Any]) -> _Body:
     if method == "embedContent":
         text = shapes.encode(request.get("content")).decode()
         return _Body([shapes.encode({"embedding": {"values": shapes.vector(text, 8)}})])
+    if method == "batchEmbedContents":
+        texts = [shapes.encode(one.get("content")).decode() for one in request.get("requests", ())]
+        return _Body([shapes.encode({"embeddings": [{"values": shapes.vector(text, 8)} for text in texts]})])
     options = request.get("generationConfig") or {}
     words, finish = _words(script, options.get("maxOutputTokens"))
     finish, choices = _GEMINI_FINISH[finish], options.get("candidateCount") or 1
