@@ -1,4 +1,4 @@
-"""Where a channel's requests go, how they carry its credential, and what of a body it may change."""
+"""What a channel offers, where its requests go, how they carry its credential, and what of a body it may change."""
 
 import pytest
 
@@ -14,6 +14,47 @@ from posthouse.routing.channels import (
 
 def channel(**fields: object) -> ChannelSpec:
     return ChannelSpec(**{"name": "one", "base_url": "https://u.example/v1/", **fields})  # type: ignore[arg-type]  # any field
+
+
+@pytest.mark.parametrize(
+    ("patterns", "model", "offered"),
+    [
+        (("*",), "gpt-4o", True),
+        (("gpt-4o",), "gpt-4o", True),
+        (("gpt-4o",), "gpt-4o-mini", False),
+        (("gpt-4*", "o1"), "gpt-4o-mini", True),
+        (("gpt-4*", "o1"), "o1", True),
+        (("GPT-4O",), "gpt-4o", False),
+        (("*", "!*-ca"), "gpt-4o", True),
+        (("*", "!*-ca"), "gpt-4o-ca", False),
+        (("!*-ca",), "gpt-4o", False),
+        ((), "gpt-4o", False),
+    ],
+)
+def test_a_channel_offers_the_models_that_its_patterns_name(
+    patterns: tuple[str, ...], model: str, offered: bool
+) -> None:
+    assert channel(models=patterns).offers(model) is offered
+
+
+def test_a_channel_that_is_switched_off_offers_nothing() -> None:
+    assert channel(enabled=False).offers("gpt-4o") is False
+
+
+@pytest.mark.parametrize(
+    ("model", "upstream"),
+    [
+        ("gpt-4o-ca", "gpt-4o"),  # the star carries what it stood for
+        ("small", "gpt-4o-mini"),  # an exact entry
+        ("small-ca", "tiny"),  # exact before pattern
+        ("ca", "ca"),  # the pattern needs "-ca"
+        ("-ca", "-ca"),  # an empty name is no name
+        ("gpt-4o", "gpt-4o"),
+    ],
+)
+def test_the_upstream_is_asked_by_its_own_name(model: str, upstream: str) -> None:
+    mapping = {"*-ca": "*", "small": "gpt-4o-mini", "small-ca": "tiny"}
+    assert channel(model_map=mapping).upstream_model(model) == upstream
 
 
 @pytest.mark.parametrize(
@@ -72,6 +113,9 @@ def test_each_dialect_carries_the_credential_in_its_own_way(
         (["max_tokens"], {}, "drop: 'max_tokens'"),
         ([], {"stream": "x"}, "rename: 'stream' or 'x'"),
         ([], {"x": "n"}, "rename: 'x' or 'n'"),
+        ([], {"x": "Stream"}, "rename: 'x' or 'Stream'"),
+        ([], {"x": "web_search_options"}, "rename: 'x' or 'web_search_options'"),
+        ([], {"x": "generationConfig"}, "rename: 'x' or 'generationConfig'"),
         ([], {"max_tokens": "x"}, "not both limits of the output"),
         ([], {"x": "max_tokens"}, "not both limits of the output"),
         ([], {"a": "b", "b": "c"}, "contradicts another rule"),

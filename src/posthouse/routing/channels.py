@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Meta, Struct
 
 from posthouse.routing.health import HealthPolicy
+from posthouse.wire.json_edit import GOVERNED
 
 DEFAULT_CREDENTIAL = "default"  # the name of a channel's only one
 
@@ -162,22 +163,22 @@ def auth_line(spec: ChannelSpec, dialect: str, credential: str) -> str:
     return f"authorization: Bearer {credential}" if style == "bearer" else f"{style[7:]}: {credential}"
 
 
-# What the relay decides by: the upstream must get it as it was read.
-_GOVERNED = frozenset(
-    ("model", "stream", "stream_options", "n", "best_of", "prompt", "generationConfig", "generation_config")
-)
 _OUTPUT_LIMITS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
+# Of what the relay decides by, what makes a call no dearer when it is left out.
+_DISPENSABLE = frozenset(("service_tier", "prediction", "web_search_options", "user", "safety_identifier"))
+# All else of it: the upstream must get it as it was read.
+_KEPT = GOVERNED - _OUTPUT_LIMITS - _DISPENSABLE | {"generationConfig", "generation_config"}
 
 
 def check_reshaping(drop: Collection[str], rename: Mapping[str, str]) -> None:
     """Raises ValueError for members of a body that can't be dropped or renamed."""
     for name in drop:
-        if name in _GOVERNED or name in _OUTPUT_LIMITS:
+        if name in _KEPT or name in _OUTPUT_LIMITS:
             raise ValueError(f"drop: {name!r} is what the relay charges or routes by")
     if len(set(rename.values())) != len(rename):
         raise ValueError("rename: two members get the same name")
     for name, new in rename.items():
-        if name in _GOVERNED or new in _GOVERNED:
+        if name in _KEPT or (new not in _OUTPUT_LIMITS and (new in _KEPT or new.casefold() in GOVERNED)):
             raise ValueError(f"rename: {name!r} or {new!r} is what the relay charges or routes by")
         if (name in _OUTPUT_LIMITS) != (new in _OUTPUT_LIMITS):
             raise ValueError(f"rename: {name!r} and {new!r} are not both limits of the output")
