@@ -97,7 +97,7 @@ def reseal(store: Store, box: SecretBox, *, now_ms: int) -> int:
 
 def address_key(store: Store, box: SecretBox, *, now_ms: int) -> bytes:
     """The key that addresses are hashed with, made of the master key when there is none yet, or none that
-    opens. It stays when the master key is replaced, so that an address goes on being counted as itself. Raises
+    opens. It stays when the master key is replaced: an address goes on being counted as itself. Raises
     StoreDown."""
     with store.begin() as connection:
         _lock(connection)
