@@ -1,4 +1,4 @@
-"""What a channel offers, where its requests go, how they carry its credential, and what of a body it may change."""
+"""What a channel offers, where and how its requests go, and what of a body it may change."""
 
 import pytest
 
