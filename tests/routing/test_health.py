@@ -168,6 +168,17 @@ def test_what_says_nothing_about_the_channel_changes_nothing(verdict: Verdict) -
     assert scene.state is State.OPEN  # nor did it end the row
 
 
+def test_a_model_is_missing_only_where_nobody_was_answered() -> None:
+    """A chat with a model for embeddings gets a 404 too, and is its caller's own fault."""
+    scene = Scene()
+    scene.call(OK)
+    scene.call(Verdict.MODEL_MISSING, 1000)
+    assert (scene.state, scene.standing.calls) == (State.CLOSED, 1)
+    scene.wait(60)
+    scene.call(Verdict.MODEL_MISSING, 5)
+    assert scene.state is State.OPEN
+
+
 def test_the_error_rate_counts_from_the_least_number_of_calls() -> None:
     scene = Scene(policy(consecutive=100))
     scene.call(ERROR, 9)

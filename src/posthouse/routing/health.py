@@ -388,6 +388,9 @@ class Health:
             self._probe_failed(breaker, ticket, verdict, now_s, retry_after_s)
             return
         window, policy = breaker.window, breaker.policy
+        window.roll(now_s)
+        if verdict is Verdict.MODEL_MISSING and window.answered:
+            return  # others were answered: what is missing is what this call wanted of the model
         breaker.streak += 1
         if ticket.step < 0:
             window.add_failed(now_s)
