@@ -84,6 +84,9 @@ class Market:
         credentials = {name: text for name, text in sealed.items() if text is not None}
         return Offer(spec, self.pools[spec.name], credentials, self.catalogue.cost(spec, model))
 
+    def credential(self, channel: str, name: str) -> SecretText | None:
+        return self._credentials.get((channel, name))
+
     async def on_change(self, kind: ChangeKind, subject: str) -> None:
         """Take a notice from the change feed. Raises StoreDown, UnreadableSecret; the old catalogue then
         stays."""
@@ -169,6 +172,7 @@ class Market:
                 default=sys.maxsize,
             ),
             lineup=Lineup(offers),
+            keep_alive_s=min((one.spec.keep_alive_s for one in offers if one.spec.keep_alive_s), default=0.0),
             output_tokens_max=_output_tokens_max(model),
             output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
             request_tokens_max=_request_tokens_max(plan, model),
