@@ -134,7 +134,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
-        observer.sources.append(lambda: _channel_figures(loop, watch))
+        observer.sources.append(lambda: _asked(loop, lambda: (*figures_of(watch.report()), _pools(client))))
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
         observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
         observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
@@ -149,12 +149,28 @@ def _logged(event: str) -> Callable[[Exception], None]:
     return lambda error: log.error(event, **describe(error))
 
 
-def _channel_figures(loop: asyncio.AbstractEventLoop, watch: Watch) -> Iterable[Figures]:
+def _asked(
+    loop: asyncio.AbstractEventLoop, figures: Callable[[], tuple[Figures, ...]]
+) -> tuple[Figures, ...]:
     """For the metrics' thread; nothing where the loop is too busy to say, or at its end."""
     try:
-        return figures_of(ask_loop(loop, watch.report, FIGURES_S))
+        return ask_loop(loop, figures, FIGURES_S)
     except (TimeoutError, RuntimeError):
         return ()
+
+
+def _pools(client: UpstreamClient) -> Figures:
+    counts = client.counts().items()
+    return Figures(
+        "posthouse_upstream_connections",
+        "Connections to upstreams.",
+        ("upstream", "state"),
+        tuple(
+            ((upstream, state), float(getattr(one, state)))
+            for upstream, one in counts
+            for state in one.__struct_fields__
+        ),
+    )
 
 
 async def _until_ended(relay: Relay) -> None:

@@ -117,6 +117,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> list[Metric]:
         store.close()
         async with running(settings) as relay:
             relay.relay._forwarder._router._health.begin("main", "gpt-4o", HealthPolicy(), 0.0)
+            relay.relay._forwarder._client.origin("http://127.0.0.1:1", "", True, "")
             relay.observer._write = lambda _: None
             relay.observer.finished(CALL)
             relay.observer.flush()
