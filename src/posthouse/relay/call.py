@@ -34,6 +34,7 @@ class Terms(Struct, frozen=True):
     counts_tokens: bool  # some rule limits tokens, so the prompt's are reserved before the call
     reserved_by_bytes_max: int  # a prompt of no more tokens by its bytes is reserved as that, uncounted
     lineup: Lineup[Offer]
+    keep_alive_s: float  # how often the caller of a stream that has not begun is told so; 0: never
     output_tokens_max: int  # of one answer, when the caller sets no limit
     output_tokens_unknown: bool  # the model tells no maximum: the above is only what most can give
     request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long

@@ -39,6 +39,7 @@ from posthouse.relay.call import Call, Terms
 from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Answer, Forwarder, refusal_of
+from posthouse.relay.keep_alive import EarlyDoor, keep_alive
 from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
@@ -335,7 +336,7 @@ class Relay:
         trip = Trip(call.terms.model.name, 1 + call.prompt_bound // 4)
         if len(lineup.candidates) > 1:
             trip.affinity = _affinity(call)
-        return await self._forwarder.fetch(
+        fetching = self._forwarder.fetch(
             call.ask,
             call.request.headers,
             lineup,
@@ -343,6 +344,11 @@ class Relay:
             output_cap=call.output_cap,
             attempts=call.attempts,
         )
+        if not (call.terms.keep_alive_s and call.ask.peek.stream) or call.ask.endpoint.as_array:
+            return await fetching
+        call.door = early = EarlyDoor(call.door)
+        headers = self._own_headers(call)
+        return await keep_alive(fetching, call.terms.keep_alive_s, lambda: early.tell(headers))
 
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
         usage = None
@@ -380,18 +386,15 @@ class Relay:
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
-        request_id = call.request.request_id.encode()
         block = answer_header_block(answer.exchange.headers)
-        block += b"x-posthouse-request-id: %b\r\nx-posthouse-attempts: %d\r\n" % (
-            request_id,
-            len(call.attempts),
-        )
-        if call.ask.endpoint.dialect == "anthropic":
-            if not answer.exchange.header(b"request-id"):
-                block += b"request-id: %b\r\n" % request_id
-        elif b"x-request-id:" not in block:
-            block += b"x-request-id: %b\r\n" % request_id
-        block += call.quota_headers
+        named = b"request-id" if call.ask.endpoint.dialect == "anthropic" else b"x-request-id"
+        if not answer.exchange.header(named):
+            block += b"%b: %b\r\n" % (named, call.request.request_id.encode())
+        return b"%bx-posthouse-attempts: %d\r\n%b" % (block, len(call.attempts), self._own_headers(call))
+
+    def _own_headers(self, call: Call) -> bytes:
+        """What is known before an upstream has answered."""
+        block = b"x-posthouse-request-id: %b\r\n%b" % (call.request.request_id.encode(), call.quota_headers)
         if call.output_cap is not None:
             block += b"x-posthouse-max-tokens: %d\r\n" % call.output_cap
         if b"origin" in call.request.headers:

@@ -23,7 +23,7 @@ BACK_OFF_S_MAX = 0.5
 
 
 class Offer(Struct, frozen=True, eq=False):
-    """A channel that offers the model: its credentials by name, and what the upstream takes (None: unknown)."""
+    """A channel that offers the model, its credentials by name, and what it costs (None: unknown)."""
 
     spec: ChannelSpec
     pool: Pool
