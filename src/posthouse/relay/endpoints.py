@@ -98,7 +98,7 @@ PATHS: dict[Dialect, str] = {
 }
 
 _MODEL = re.compile(r"/v1/models/(?P<model>.+)")
-_GEMINI_CALL = re.compile(r"/v1(?:beta)?/models/(?P<model>.+):(?P<call>\w+)")
+_GEMINI_CALL = re.compile(rf"/v1(?:beta)?/models/(?P<model>.+):(?P<call>{'|'.join(_GEMINI_CALLS)})")
 _GEMINI_MODEL = re.compile(r"/v1beta/models/(?P<model>.+)")
 _ENGINE = re.compile(r"/v1/engines/(?P<model>[^/]+)/(?P<call>chat/completions|completions|embeddings)")
 _DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
@@ -135,7 +135,7 @@ def _by_pattern(method: str, path: str) -> tuple[Endpoint, str]:
     if _DOUBLED.match(path):
         fixed = _DOUBLED.sub("", path, count=1)
         raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, "doubled_prefix", path=path, fixed=fixed)
-    if method == "POST" and (match := _GEMINI_CALL.fullmatch(path)) and match["call"] in _GEMINI_CALLS:
+    if method == "POST" and (match := _GEMINI_CALL.fullmatch(path)):
         return _GEMINI_CALLS[match["call"]], unquote(match["model"])
     if match := _MODEL.fullmatch(path):
         return MODEL, unquote(match["model"])

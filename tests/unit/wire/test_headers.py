@@ -50,3 +50,28 @@ def test_what_describes_the_answer_reaches_the_caller() -> None:
         b"content-type: application/json\r\nopenai-processing-ms: 12\r\nopenai-version: 2020-10-01\r\n"
         b"x-request-id: req_upstream\r\nretry-after: 3\r\n"
     )
+
+
+def test_each_dialect_has_its_own_headers() -> None:
+    sent = {
+        b"accept": b"*/*",
+        b"anthropic-version": b"2023-06-01",
+        b"anthropic-beta": b"a,b",
+        b"openai-beta": b"assistants=v2",
+        b"x-api-key": b"canary",
+        b"x-goog-api-key": b"canary",
+        b"x-goog-api-client": b"canary",
+    }
+    assert request_header_block(sent, "anthropic") == (
+        b"accept: */*\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: a,b\r\n"
+    )
+    assert request_header_block(sent, "gemini") == b"accept: */*\r\n"
+
+
+def test_anthropics_limits_stay_with_the_operator() -> None:
+    received = [
+        (b"request-id", b"req_upstream"),
+        (b"anthropic-ratelimit-requests-remaining", b"canary"),
+        (b"anthropic-organization-id", b"canary"),
+    ]
+    assert answer_header_block(received) == b"request-id: req_upstream\r\n"
