@@ -104,7 +104,14 @@ async def running(settings: Settings) -> AsyncIterator[App]:
 
         follow()
         market.on_replaced = follow
-        market.on_enabled = lambda channel: health.reset(channel, now_s=loop.time())
+
+        def forgive(channel: str) -> None:
+            """The channel, or one of its credentials, was enabled by hand."""
+            health.reset(channel, now_s=loop.time())
+            if channel in market.pools:
+                market.pools[channel].forget()
+
+        market.on_enabled = forgive
         for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 

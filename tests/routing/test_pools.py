@@ -428,6 +428,25 @@ def test_what_is_on_trial_stays_so_when_the_store_knows_nothing_of_it() -> None:
     assert state_of(pool) == "trial"
 
 
+def test_what_is_held_against_credentials_can_be_forgotten() -> None:
+    pool = pool_of(credential("a"), credential("b"), credential("c"))
+    pool.apply_states({"c": (CredentialState.OUT, "quota")}, 0.0)
+    call(pool, LIMITED, 0.0, retry_after_s=100.0)
+    call(pool, QUOTA, 0.0)
+    pool.probed("b", True, 1.0)
+    assert [(one.state, one.resting_s) for one in pool.standings(1.0)] == [
+        ("in", {"": 99.0}),
+        ("trial", {}),
+        ("out", {}),
+    ]
+    pool.forget()
+    assert [(one.state, one.resting_s) for one in pool.standings(1.0)] == [
+        ("in", {}),
+        ("in", {}),
+        ("out", {}),
+    ]
+
+
 def test_a_disabled_credential_is_no_departure() -> None:
     pool = pool_of(credential("a"))
     lease = pool.take(1, 0.0)

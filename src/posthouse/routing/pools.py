@@ -382,6 +382,15 @@ class Pool:
             member.state, member.reason = state, reason
             member.note()
 
+    def forget(self) -> None:
+        """Hold nothing against those that are in: no rest, and no trial."""
+        for member in self._members.values():
+            member.rests.clear()
+            member.strikes = member.out_rounds = 0
+            if member.state is _TRIAL:
+                member.state = _IN
+            member.note()
+
     def standings(self, now_s: float) -> list[CredentialStanding]:
         return [
             CredentialStanding(
