@@ -1,5 +1,6 @@
-"""A small real HTTP proxy on loopback: CONNECT and the absolute form, Basic authentication, and wrong on
-purpose where its `says` has it so. It keeps every head that it was sent.
+"""Small real proxies on loopback, wrong on purpose where their `says` has it so. The HTTP one knows CONNECT,
+the absolute form and Basic authentication, and keeps every head that it was sent; the SOCKS5 one knows users
+and passwords, and keeps what it was asked for.
 
     with ScriptedProxy(credential="user:password") as proxy:
         ...                                      # call through f"http://user:password@{proxy.address}"
@@ -9,11 +10,14 @@ purpose where its `says` has it so. It keeps every head that it was sent.
 import asyncio
 import base64
 import contextlib
+import ipaddress
 import re
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from posthouse.testing.http1 import Connection, Head, Server
 
@@ -30,15 +34,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOP_BY_HOP = frozenset(("proxy-authorization", "proxy-connection", "connection", "keep-alive"))
 
 
-class ScriptedProxy:
-    """The proxy, in a thread with a loop of its own. `credential`: "user:password" that it asks for. `says`:
-    these bytes instead of its answer to any request; after them it is silent, or closes where `closes`."""
+class _Threaded:
+    """A proxy in a thread with a loop of its own: use it as a context manager."""
 
-    def __init__(self, *, credential: str = "", says: bytes | None = None, closes: bool = False) -> None:
-        self.heads: list[Head] = []
-        self._expected = "Basic " + base64.b64encode(credential.encode()).decode() if credential else None
-        self._says = says
-        self._closes = closes
+    port: int
+
+    def __init__(self) -> None:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="proxy", daemon=True)
 
@@ -59,6 +60,33 @@ class ScriptedProxy:
         """e.g. 127.0.0.1:40001; a URL is made of it with the user and password that the test wants."""
         return f"127.0.0.1:{self.port}"
 
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        await self._start()
+        self._ready.set()
+        await self._stopped.wait()
+        await self._close()
+
+    async def _start(self) -> None:
+        """Listen, and set the port."""
+        raise NotImplementedError
+
+    async def _close(self) -> None:
+        raise NotImplementedError
+
+
+class ScriptedProxy(_Threaded):
+    """The HTTP proxy. `credential`: "user:password" that it asks for. `says`: these bytes instead of its
+    answer to any request; after them it is silent, or closes where `closes`."""
+
+    def __init__(self, *, credential: str = "", says: bytes | None = None, closes: bool = False) -> None:
+        super().__init__()
+        self.heads: list[Head] = []
+        self._expected = "Basic " + base64.b64encode(credential.encode()).decode() if credential else None
+        self._says = says
+        self._closes = closes
+
     @property
     def url(self) -> str:
         return f"http://{self.address}"
@@ -67,13 +95,11 @@ class ScriptedProxy:
     def connections_open(self) -> int:
         return len(self._server.connections)
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+    async def _start(self) -> None:
         self._server = Server(self._serve)
         self.port = await self._server.start("127.0.0.1", 0)
-        self._ready.set()
-        await self._stopped.wait()
+
+    async def _close(self) -> None:
         await self._server.close()
 
     async def _serve(self, connection: Connection, head: Head) -> None:
@@ -134,3 +160,123 @@ class ScriptedProxy:
             await connection.write(answer + await reader.readexactly(int(length[1]) if length else 0))
         finally:
             writer.close()
+
+
+class Asked(Struct, frozen=True):
+    """What a SOCKS5 proxy was asked for. `kind`: how the host was named."""
+
+    kind: Literal["ipv4", "name", "ipv6"]
+    host: str
+    port: int
+    credential: str  # "user:password", "" where none was said
+
+
+_KINDS: dict[int, Literal["ipv4", "name", "ipv6"]] = {1: "ipv4", 3: "name", 4: "ipv6"}
+_LENGTHS = {1: 4, 4: 16}
+
+
+class ScriptedSocks(_Threaded):
+    """The SOCKS5 proxy (RFC 1928, 1929). `credential`: "user:password" that it asks for. `hosts`: where names
+    lead. `says`: these bytes instead of its answer to a step ("method", "user", "reply"); after them it is
+    silent, or closes where `closes`. `bound`: the address that a good reply names. What it says by itself
+    goes out byte by byte."""
+
+    def __init__(
+        self,
+        *,
+        credential: str = "",
+        hosts: dict[str, str] | None = None,
+        says: dict[str, bytes] | None = None,
+        closes: bool = False,
+        bound: bytes = b"\x01\0\0\0\0\0\0",
+    ) -> None:
+        super().__init__()
+        self.asked: list[Asked] = []
+        self.connections_open = 0
+        self._expected = credential
+        self._hosts = hosts or {}
+        self._says = says or {}
+        self._closes = closes
+        self._bound = bound
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def _start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections_open += 1
+        try:
+            asked = await self._opening(reader, writer)
+            await self._carry(self._hosts.get(asked.host, asked.host), asked.port, reader, writer)
+        except (OSError, EOFError):
+            pass  # the client left, or was sent away
+        finally:
+            self.connections_open -= 1
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _opening(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
+        """What the client wants, once it has said all that this proxy asks for."""
+        _, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        wanted = 2 if self._expected else 0
+        await self._say("method", bytes((5, wanted if wanted in methods else 255)), reader, writer)
+        credential = ""
+        if self._expected and wanted in methods:
+            await reader.readexactly(1)
+            user = await reader.readexactly((await reader.readexactly(1))[0])
+            password = await reader.readexactly((await reader.readexactly(1))[0])
+            credential = f"{user.decode()}:{password.decode()}"
+            await self._say("user", bytes((1, credential != self._expected)), reader, writer)
+        kind = (await reader.readexactly(4))[3]
+        length = _LENGTHS[kind] if kind in _LENGTHS else (await reader.readexactly(1))[0]
+        named = await reader.readexactly(length)
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        host = named.decode() if kind == 3 else str(ipaddress.ip_address(named))
+        asked = Asked(_KINDS[kind], host, port, credential)
+        self.asked.append(asked)
+        await self._say("reply", b"\x05\0\0" + self._bound, reader, writer)
+        return asked
+
+    async def _say(
+        self, step: str, right: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer a step. EOFError once the client is not to go on."""
+        for byte in right if step not in self._says else b"":
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(0)
+        if step in self._says:
+            writer.write(self._says[step])
+            while not self._closes and await reader.read(65536):
+                pass
+            raise EOFError
+
+    async def _carry(
+        self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Bytes both ways until either side closes."""
+        far_reader, far_writer = await asyncio.open_connection(host, port)
+        outward = asyncio.ensure_future(_copy(reader, far_writer))
+        try:
+            await _copy(far_reader, writer)
+        finally:
+            outward.cancel()
+            far_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

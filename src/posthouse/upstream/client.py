@@ -133,7 +133,7 @@ class Origin:
         finally:
             if phases is not None:
                 phases.note(exchange, self.loop.time())
-        if exchange.status == 407 and self.way.proxy is not None:  # no upstream's answer, whatever it says
+        if exchange.status == 407 and self.absolute_form:  # the proxy's answer, not the upstream's
             exchange.abandon()
             raise UpstreamFault(Fault.PROXY, "authentication")
         return exchange
