@@ -6,13 +6,24 @@ import pytest
 from tests.docs.pages import code_of, read, rows_of, section_of
 
 from posthouse.routing.health import FAILURES, TRANSITIONS, State
+from posthouse.routing.pools import (
+    PROBE_MAX_S,
+    PROBE_S,
+    PROVEN_S,
+    REST_MAX_S,
+    REST_S,
+    RETRY_AFTER_MAX_S,
+    CredentialState,
+)
 from posthouse.routing.verdicts import NEXT, STATUSES, Next, Verdict
 
 PAGES = {
     "": {
         "health": ("Health", "state"),
         "moves": ("Moves", "state"),
+        "probes": ("Probes", ""),
         "failover": ("Failover", "verdict"),
+        "credentials": ("Credentials", "state"),
         "next": {
             Next.CALLER: "the caller gets it",
             Next.CREDENTIAL: "another credential, else another channel",
@@ -23,7 +34,9 @@ PAGES = {
     ".zh": {
         "health": ("健康", "状态"),
         "moves": ("状态变化", "状态"),
+        "probes": ("探测", ""),
         "failover": ("故障转移", "结论"),
+        "credentials": ("凭据", "状态"),
         "next": {
             Next.CALLER: "交给调用方",
             Next.CREDENTIAL: "另一个密钥，否则另一个渠道",
@@ -49,6 +62,21 @@ def test_the_moves_are_the_breakers(suffix: str) -> None:
 @EACH_LANGUAGE
 def test_the_states_are_the_breakers(suffix: str) -> None:
     assert [code_of(row[0])[0] for row in rows(suffix, "health")] == list(State)
+
+
+@EACH_LANGUAGE
+def test_the_states_are_the_credentials(suffix: str) -> None:
+    assert [code_of(row[0])[0] for row in rows(suffix, "credentials")] == list(CredentialState)
+
+
+@EACH_LANGUAGE
+def test_the_times_are_the_credentials(suffix: str) -> None:
+    page = read(f"docs/channels{suffix}.md")
+    text = " ".join(section_of(page, PAGES[suffix][part][0]) for part in ("credentials", "probes"))
+    seconds = {int(number) for number in re.findall(r"(\d+) (?:s\b|秒)", text)}
+    assert seconds == {REST_S, REST_MAX_S, PROVEN_S, PROBE_S}
+    minutes = {60 * int(number) for number in re.findall(r"(\d+) (?:minutes|分钟)", text)}
+    assert minutes == {RETRY_AFTER_MAX_S, PROBE_MAX_S}
 
 
 @EACH_LANGUAGE
