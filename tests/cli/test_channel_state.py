@@ -15,7 +15,9 @@ def test_a_channel_is_drained_and_enabled_again(configured: Cli, ask: Ask) -> No
     assert configured("channel", "drain", "main", "--reason", "bill").stdout == (
         "main is draining, and was enabled\n"
     )
+    assert [one["state"] for one in ask("channel", "list")] == ["draining"]
     assert configured("channel", "disable", "main").stdout == "main is disabled, and was draining\n"
+    assert "disabled" in configured("channel", "list").stdout
     assert configured("channel", "disable", "main").stdout == "main is disabled already\n"
     told = ask("channel", "enable", "main")
     assert told == {"channel": "main", "credential": "", "before": "disabled", "after": "enabled"}

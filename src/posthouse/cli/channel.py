@@ -82,7 +82,7 @@ def list_(desk: Desk) -> None:
     channels = queries.load_catalogue(desk.store).channels
     sealed = load_credentials(desk.store, desk.box)
     listed = [_listed(spec, sealed) for spec in sorted(channels, key=lambda one: one.priority)]
-    columns = ("name", "base URL", "models", ">priority", ">weight", "enabled", "credentials")
+    columns = ("name", "base URL", "models", ">priority", ">weight", "state", "credentials")
     rows = (
         (
             one["name"],
@@ -90,7 +90,7 @@ def list_(desk: Desk) -> None:
             ", ".join(one["models"]),
             one["priority"],
             one["weight"],
-            "yes" if one["enabled"] else "no",
+            one["state"],
             ", ".join(one["credentials"]) or "none",
         )
         for one in listed
@@ -128,9 +128,10 @@ def _find(desk: Desk, name: str) -> ChannelDef:
 def _listed(spec: ChannelSpec, sealed: Credentials) -> dict[str, Any]:
     """A channel without what may hold a secret: its proxy's URL and its extra headers. Of its credentials the
     names."""
-    fields = ("name", "preset", "base_url", "models", "model_map", "priority", "weight", "enabled")
+    fields = ("name", "preset", "base_url", "models", "model_map", "priority", "weight")
     return {field: getattr(spec, field) for field in fields} | {
-        "credentials": [one.name for one in spec.credentials if (spec.name, one.name) in sealed]
+        "state": "draining" if spec.draining else "enabled" if spec.enabled else "disabled",
+        "credentials": [one.name for one in spec.credentials if (spec.name, one.name) in sealed],
     }
 
 
