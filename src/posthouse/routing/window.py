@@ -1,5 +1,7 @@
 """What a breaker remembers, in bounded memory: outcomes in a window, times to the first byte. Pure."""
 
+from bisect import bisect_left
+from itertools import accumulate
 from math import exp, log
 
 # A minute is counted in steps of 5 s. A step leaves the window as a whole, so the window is between 11 and 12
@@ -105,11 +107,15 @@ class TtftDigest:
     def quantiles_s(self, now_s: float, *shares: float) -> list[float | None]:
         """The times that these shares of the calls (0 to 1) stayed within; None where there were no calls."""
         self._turn(now_s)
-        counts = dict(self._before)
-        for kind, count in self._counts.items():
+        counts = self._counts.copy()
+        for kind, count in self._before.items():
             counts[kind] = counts.get(kind, 0) + count
-        ranked = sorted(counts.items())
-        return [_quantile_s(ranked, sum(counts.values()) * share) for share in shares]
+        if not counts:
+            return [None] * len(shares)
+        kinds = sorted(counts)
+        below = list(accumulate(counts[kind] for kind in kinds))
+        ranked = (kinds[bisect_left(below, below[-1] * share)] for share in shares)
+        return [_LEAST_S * exp((kind + 0.5) * _GROWTH) for kind in ranked]  # the middle of the class
 
     def _turn(self, now_s: float) -> None:
         windows = (now_s - self._turned_at_s) / self._window_s
@@ -117,13 +123,3 @@ class TtftDigest:
             self._before = self._counts if windows < 2 else {}
             self._counts = {}
             self._turned_at_s = now_s
-
-
-def _quantile_s(ranked: list[tuple[int, int]], rank: float) -> float | None:
-    """The middle of the class that holds the rank."""
-    below = 0
-    for kind, count in ranked:
-        below += count
-        if below >= rank:
-            return _LEAST_S * exp((kind + 0.5) * _GROWTH)
-    return None
