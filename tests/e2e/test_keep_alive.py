@@ -1,0 +1,93 @@
+"""A channel that lets a waiting caller hear comments: nothing but the wait is different."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from tests.e2e.caller import Reply
+from tests.e2e.stage import SECOND_TEXT, TIMED_OUT, Scene, Stage, content_of, staged
+
+from posthouse.kernel.outcome import Ending
+from posthouse.testing.upstream import Script
+
+COMMENT = b": keep-alive\n\n"
+MORE = """
+[models.waiting]
+list = "openai/gpt-4o-mini"
+[channels.waiting]
+base_url = "{first}"
+credential = "sk-one"
+models = ["waiting"]
+header_s = 1.0
+keep_alive_s = 0.1
+health = {{ consecutive = 1000000, calls_min = 1000000 }}
+[models.spared]
+list = "openai/gpt-4o-mini"
+[channels.spared]
+base_url = "{first}"
+credential = "sk-one"
+models = ["spared"]
+header_s = 0.4
+keep_alive_s = 0.1
+[channels.spare]
+base_url = "{second}"
+credential = "sk-second"
+models = ["spared"]
+priority = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("waiting"), MORE) as stage:
+        yield stage
+
+
+@pytest.fixture
+def scene(stage: Stage) -> Iterator[Scene]:
+    scene = Scene(stage)
+    yield scene
+    scene.check()
+
+
+def said(reply: Reply) -> str:
+    """The text that came after the comments."""
+    return content_of(msgspec.structs.replace(reply, body=reply.body.replace(COMMENT, b"")))
+
+
+def test_a_stream_begins_with_comments_while_the_upstream_thinks(scene: Scene) -> None:
+    reply = scene.chat("waiting", Script(delay_s=0.45), stream=True)
+    assert (reply.status, reply.whole) == (200, True)
+    assert reply.body.startswith(COMMENT * 2)
+    assert said(reply) == Script().text
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert "x-posthouse-request-id" in reply.headers
+    record = scene.record()
+    assert (record.ending, record.charge_nanos > 0) == (Ending.COMPLETED, True)
+
+
+def test_what_comes_soon_and_what_is_no_stream_has_none(scene: Scene) -> None:
+    assert COMMENT not in scene.chat("waiting", stream=True).body
+    assert COMMENT not in scene.chat("waiting", Script(delay_s=0.3)).body
+
+
+def test_another_channel_is_tried_all_the_same(scene: Scene) -> None:
+    scene.first.for_model("spared", Script(delay_s=5))
+    reply = scene.chat("spared", stream=True)
+    assert reply.body.startswith(COMMENT)
+    assert said(reply) == SECOND_TEXT
+    assert [one.channel for one in scene.record().attempts] == ["spared", "spare"]
+
+
+def test_an_upstreams_error_is_the_streams_last_event(scene: Scene) -> None:
+    reply = scene.chat("waiting", Script(delay_s=0.25, status=400), stream=True)
+    assert (reply.status, reply.whole) == (200, False)
+    assert b'"error"' in reply.events[-1]
+    assert scene.record().charge_nanos == 0
+
+
+def test_so_is_the_relays_own(scene: Scene) -> None:
+    reply = scene.chat("waiting", Script(delay_s=5), stream=True)
+    assert (reply.status, reply.whole) == (200, False)
+    assert b'"relay_code":%d' % TIMED_OUT in reply.events[-1]
+    assert scene.record().ending is Ending.FAILED
