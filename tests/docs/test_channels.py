@@ -1,10 +1,12 @@
 """docs/channels.md shows the tables of the code, whole."""
 
 import re
+from typing import get_args
 
 import pytest
 from tests.docs.pages import code_of, read, rows_of, section_of
 
+from posthouse.catalogue.events import EVENTS_MAX, EventKind
 from posthouse.routing.health import FAILURES, TRANSITIONS, State
 from posthouse.routing.pools import (
     PROBE_MAX_S,
@@ -24,6 +26,7 @@ PAGES = {
         "probes": ("Probes", ""),
         "failover": ("Failover", "verdict"),
         "credentials": ("Credentials", "state"),
+        "events": ("Events", "event"),
         "next": {
             Next.CALLER: "the caller gets it",
             Next.CREDENTIAL: "another credential, else another channel",
@@ -37,6 +40,7 @@ PAGES = {
         "probes": ("探测", ""),
         "failover": ("故障转移", "结论"),
         "credentials": ("凭据", "状态"),
+        "events": ("事件", "事件"),
         "next": {
             Next.CALLER: "交给调用方",
             Next.CREDENTIAL: "另一个密钥，否则另一个渠道",
@@ -67,6 +71,12 @@ def test_the_states_are_the_breakers(suffix: str) -> None:
 @EACH_LANGUAGE
 def test_the_states_are_the_credentials(suffix: str) -> None:
     assert [code_of(row[0])[0] for row in rows(suffix, "credentials")] == list(CredentialState)
+
+
+@EACH_LANGUAGE
+def test_the_events_are_those_that_are_kept(suffix: str) -> None:
+    assert {code_of(row[0])[0] for row in rows(suffix, "events")} == set(get_args(EventKind))
+    assert f"{EVENTS_MAX:,}" in read(f"docs/channels{suffix}.md")
 
 
 @EACH_LANGUAGE
