@@ -20,6 +20,7 @@ class Meter(ABC):
     """
 
     __slots__ = (
+        "_text",
         "_texts",
         "_usage_chars",
         "error_seen",
@@ -37,10 +38,9 @@ class Meter(ABC):
         self.saw_finish = False
         self.error_seen = False
         self.unparsed = 0
-        self.text_chars = 0
         self.service_tier = ""
         self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
-        self._texts: dict[int, list[str | bytes]] = {}
+        self._forget_text()
 
     def feed_plain(self, piece: bytes) -> bytes | None:
         """Take in a piece that is one event like an earlier one but for its text: nearly all are, and need
@@ -71,13 +71,9 @@ class Meter(ABC):
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
-        texts = [
-            "".join([piece if isinstance(piece, str) else piece.decode(errors="replace") for piece in pieces])
-            for pieces in self._texts.values()
-        ]
+        texts = [text.decode(errors="replace") for text in self._texts.values() if text]
         self._usage_chars = -1 if self.usage_is_stale else 0
-        self._texts = {}
-        self.text_chars = 0
+        self._forget_text()
         return texts
 
     @abstractmethod
@@ -86,4 +82,9 @@ class Meter(ABC):
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
             self.text_chars += len(text)
-            self._texts.setdefault(index, []).append(text)
+            self._texts.setdefault(index, bytearray()).extend(text.encode())
+
+    def _forget_text(self) -> None:
+        self.text_chars = 0
+        self._text = bytearray()  # of the first choice, which nearly always is the only one
+        self._texts = {0: self._text}  # by choice, in UTF-8

@@ -100,9 +100,8 @@ class StreamMeter(Meter):
             return None
         if _QUOTE in text or _BACKSLASH in text or _LF in text or _CR in text:
             return None
-        if text:
-            self.text_chars += len(text)
-            self._texts.setdefault(0, []).append(text)
+        self.text_chars += len(text)
+        self._text += text
         return shape.before + text + shape.shown_after if self._hide_usage else piece
 
     @property
