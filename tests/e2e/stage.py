@@ -27,7 +27,7 @@ INPUT_NANOS, OUTPUT_NANOS = 150, 600  # of one token
 CREDIT_NANOS = 10 * 10**9
 CREDENTIALS = ("sk-one", "sk-two", "sk-three")
 SECOND_TEXT = "From the second."
-SCENES_MAX = 200  # tests in one module
+SCENES = 70  # tests that may use one stage
 
 # Per test N: pair-N is sold by first-N, then second-N; solo-N by solo-N only; pool-N by pool-N only, which
 # has three credentials.
@@ -85,23 +85,23 @@ class Stage:
     """What the tests of a module share."""
 
     def __init__(
-        self, directory: Path, first: ScriptedUpstream, second: ScriptedUpstream, more: str, operator: str
+        self, directory: Path, first: ScriptedUpstream, second: ScriptedUpstream, text: str, scenes: int
     ) -> None:
-        self.first, self.second = first, second
+        self.first, self.second, self.scenes = first, second, scenes
         urls = {"first": first.base_url, "second": second.base_url}
-        scenes = (SCENE.format(n=number, **urls) for number in range(SCENES_MAX))
-        text = OPERATOR.format(operator=operator) + "".join(scenes) + more.format(**urls)
-        self.relay = EmbeddedRelay(directory, first.base_url, text)
+        of_scenes = (SCENE.format(n=number, **urls) for number in range(scenes))
+        self.relay = EmbeddedRelay(directory, first.base_url, text.format(**urls) + "".join(of_scenes))
         self.numbers = count()
 
 
 @contextmanager
-def staged(directory: Path, more: str = "", *, operator: str = "") -> Iterator[Stage]:
+def staged(directory: Path, more: str = "", *, operator: str = "", scenes: int = SCENES) -> Iterator[Stage]:
     """`more` configuration, in which {first} and {second} are the upstreams' base URLs; `operator`: more
-    lines of the operator's table."""
+    lines of the operator's table; `scenes`: how many tests can use the stage."""
     second = ScriptedUpstream(default=Script(text=SECOND_TEXT), credential="sk-second")
     with ScriptedUpstream(credential=CREDENTIALS) as first, second:
-        stage = Stage(directory, first, second, more, operator)
+        text = OPERATOR.replace("{operator}", operator) + more
+        stage = Stage(directory, first, second, text, scenes)
         with stage.relay:
             yield stage
 
@@ -112,7 +112,7 @@ class Scene:
     def __init__(self, stage: Stage) -> None:
         self.relay, self.first, self.second = stage.relay, stage.first, stage.second
         self.number = next(stage.numbers)
-        assert self.number < SCENES_MAX, "more tests than scenes"
+        assert self.number < stage.scenes, "more tests than scenes"
         self.pair, self.solo, self.pool = (f"{kind}-{self.number}" for kind in ("pair", "solo", "pool"))
         self.email = f"member{self.number}@example.org"
         self.key = self.relay.member(self.email, credit="10")

@@ -51,7 +51,8 @@ priority = 1
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     more = MORE + "".join(SIX.format(name=name) % n for name in ("six", "slow-six") for n in range(6))
-    with staged(tmp_path_factory.mktemp("failover"), more, operator="attempts_total_s = 0.5") as stage:
+    directory = tmp_path_factory.mktemp("failover")
+    with staged(directory, more, operator="attempts_total_s = 0.5", scenes=200) as stage:
         yield stage
 
 

@@ -1,5 +1,5 @@
-"""A stream that breaks, stalls or is oddly written: nobody takes a broken one for whole, what was delivered is
-paid for, nothing is tried again, and what is odd but right passes as it came."""
+"""A stream that breaks, stalls or is oddly written: nobody takes a broken one for whole, what was delivered
+is paid for, nothing is tried again, and what is odd but right passes as it came."""
 
 import json
 
