@@ -1,11 +1,12 @@
 """The command line as a person meets it: the real commands on a data directory of their own."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from posthouse.cli import app
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """Runs a command; `status` is what it must end with, 0 unless told otherwise."""
     monkeypatch.setenv("POSTHOUSE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "200")
@@ -27,7 +28,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         assert "Traceback" not in result.output
         return result
 
-    return run
+    yield run
+    structlog.reset_defaults()  # `serve` sets it up with the runner's standard error, which is closed by now
 
 
 @pytest.fixture
