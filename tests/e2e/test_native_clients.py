@@ -7,6 +7,7 @@ import anthropic
 import pytest
 from google import genai
 from google.genai import errors, types
+from tests.docs.pages import ROOT, blocks_of
 
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
@@ -216,3 +217,20 @@ def test_models_are_listed_for_googles_client(gemini: genai.Client) -> None:
     assert {model.name for model in gemini.models.list()} == {f"models/{GEMINI}", f"models/{EMBEDDING}"}
     model = gemini.models.get(model=GEMINI)
     assert (model.display_name, model.input_token_limit) == (GEMINI, 1048576)
+
+
+# -- as the members' page shows them -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["members.md", "members.zh.md"])
+def test_the_programs_on_the_members_page_print_an_answer(
+    relay: ServedRelay, key: str, page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = blocks_of((ROOT / "docs" / page).read_text("utf-8"), "python")
+    assert len(blocks) == 2
+    for block in blocks:
+        program = block.text.replace("https://api.example.com", relay.origin).replace("YOUR_KEY", key)
+        names: dict[str, Any] = {}
+        exec(compile(program, page, "exec"), names)
+        names["client"].close()
+        assert capsys.readouterr().out == TEXT
