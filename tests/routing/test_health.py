@@ -195,6 +195,13 @@ def test_failures_that_have_left_the_window_do_not_count() -> None:
     assert (scene.state, scene.standing.calls) == (State.CLOSED, 9)
 
 
+def test_what_stands_is_of_the_window_that_ends_now() -> None:
+    scene = Scene()
+    scene.call(OK, 3)
+    scene.wait(60)
+    assert scene.standing.calls == 0
+
+
 def test_one_refusal_by_a_rate_limit_is_not_the_channels() -> None:
     scene = Scene()
     for _ in range(50):
@@ -340,6 +347,16 @@ def test_a_relapse_in_the_ramp_opens_it_sooner_and_for_longer() -> None:
     assert (scene.state, scene.cool_down_s) == (State.OPEN, 10)
 
 
+def test_failures_after_the_ramp_are_counted_as_when_it_is_closed() -> None:
+    scene = Scene()
+    scene.ramping()
+    tickets = [scene.health.begin("a", "m", POLICY, scene.now_s) for _ in range(4)]
+    scene.wait(30)
+    for ticket in tickets:
+        scene.health.end(ticket, ERROR, scene.now_s)
+    assert scene.state is State.CLOSED
+
+
 def test_one_failure_is_enough_where_the_policy_says_so() -> None:
     scene = Scene(policy(consecutive=1))
     scene.ramping()
@@ -403,9 +420,13 @@ def test_a_reset_closes_and_forgets() -> None:
     scene.health.end(late, ERROR, scene.now_s)
     states = {one.model: (one.state, one.calls) for one in scene.health.standings(scene.now_s)}
     assert states == {"m": (State.CLOSED, 0), "other": (State.OPEN, 0)}
+    scene.call(ERROR, 4)
+    scene.call(LIMITED, 4)
     scene.health.reset("a", now_s=scene.now_s)
+    scene.call(ERROR)
+    scene.call(LIMITED)
     assert {one.state for one in scene.health.standings(scene.now_s)} == {State.CLOSED}
-    scene.call(ERROR, 5)
+    scene.call(ERROR, 4)
     assert scene.cool_down_s == 5
 
 
@@ -415,9 +436,10 @@ def test_a_policy_that_is_made_anew_keeps_the_counts_and_a_new_one_does_not() ->
     scene.policy = policy()
     scene.call(OK)
     assert scene.standing.calls == 5
+    scene.health.begun(scene.health.begin("a", "m", scene.policy, scene.now_s), scene.now_s, 0.5)
     scene.policy = policy(consecutive=2)
     scene.call(ERROR)
-    assert scene.standing.calls == 1
+    assert (scene.standing.calls, scene.standing.ttft_p50_s) == (1, None)
     scene.call(ERROR)
     assert scene.state is State.OPEN
 
