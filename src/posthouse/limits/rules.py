@@ -118,11 +118,11 @@ class Slot:
 
     __slots__ = ("counted", "first_ms", "last_ms", "requests", "spend_nanos", "tokens")
 
-    def __init__(self, at_ms: int, requests: int, tokens: int, spend_nanos: int) -> None:
+    def __init__(self, at_ms: int, requests: int, tokens: int) -> None:
         self.first_ms = self.last_ms = at_ms
         self.requests = requests
         self.tokens = tokens
-        self.spend_nanos = spend_nanos
+        self.spend_nanos = 0
         self.counted = True
 
 
@@ -154,22 +154,35 @@ class Counter:
         """Count an event; the slot is what gives it back later. A clock that went back joins the newest
         slot, which keeps its time: late rather than early."""
         slots = self.slots
-        slot = slots[-1] if slots else None
-        if slot is not None and now_ms - slot.first_ms < self.width_ms:
+        if slots and now_ms - (slot := slots[-1]).first_ms < self.width_ms:
             if now_ms > slot.last_ms:
                 slot.last_ms = now_ms
             slot.requests += requests
             slot.tokens += tokens
-            if spend_nanos:
-                slot.spend_nanos += spend_nanos
         else:
-            slot = Slot(now_ms, requests, tokens, spend_nanos)
+            slot = Slot(now_ms, requests, tokens)
             slots.append(slot)
         self.requests += requests
         self.tokens += tokens
         if spend_nanos:
+            slot.spend_nanos += spend_nanos
             self.spend_nanos += spend_nanos
         return slot
+
+    def correct(self, slot: Slot, now_ms: int, tokens: int, spend_nanos: int) -> None:
+        """Add these to an event's amounts: what is above zero counts as of now, what is below no longer."""
+        if slot.counted and slot is self.slots[-1] and now_ms - slot.first_ms < self.width_ms:
+            if now_ms > slot.last_ms and (tokens > 0 or spend_nanos > 0):
+                slot.last_ms = now_ms
+            slot.tokens += tokens
+            slot.spend_nanos += spend_nanos
+            self.tokens += tokens
+            self.spend_nanos += spend_nanos
+            return
+        more_tokens, more_nanos = max(0, tokens), max(0, spend_nanos)
+        if more_tokens or more_nanos:
+            self.add(now_ms, 0, more_tokens, more_nanos)
+        self.give_back(slot, 0, more_tokens - tokens, more_nanos - spend_nanos)
 
     def give_back(self, slot: Slot, requests: int, tokens: int, spend_nanos: int) -> None:
         """Take an event's amounts out again, unless they have left the window already."""

@@ -102,14 +102,9 @@ class MemoryLimiter:
         demand = _close(granted)
         tokens -= demand.prompt_tokens
         spend_nanos -= demand.spend_nanos
-        more = tokens > 0 or spend_nanos > 0
-        less = tokens < 0 or spend_nanos < 0
         for counter, slot in granted.taken:
             counter.running -= 1
-            if more:
-                counter.add(now_ms, 0, max(0, tokens), max(0, spend_nanos))
-            if less:
-                counter.give_back(slot, 0, max(0, -tokens), max(0, -spend_nanos))
+            counter.correct(slot, now_ms, tokens, spend_nanos)
 
     async def release(self, granted: Granted, now_ms: int, *, refund_request: bool) -> None:
         demand = _close(granted)

@@ -100,6 +100,13 @@ async def _the_answers_tokens_count_when_they_are_known(limiter: Limiter) -> Non
     await granted(limiter, call, NOW_MS + HOUR_MS)
 
 
+async def _a_quick_answer_is_not_freed_with_its_call(limiter: Limiter) -> None:
+    call = demand(rule(tokens=100), tokens=10)
+    await limiter.settle(await granted(limiter, call), tokens=100, spend_nanos=0, now_ms=NOW_MS + 1000)
+    await refused(limiter, demand(rule(tokens=100), tokens=11), NOW_MS + HOUR_MS + 999)
+    await granted(limiter, call, NOW_MS + HOUR_MS + 1000)
+
+
 async def _an_overestimated_prompt_is_given_back(limiter: Limiter) -> None:
     call = demand(rule(tokens=100, spend_nanos=50), tokens=80, spend=50)
     await limiter.settle(await granted(limiter, call), tokens=20, spend_nanos=0, now_ms=NOW_MS + 1)
@@ -237,6 +244,7 @@ CHECKS: tuple[Callable[[Limiter], Awaitable[None]], ...] = (
     _all_keys_of_an_address_and_all_addresses_of_a_key_count_together,
     _a_refused_call_takes_nothing,
     _the_answers_tokens_count_when_they_are_known,
+    _a_quick_answer_is_not_freed_with_its_call,
     _an_overestimated_prompt_is_given_back,
     _a_failed_call_is_given_back,
     _what_left_the_window_is_not_given_back_twice,
