@@ -46,7 +46,10 @@ def test_what_a_call_takes_is_seen_and_gone_after_it(
     with Caller(relay.port) as caller:
         caller.send(request(key, STREAM)).read_until(b"Hello")
         taken = relay.leftovers()
-        assert taken.keys() == {*embedded.GAUGES, "limits", "sockets", "tasks"}
+        assert taken.keys() == {
+            *embedded.GAUGES,
+            *("limits", "channels", "credentials", "sockets", "tasks"),
+        }
         upstream.resume()
         caller.read_until(b"[DONE]")
     relay.check_nothing_left()

@@ -100,6 +100,11 @@ def test_queue_then_request_then_model_then_default(upstream: ScriptedUpstream) 
     assert len(upstream.received) == 1
 
 
+def test_a_script_made_for_each_request(upstream: ScriptedUpstream) -> None:
+    upstream.default = lambda received: Script(status=500 if b"bad" in received.body else 200)
+    assert [post(upstream, body)[0] for body in (BODY, b'{"model":"bad"}')] == [200, 500]
+
+
 def test_misspelt_script_is_told(upstream: ScriptedUpstream) -> None:
     status, body = post(upstream, b'{"script": {"statos": 1}}')
     assert (status, b"statos" in body) == (500, True)

@@ -82,8 +82,9 @@ class EmbeddedRelay(Operated):
             raise self._failure
 
     def leftovers(self) -> dict[str, Any]:
-        """What calls took and have not given back: gauges that are not at zero, limits' places, connections
-        that are neither closed nor idle in the pool, and tasks. Empty when all is as before any call."""
+        """What calls took and have not given back: gauges that are not at zero, places in limits, channels
+        and credentials, connections that are neither closed nor idle in the pool, and tasks. Empty when all
+        is as before any call."""
         return self.run(self._leftovers)
 
     def check_nothing_left(self) -> None:
@@ -103,7 +104,12 @@ class EmbeddedRelay(Operated):
         relay = self.app.relay
         tables = relay._limiter._tables.values()  # type: ignore[attr-defined]  # nothing else needs the sum
         found["limits"] = sum(counter.running for table in tables for counter in table.values())
-        origins = relay._forwarder._client._origins.values()
+        forwarder = relay._forwarder
+        standings = forwarder._router._health.standings(self._loop.time())
+        found["channels"] = sum(one.in_flight for one in standings)
+        pools = [pool.standings(self._loop.time()) for pool in self.app.market.pools.values()]
+        found["credentials"] = sum(one.in_flight for pool in pools for one in pool)
+        origins = forwarder._client._origins.values()
         found["sockets"] = sum(one.open_count - len(one.idle) + one.opening_count for one in origins)
         tasks = asyncio.all_tasks() - self._own_tasks - {asyncio.current_task()}
         found["tasks"] = [repr(task) for task in tasks]

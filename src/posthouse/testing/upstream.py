@@ -9,13 +9,15 @@ it received it keeps.
 
 Which script answers a request: the queue's next; else one that the request brings along as JSON, in the
 body's field `script` or the header `x-script` (for tests in another process: a relay hands on what it does
-not know); else that of its credential; else that of its model; else `upstream.default`.
+not know); else that of its credential; else that of its model; else `upstream.default`, a script or a
+function that makes one for each request.
 """
 
 import asyncio
 import ssl
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -67,12 +69,12 @@ class ScriptedUpstream:
     def __init__(
         self,
         *,
-        default: Script | None = None,
+        default: Script | Callable[[Received], Script] | None = None,
         models: tuple[str, ...] = ("gpt-4o-mini", "text-embedding-3-small"),
         credential: str | tuple[str, ...] = (),
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self.default = default or Script()
+        self.default: Script | Callable[[Received], Script] = default or Script()
         self.received: list[Received] = []
         self._models = models
         self._credentials = (credential,) if isinstance(credential, str) else credential
@@ -179,8 +181,9 @@ class ScriptedUpstream:
             request = _Telling()
         told = (received.header("x-script") or "").encode() or bytes(request.script)
         if not told:
+            usual = self.default(received) if callable(self.default) else self.default
             model = request.model or received.head.path.rpartition("/")[2].partition(":")[0]  # Gemini's
-            of_model = self._of_model.get(str(model), self.default)
+            of_model = self._of_model.get(str(model), usual)
             return self._of_credential.get(received.credential, of_model)
         try:
             return msgspec.json.decode(told, type=Script)
