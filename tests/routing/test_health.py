@@ -156,7 +156,7 @@ def test_an_answer_ends_a_row() -> None:
     assert scene.share == 1
 
 
-@pytest.mark.parametrize("verdict", [CALLER, Verdict.CREDENTIAL, Verdict.QUOTA])
+@pytest.mark.parametrize("verdict", [CALLER, Verdict.CREDENTIAL, Verdict.QUOTA, Verdict.FULL])
 def test_what_says_nothing_about_the_channel_changes_nothing(verdict: Verdict) -> None:
     scene = Scene()
     scene.call(verdict, 1000)
@@ -318,6 +318,16 @@ def test_what_began_before_it_opened_says_nothing_about_it() -> None:
     for ticket in early[10:]:
         scene.health.end(ticket, ERROR, scene.now_s)
     assert (scene.state, scene.standing.in_flight, scene.standing.error_rate) == (State.RAMPING, 0, 0)
+
+
+def test_what_began_before_the_ramp_says_nothing_about_it() -> None:
+    scene = Scene()
+    scene.open()
+    last_resorts = [scene.health.begin("a", "m", POLICY, scene.now_s) for _ in range(5)]
+    scene.call(OK)
+    for ticket in last_resorts:
+        scene.health.end(ticket, ERROR, scene.now_s)
+    assert scene.state is State.RAMPING
 
 
 def test_the_share_comes_back_step_by_step() -> None:

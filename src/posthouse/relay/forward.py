@@ -57,8 +57,9 @@ class Answer(Struct, eq=False):
 # Of several failed attempts the caller is told of the one that helps most: when to come again before what
 # went wrong, and that before what is the operator's to mend.
 _TELLING = (
-    *(Verdict.CREDENTIAL, Verdict.QUOTA, Verdict.MODEL_MISSING, Verdict.UNREACHABLE, Verdict.MALFORMED),
-    *(Verdict.TIMEOUT, Verdict.ERROR, Verdict.OVERLOADED, Verdict.RATE_LIMITED, Verdict.CALLER),
+    *(Verdict.FULL, Verdict.CREDENTIAL, Verdict.QUOTA, Verdict.MODEL_MISSING, Verdict.UNREACHABLE),
+    *(Verdict.MALFORMED, Verdict.TIMEOUT, Verdict.ERROR, Verdict.OVERLOADED, Verdict.RATE_LIMITED),
+    Verdict.CALLER,
 )
 
 

@@ -11,7 +11,8 @@ class Verdict(StrEnum):
     """OK: an answer. CALLER: the request itself was refused. RATE_LIMITED: the credential's limit at the
     upstream. OVERLOADED: the upstream has no room. ERROR: it failed. TIMEOUT: a deadline passed. UNREACHABLE:
     no connection, or it broke. MALFORMED: no answer that could be used. MODEL_MISSING: it does not have the
-    model. CREDENTIAL: it does not take the credential. QUOTA: the credential's account is used up."""
+    model. CREDENTIAL: it does not take the credential. QUOTA: the credential's account is used up. FULL: the
+    relay has as many connections there as it may, which says nothing about the upstream."""
 
     OK = "ok"
     CALLER = "caller"
@@ -24,6 +25,7 @@ class Verdict(StrEnum):
     MODEL_MISSING = "model_missing"
     CREDENTIAL = "credential"
     QUOTA = "quota"
+    FULL = "full"
 
 
 class Next(StrEnum):
@@ -47,6 +49,7 @@ NEXT = {
     Verdict.MODEL_MISSING: Next.CHANNEL,
     Verdict.CREDENTIAL: Next.CREDENTIAL,
     Verdict.QUOTA: Next.CREDENTIAL,
+    Verdict.FULL: Next.CHANNEL,
 }
 
 # By the upstream's status; 2xx is an answer, any other 4xx the caller's own, any other 5xx an error.
@@ -67,7 +70,7 @@ STATUSES = {
 FAULTS = {
     "dns": Verdict.UNREACHABLE,
     "connect": Verdict.UNREACHABLE,
-    "full": Verdict.OVERLOADED,  # the relay's own bound of connections
+    "full": Verdict.FULL,
     "tls": Verdict.UNREACHABLE,
     "proxy": Verdict.UNREACHABLE,
     "closed": Verdict.UNREACHABLE,
