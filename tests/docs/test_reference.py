@@ -28,7 +28,7 @@ from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.secrets import SecretBox
 from posthouse.kernel.settings import Settings
 from posthouse.limits.rules import Quota, quota_headers
-from posthouse.routing.channels import CredentialDef
+from posthouse.routing.channels import ChannelSpec, CredentialDef
 from posthouse.routing.health import HealthPolicy
 from posthouse.routing.verdicts import Verdict
 from posthouse.store.engine import open_store
@@ -117,7 +117,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> list[Metric]:
         store.close()
         async with running(settings) as relay:
             relay.relay._forwarder._router._health.begin("main", "gpt-4o", HealthPolicy(), 0.0)
-            relay.relay._forwarder._client.origin("http://127.0.0.1:1", "", True, "")
+            relay.relay._forwarder._client.origin(ChannelSpec(name="one", base_url="http://127.0.0.1:1"))
             relay.observer._write = lambda _: None
             relay.observer.finished(CALL)
             relay.observer.flush()
@@ -212,7 +212,7 @@ def test_every_command_stands_and_has_the_options_that_are_named(words: Words) -
 
 _OF_THE_PRESET = (
     *("base_url", "api_version", "dialects", "connect_s", "tls_s", "header_s"),
-    *("first_byte_s", "idle_s", "total_s"),
+    *("first_byte_s", "idle_s", "total_s", "connection_idle_s", "connections_max"),
 )
 DEFINITIONS = {
     "[operator]": OperatorDef,

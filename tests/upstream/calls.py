@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -42,8 +43,22 @@ async def fetch(origin: Origin, body: bytes = BODY, limits: ChannelSpec = DEADLI
     return exchange.status, b"".join(exchange.pieces)
 
 
+def origin_of(
+    client: UpstreamClient,
+    url: str,
+    proxy: str = "",
+    tls_verify: bool = True,
+    ca_file: str = "",
+    **fields: Any,
+) -> Origin:
+    spec = ChannelSpec(
+        name="test", base_url=url, proxy=proxy, tls_verify=tls_verify, ca_file=ca_file, **fields
+    )
+    return client.origin(spec)
+
+
 def direct(client: UpstreamClient, url: str, *, ca_file: str = "", tls_verify: bool = True) -> Origin:
-    return client.origin(url, "", tls_verify, ca_file)
+    return origin_of(client, url, "", tls_verify, ca_file)
 
 
 async def until(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, direct, fetch, request_of, until
+from tests.upstream.calls import BODY, deadlines, direct, fetch, origin_of, request_of, until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -206,7 +206,7 @@ def test_the_phases_of_a_call_through_a_proxy(play: Play, authority: Authority) 
     with ScriptedUpstream(ssl_context=context) as upstream, ScriptedProxy() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(upstream.origin, proxy.url, True, authority.ca_file)
+            origin = origin_of(client, upstream.origin, proxy.url, True, authority.ca_file)
             fault, phases = await call(origin)
             assert fault == NO_FAULT
             assert phases.address == "127.0.0.1"
@@ -254,7 +254,7 @@ def test_the_counts_of_connections(play: Play, upstream: ScriptedUpstream, silen
         name, silent = f"127.0.0.1:{upstream.port}", f"127.0.0.2:{silent_port}"
         origin = direct(client, upstream.origin)
         await asyncio.gather(fetch(origin), fetch(origin))
-        other = client.origin(upstream.origin, "", True, "", connections_max=7)
+        other = origin_of(client, upstream.origin, "", True, "", connections_max=7)
         running = [
             asyncio.ensure_future(fetch(other)),
             asyncio.ensure_future(fetch(direct(client, f"http://{silent}"))),

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, until
+from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, origin_of, until
 from tests.upstream.stage import Play
 
 from posthouse.testing.http1 import Connection, Head, Server
@@ -119,7 +119,7 @@ def test_an_answer_before_the_request_was_out_costs_the_connection(
 
 def test_what_idles_too_long_is_closed(play: Play, upstream: ScriptedUpstream) -> None:
     async def scenario(client: UpstreamClient) -> None:
-        origin = client.origin(upstream.origin, "", True, "", idle_expiry_s=0.15)
+        origin = origin_of(client, upstream.origin, "", True, "", connection_idle_s=0.15)
         await asyncio.gather(fetch(origin), fetch(origin))
         await until(lambda: origin.open_count == 0)
         assert origin.idle == []
@@ -269,7 +269,7 @@ def test_connections_are_bounded_also_while_they_are_opened(play: Play, upstream
     upstream.default = Script(delay_s=0.1)
 
     async def scenario(client: UpstreamClient) -> None:
-        origin = client.origin(upstream.origin, "", True, "", connections_max=5)
+        origin = origin_of(client, upstream.origin, "", True, "", connections_max=5)
         results = await asyncio.gather(*[fetch(origin) for _ in range(20)], return_exceptions=True)
         faults = [one.fault for one in results if isinstance(one, UpstreamFault)]
         assert faults == [Fault.FULL] * 15
@@ -281,7 +281,7 @@ def test_connections_are_bounded_also_while_they_are_opened(play: Play, upstream
 
 def test_refused_connections_are_not_counted_for_ever(play: Play) -> None:
     async def scenario(client: UpstreamClient) -> None:
-        origin = client.origin("http://127.0.0.1:1", "", True, "", connections_max=2)
+        origin = origin_of(client, "http://127.0.0.1:1", "", True, "", connections_max=2)
         for _ in range(5):
             with pytest.raises(UpstreamFault, match="ConnectionRefused"):
                 await fetch(origin)

@@ -5,7 +5,7 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, fetch, until
+from tests.upstream.calls import BODY, deadlines, fetch, origin_of, until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -36,7 +36,7 @@ def fault_through(
     play: Play, url: str, proxy: ScriptedProxy, user_info: str = "", **seconds: float
 ) -> UpstreamFault:
     async def scenario(client: UpstreamClient) -> UpstreamFault:
-        origin = client.origin(url, f"http://{user_info}{proxy.address}", False, "")
+        origin = origin_of(client, url, f"http://{user_info}{proxy.address}", False, "")
         with pytest.raises(UpstreamFault) as met:
             await fetch(origin, limits=deadlines(**seconds))
         return met.value
@@ -51,8 +51,8 @@ def test_an_https_upstream_is_reached_through_a_tunnel(
     with ScriptedProxy(credential=CREDENTIAL) as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(
-                secure.origin, f"http://{USER_INFO}@{proxy.address}", True, authority.ca_file
+            origin = origin_of(
+                client, secure.origin, f"http://{USER_INFO}@{proxy.address}", True, authority.ca_file
             )
             for framing in ("length", "chunked", "length"):
                 secure.enqueue(Script(framing=framing))
@@ -80,7 +80,7 @@ def test_a_plain_upstream_is_asked_for_in_the_absolute_form(play: Play, plain: S
     with ScriptedProxy(credential=CREDENTIAL) as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(plain.origin, f"http://{USER_INFO}@{proxy.address}", True, "")
+            origin = origin_of(client, plain.origin, f"http://{USER_INFO}@{proxy.address}", True, "")
             for _ in range(3):
                 assert (await fetch(origin))[0] == 200
 
@@ -100,7 +100,7 @@ def test_a_proxy_that_asks_for_nothing_is_told_nothing(
 
         async def scenario(client: UpstreamClient) -> None:
             for upstream in (plain, secure):
-                assert (await fetch(client.origin(upstream.origin, proxy.url, False, "")))[0] == 200
+                assert (await fetch(origin_of(client, upstream.origin, proxy.url, False, "")))[0] == 200
 
         play(scenario)
         assert [head.header("proxy-authorization") for head in proxy.heads] == [None, None]
@@ -111,7 +111,7 @@ def test_the_certificate_behind_a_tunnel_is_checked(play: Play, secure: Scripted
 
         async def scenario(client: UpstreamClient) -> None:
             with pytest.raises(UpstreamFault) as met:
-                await fetch(client.origin(secure.origin, proxy.url, True, ""))
+                await fetch(origin_of(client, secure.origin, proxy.url, True, ""))
             assert met.value.fault is Fault.TLS
             await until(lambda: proxy.connections_open == 0)
 
@@ -134,7 +134,7 @@ def test_an_upstreams_own_407_without_a_proxy_is_its_answer(play: Play, plain: S
     plain.default = Script(status=407, body=b"{}")
 
     async def scenario(client: UpstreamClient) -> None:
-        assert await fetch(client.origin(plain.origin, "", True, "")) == (407, b"{}")
+        assert await fetch(origin_of(client, plain.origin, "", True, "")) == (407, b"{}")
 
     play(scenario)
 
@@ -202,7 +202,7 @@ def test_no_proxy_there_is_a_fault(play: Play) -> None:
     async def scenario(client: UpstreamClient) -> None:
         for url in ("https://upstream.example", "http://upstream.example"):
             with pytest.raises(UpstreamFault) as met:
-                await fetch(client.origin(url, "http://127.0.0.1:1", True, ""))
+                await fetch(origin_of(client, url, "http://127.0.0.1:1", True, ""))
             assert met.value.fault is Fault.CONNECT
 
     play(scenario)
@@ -216,7 +216,7 @@ def test_a_call_cancelled_on_its_way_through_a_tunnel_leaves_nothing(
     with ScriptedProxy() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(secure.origin, proxy.url, False, "")
+            origin = origin_of(client, secure.origin, proxy.url, False, "")
             call = asyncio.ensure_future(fetch(origin))
             for _ in range(turns):
                 await asyncio.sleep(0 if turns < 8 else 0.001)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, fetch, until
+from tests.upstream.calls import BODY, deadlines, fetch, origin_of, until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -28,7 +28,7 @@ def fault_through(
     play: Play, proxy: ScriptedSocks, *, url: str = "https://127.0.0.1:1", user_info: str = "", **s: float
 ) -> UpstreamFault:
     async def scenario(client: UpstreamClient) -> UpstreamFault:
-        origin = client.origin(url, f"socks5h://{user_info}{proxy.address}", False, "")
+        origin = origin_of(client, url, f"socks5h://{user_info}{proxy.address}", False, "")
         with pytest.raises(UpstreamFault) as met:
             await fetch(origin, limits=deadlines(**s))
         await until(lambda: proxy.connections_open == 0)
@@ -50,7 +50,7 @@ def test_an_https_upstream_is_reached_by_its_name(
 
         async def scenario(client: UpstreamClient) -> None:
             url = f"https://{NAME}:{secure.port}"
-            origin = client.origin(url, f"socks5h://{USER_INFO}{proxy.address}", True, authority.ca_file)
+            origin = origin_of(client, url, f"socks5h://{USER_INFO}{proxy.address}", True, authority.ca_file)
             for framing in ("length", "chunked"):
                 secure.enqueue(Script(framing=framing))
                 assert (await fetch(origin))[0] == 200
@@ -67,7 +67,7 @@ def test_a_plain_upstream_goes_through_the_tunnel_too(play: Play, upstream: Scri
     with ScriptedSocks(credential=CREDENTIAL) as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(upstream.origin, f"socks5://{USER_INFO}{proxy.address}", True, "")
+            origin = origin_of(client, upstream.origin, f"socks5://{USER_INFO}{proxy.address}", True, "")
             assert (await fetch(origin))[0] == 200
 
         play(scenario)
@@ -82,7 +82,7 @@ def test_an_upstreams_own_407_behind_a_tunnel_is_its_answer(play: Play, upstream
     with ScriptedSocks() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(upstream.origin, f"socks5h://{proxy.address}", True, "")
+            origin = origin_of(client, upstream.origin, f"socks5h://{proxy.address}", True, "")
             assert await fetch(origin) == (407, b"{}")
 
         play(scenario)
@@ -103,7 +103,9 @@ def test_who_resolves_the_name(play: Play, scheme: str, host: str, asked: tuple[
 
         async def scenario(client: UpstreamClient) -> None:
             with pytest.raises(UpstreamFault, match="proxy: connection refused"):
-                await fetch(client.origin(f"https://{host}:8443", f"{scheme}://{proxy.address}", True, ""))
+                await fetch(
+                    origin_of(client, f"https://{host}:8443", f"{scheme}://{proxy.address}", True, "")
+                )
 
         play(scenario)
         assert [(one.kind, one.host, one.port) for one in proxy.asked] == [(*asked, 8443)]
@@ -114,7 +116,7 @@ def test_a_name_that_is_to_be_resolved_here_and_has_no_address(play: Play) -> No
 
         async def scenario(client: UpstreamClient) -> None:
             with pytest.raises(UpstreamFault) as met:
-                await fetch(client.origin("http://none.invalid", f"socks5://{proxy.address}", True, ""))
+                await fetch(origin_of(client, "http://none.invalid", f"socks5://{proxy.address}", True, ""))
             assert met.value.fault is Fault.DNS
 
         play(scenario)
@@ -182,7 +184,7 @@ def test_a_call_cancelled_on_its_way_leaves_nothing(play: Play, secure: Scripted
     with ScriptedSocks() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = client.origin(secure.origin, f"socks5://{proxy.address}", False, "")
+            origin = origin_of(client, secure.origin, f"socks5://{proxy.address}", False, "")
             call = asyncio.ensure_future(fetch(origin))
             for _ in range(turns):
                 await asyncio.sleep(0 if turns < 8 else 0.001)

@@ -115,7 +115,7 @@ class Wire:
 
 
 def an_origin(loop: asyncio.AbstractEventLoop) -> Origin:
-    return Origin(urlsplit("http://u"), Way("u", 80), Dialler(loop))
+    return Origin(urlsplit("http://u"), Way("u", 80), Dialler(loop), connections_max=10, connection_idle_s=45)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from posthouse.routing.channels import AUTH, DEFAULT_CREDENTIAL, ChannelSpec, Cr
 _FROM_PRESET = (
     *("base_url", "api_version", "dialects"),
     *("connect_s", "tls_s", "header_s", "first_byte_s", "idle_s", "total_s"),
+    *("connection_idle_s", "connections_max"),
 )
 _AS_DEFINED = (
     *("name", "preset", "models", "model_map", "priority", "weight", "enabled", "proxy"),

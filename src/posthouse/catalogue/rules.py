@@ -255,6 +255,8 @@ class ChannelDef(_Definition, frozen=True):
     first_byte_s: Seconds | None = None
     idle_s: Seconds | None = None
     total_s: Seconds | None = None
+    connection_idle_s: Seconds | None = None
+    connections_max: Annotated[int, Meta(ge=1)] | None = None
     keep_alive_s: Annotated[float, Meta(ge=0)] = 0.0
     tls_verify: bool = True
     ca_file: str = ""

@@ -33,6 +33,11 @@ class Preset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first_byte_s: float = 600.0
     idle_s: float = 300.0
     total_s: float = 3600.0
+    # Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that
+    # a pooled connection is seldom one that the other side has just closed.
+    connection_idle_s: float = 45.0
+    # HTTP/1.1 carries one call a connection, and as many calls to one upstream fill any account's limits.
+    connections_max: int = 4096
     probe_path: str = "/models"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -26,15 +25,15 @@ from posthouse.relay.dialects import READERS, is_stream, meter_for, splitter_for
 from posthouse.relay.endpoints import Endpoint
 from posthouse.relay.router import Leg, Offer, Router, Trip
 from posthouse.relay.stream import EventStream
-from posthouse.routing.channels import ChannelSpec, auth_line, upstream_target
+from posthouse.routing.channels import ChannelSpec, upstream_target
 from posthouse.routing.choice import Lineup
 from posthouse.routing.verdicts import NEXT, Next, Verdict, verdict_of_fault, verdict_of_status
 from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
+from posthouse.upstream.heads import request_head
 from posthouse.wire.headers import request_header_block, retry_after_s, with_defaults
 
-USER_AGENT = "posthouse"
 # Request heads kept for a channel; more models and credentials than that are made anew.
 HEADS_MAX = 1000
 
@@ -95,19 +94,9 @@ class Route(Struct, eq=False):
         return head
 
     def _made(self, endpoint: Endpoint, upstream_model: str, credential: SecretText | None) -> bytes:
-        origin, spec = self.origin, self.spec
-        target = upstream_target(spec, endpoint.name, upstream_model) + endpoint.query
-        lines = [
-            f"POST {origin.absolute_form}{target} HTTP/1.1",
-            f"host: {origin.host_header}",
-            f"user-agent: {USER_AGENT}",
-            "accept-encoding: identity",
-            *(f"{name.lower()}: {value}" for name, value in spec.headers.items()),
-        ]
-        if credential is not None:
-            lines.append(auth_line(spec, endpoint.dialect, credential.reveal()))
-        text = "\r\n".join(line for line in lines if line) + "\r\n" + origin.proxy_authorization
-        return text.encode("latin-1")
+        target = upstream_target(self.spec, endpoint.name, upstream_model) + endpoint.query
+        head = request_head(self.origin, self.spec, "POST", target, endpoint.dialect, credential)
+        return head.encode("latin-1")
 
 
 class Limits(Protocol):
@@ -264,11 +253,7 @@ class Forwarder:
     def _route(self, spec: ChannelSpec) -> Route:
         route = self._routes.get(spec.name)
         if route is None or route.spec is not spec:
-            url = urlsplit(spec.base_url)
-            origin = self._client.origin(
-                f"{url.scheme}://{url.netloc}", spec.proxy, spec.tls_verify, spec.ca_file
-            )
-            route = self._routes[spec.name] = Route(spec, origin)
+            route = self._routes[spec.name] = Route(spec, self._client.origin(spec))
         return route
 
 

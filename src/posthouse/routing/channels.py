@@ -71,6 +71,7 @@ class ChannelSpec(Struct, frozen=True, kw_only=True):
     `draining`: no new calls, but those that can go nowhere else.
 
     Deadlines: connecting; TLS; the answer's head; its first byte; between two pieces of it; the whole call.
+    `connection_idle_s`: how long an unused connection is kept, `connections_max`: how many there may be.
     `keep_alive_s`: how often a waiting caller of a stream gets a comment line; 0: never."""
 
     name: str
@@ -100,6 +101,8 @@ class ChannelSpec(Struct, frozen=True, kw_only=True):
     first_byte_s: float = 600.0
     idle_s: float = 300.0
     total_s: float = 3600.0
+    connection_idle_s: float = 45.0
+    connections_max: int = 4096
     keep_alive_s: float = 0.0
     tls_verify: bool = True
     ca_file: str = ""

@@ -205,10 +205,13 @@ class ScriptedSocks(_Threaded):
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        for _ in range(3):  # what was accepted by now is served within three turns of the loop
+            await asyncio.sleep(0)
         self._server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # its sockets are closed in the next one
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -224,6 +227,8 @@ class ScriptedSocks(_Threaded):
             self.connections_open -= 1
             self._tasks.discard(task)
             writer.close()
+            if self._stopped.is_set():
+                writer.transport.abort()
 
     async def _opening(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
         """What the client wants, once it has said all that this proxy asks for."""
@@ -271,7 +276,7 @@ class ScriptedSocks(_Threaded):
             await _copy(far_reader, writer)
         finally:
             outward.cancel()
-            far_writer.close()
+            far_writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
+from posthouse.routing.channels import ChannelSpec
 from posthouse.upstream.connection import Connection, Deadlines, Exchange
 from posthouse.upstream.dial import Dialler, Way
 from posthouse.upstream.errors import Fault, UpstreamFault
@@ -20,14 +21,8 @@ from posthouse.upstream.phases import Phases
 from posthouse.upstream.tunnels import basic
 
 SWEEP_S = 0.1
-# Below what upstreams' balancers keep (OpenAI's front: 90 s and more; nginx: 75 s; many: 60 s), so that a
-# pooled connection is seldom one that the other side has just closed.
-IDLE_EXPIRY_S = 45.0
 # A connection that the other side has closed says so within a round trip, the longest of which is under 1 s.
 STALE_S = 1.0
-# Per origin; HTTP/1.1 carries one call a connection, and 4,096 calls to one upstream fill any account's
-# limits.
-CONNECTIONS_MAX = 4096
 
 
 class PoolCounts(Struct, frozen=True):
@@ -47,8 +42,8 @@ class Origin:
         way: Way,
         dialler: Dialler,
         *,
-        connections_max: int = CONNECTIONS_MAX,
-        idle_expiry_s: float = IDLE_EXPIRY_S,
+        connections_max: int,
+        connection_idle_s: float,
     ) -> None:
         self.url = url
         self.way = way
@@ -60,7 +55,7 @@ class Origin:
         self.is_closed = False
         self._dialler = dialler
         self._connections_max = connections_max
-        self._idle_expiry_s = idle_expiry_s
+        self._connection_idle_s = connection_idle_s
 
     @property
     def host_header(self) -> str:
@@ -182,7 +177,7 @@ class Origin:
             fault = exchange.overdue(now_s)
             if fault is not None and exchange.connection is not None:
                 exchange.connection.fail(fault)
-        while self.idle and now_s - self.idle[0].idle_since_s > self._idle_expiry_s:
+        while self.idle and now_s - self.idle[0].idle_since_s > self._connection_idle_s:
             self.idle.pop(0).close()
 
     def close(self) -> None:
@@ -197,34 +192,31 @@ class UpstreamClient:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dialler = Dialler(loop)
-        self._origins: dict[tuple[str, str, bool, str, int, float], Origin] = {}
+        self._origins: dict[tuple[str, str, str, bool, str, int, float], Origin] = {}
         self._tls: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_S, self._sweep)
 
-    def origin(
-        self,
-        base_url: str,
-        proxy: str,
-        tls_verify: bool,
-        ca_file: str,
-        *,
-        connections_max: int = CONNECTIONS_MAX,
-        idle_expiry_s: float = IDLE_EXPIRY_S,
-    ) -> Origin:
-        """The origin of a base URL; raises UpstreamFault (TLS) when its CA file can't be read."""
-        key = (base_url, proxy, tls_verify, ca_file, connections_max, idle_expiry_s)
+    def origin(self, spec: ChannelSpec) -> Origin:
+        """Where a channel leads; channels that lead there alike share it. Raises UpstreamFault (TLS) when the
+        CA file can't be read."""
+        url = urlsplit(spec.base_url)
+        bounds = (spec.connections_max, spec.connection_idle_s)
+        key = (url.scheme, url.netloc, spec.proxy, spec.tls_verify, spec.ca_file, *bounds)
         origin = self._origins.get(key)
         if origin is None:
-            url = urlsplit(base_url)
             is_secure = url.scheme == "https"
             way = Way(
                 host=url.hostname or "",
                 port=url.port or (443 if is_secure else 80),
-                tls=self._tls_context(tls_verify, ca_file) if is_secure else None,
-                proxy=urlsplit(proxy) if proxy else None,
+                tls=self._tls_context(spec.tls_verify, spec.ca_file) if is_secure else None,
+                proxy=urlsplit(spec.proxy) if spec.proxy else None,
             )
             origin = self._origins[key] = Origin(
-                url, way, self._dialler, connections_max=connections_max, idle_expiry_s=idle_expiry_s
+                url,
+                way,
+                self._dialler,
+                connections_max=spec.connections_max,
+                connection_idle_s=spec.connection_idle_s,
             )
         return origin
 
