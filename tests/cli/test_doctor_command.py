@@ -118,3 +118,11 @@ def test_what_is_set_apart(configured: Cli, ask: Ask, tmp_path: Path) -> None:
     store.close()
     assert faults(ask)["channel main"].startswith("its credential default is out since ")
     assert "posthouse channel enable main --credential default" in configured("doctor", status=1).stdout
+
+
+def test_a_rotation_that_was_not_finished(configured: Cli, ask: Ask, tmp_path: Path) -> None:
+    key = tmp_path / "data/master.key"
+    (tmp_path / "data/master.key.old").write_text(key.read_text())
+    assert faults(ask)["master key"] == "a rotation was not finished"
+    configured("secrets", "rotate")
+    configured("doctor")

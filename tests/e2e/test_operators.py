@@ -1,7 +1,6 @@
 """Every row of the two reference operators' tables, against a running relay that their example file was
 applied to. tests/catalogue/test_operators.py holds the same rows against the catalogue."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ from sqlalchemy import insert
 from tests.e2e.calls import Reply, at_once, chat, command, eventually, get, post
 
 from posthouse.accounts.service import create_account, create_key
+from posthouse.catalogue.sealed import address_key
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import RelayCode
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.money import parse_nanos
 from posthouse.kernel.outcome import Ending, Outcome
-from posthouse.kernel.secrets import load_master_key
 from posthouse.ledger.settlement import usage_row
 from posthouse.metering.official import official_models
 from posthouse.server.addresses import Addresses
@@ -331,8 +330,7 @@ def fill_quotas(relay: ServedRelay) -> Nearly:
     """Make a member for each model, plan and subject, who may make one more call in this hour, counted by the
     key or by the address: (plan, model, subject) -> email, key, address. One with subject "tokens" has none
     left of them."""
-    master_key = load_master_key(relay.data, None)
-    addresses = Addresses(hashlib.sha256(b"addresses" + master_key).digest(), ("127.0.0.1",))
+    addresses = Addresses(address_key(relay.store, relay.box, now_ms=now_ms()), ("127.0.0.1",))
     made: Nearly = {}
     rows: list[list[Any]] = []
     quotas = [(*quota, subject) for quota in B_QUOTAS for subject in ("key", "address")]

@@ -23,7 +23,7 @@ from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.money import parse_nanos
 from posthouse.kernel.outcome import Ending, Outcome
-from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.kernel.secrets import master_box
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.queries import verify
 from posthouse.ledger.transfers import credit
@@ -67,7 +67,7 @@ def settings(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactor
     store = open_store(settings.database_url)
     variables = {"UPSTREAM_BASE_URL": upstream.base_url, "UPSTREAM_API_KEY": "sk-upstream-credential"}
     document = read_document(CONFIGURATION, source="test.toml", environment=variables)
-    apply(store, document, SecretBox(load_master_key(settings.data, None)), now_ms=now_ms())
+    apply(store, document, master_box(settings.data), now_ms=now_ms())
     store.close()
     return settings
 

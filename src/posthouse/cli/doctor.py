@@ -19,6 +19,7 @@ from posthouse.cli import output
 from posthouse.cli.desk import Desk, command
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.secrets import MASTER_KEY, OLD_MASTER_KEY
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.queries import verify
 from posthouse.metering.tokens import TokenCounter
@@ -90,7 +91,7 @@ def _data_directory(desk: Desk) -> Iterator[Finding]:
 
 
 def _master_key(desk: Desk) -> Iterator[Finding]:
-    path = desk.settings.data / "master.key"
+    path, old = desk.settings.data / MASTER_KEY, desk.settings.data / OLD_MASTER_KEY
     _ = desk.box  # read, or made at the first time
     if desk.settings.master_key:
         yield Finding("master key", True, "from POSTHOUSE_MASTER_KEY")
@@ -98,6 +99,8 @@ def _master_key(desk: Desk) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         yield Finding("master key", False, f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
+    elif old.exists():
+        yield Finding("master key", False, "a rotation was not finished", "posthouse secrets rotate")
     else:
         yield Finding("master key", True, f"{path}; keep a copy elsewhere: without it no credential opens")
 

@@ -197,8 +197,3 @@ def _key_of(text: str, source: str) -> bytes:
     if len(key) != 32:
         raise ValueError(f"{source} must be 64 hex digits")
     return key
-
-
-def load_master_key(data_dir: Path, environment: str | None) -> bytes:
-    """The key that seals."""
-    return load_master_keys(data_dir, environment or "")[0]

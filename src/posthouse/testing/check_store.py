@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key
 from posthouse.catalogue.events import list_events
+from posthouse.catalogue.sealed import load_credentials, reseal, write_credentials
 from posthouse.catalogue.standings import (
     Answers,
     ChannelStanding,
@@ -27,7 +28,7 @@ from posthouse.catalogue.states import forget_gone, load_states, note_back, note
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id, new_request_id
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
-from posthouse.kernel.secrets import hash_key
+from posthouse.kernel.secrets import SecretBox, SecretText, hash_key
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning, InsufficientFunds, TransferConflict
 from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
@@ -469,6 +470,31 @@ def check_what_is_set_apart_is_known_to_all(store: Store) -> None:
     ]
 
 
+def check_a_rotation_waits_for_whoever_seals(store: Store) -> None:
+    """Else what is sealed with the old key meanwhile would not open with the new one alone."""
+    old, new, channel = bytes(32), b"n" * 32, new_id("channel")
+    sealing = SecretBox(old)
+    resealed = threading.Event()
+
+    def rotate() -> None:
+        reseal(store, SecretBox(new, old), now_ms=1)
+        resealed.set()
+
+    with store.begin() as connection:
+        write_credentials(connection, sealing, {(channel, "one"): SecretText("1")}, (), 1)
+        thread = threading.Thread(target=rotate)
+        thread.start()
+        assert not resealed.wait(0.2)
+    thread.join()
+    with store.begin() as connection:
+        both = SecretBox(old, reload=lambda: (new, old))  # a process that has not heard of the new key
+        write_credentials(connection, both, {(channel, "two"): SecretText("2")}, (), 2)
+    found = load_credentials(store, SecretBox(new))
+    assert {found[channel, name].reveal() for name in ("one", "two")} == {"1", "2"}
+    with store.begin() as connection:
+        write_credentials(connection, both, {}, list(found), 3)
+
+
 def check_standings_come_when_somebody_asks(store: Store) -> None:
     model = ModelStanding("gpt-4o", "open", "5 failures in a row", 7, 1.0, 5, 0, 0, 0)
     channels = (ChannelStanding("main", (model,), ()),)
@@ -508,5 +534,6 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     check_key_budgets,
     check_an_idempotency_key_is_charged_once,
     check_what_is_set_apart_is_known_to_all,
+    check_a_rotation_waits_for_whoever_seals,
     check_standings_come_when_somebody_asks,
 )

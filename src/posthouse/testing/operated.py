@@ -11,7 +11,7 @@ from posthouse.catalogue.service import apply
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.money import parse_nanos
 from posthouse.kernel.outcome import Outcome
-from posthouse.kernel.secrets import SecretBox, load_master_key
+from posthouse.kernel.secrets import master_box
 from posthouse.ledger.queries import Difference, get_balance, verify
 from posthouse.ledger.transfers import credit
 from posthouse.ledger.usage import UsageFilter, list_usage
@@ -46,7 +46,7 @@ class Operated:
         self._variables = {"UPSTREAM_BASE_URL": upstream_url, "UPSTREAM_API_KEY": upstream_key}
         self._database = database or f"sqlite:///{self.data}/posthouse.db"
         self.store: Store = open_store(self._database)
-        self.box = SecretBox(load_master_key(self.data, None))
+        self.box = master_box(self.data)
         self.apply(configuration)
 
     @property
