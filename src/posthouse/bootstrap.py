@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from msgspec import Struct
 from structlog import get_logger
@@ -15,7 +16,7 @@ from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.sealed import address_key
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.outcome import Ending
-from posthouse.kernel.secrets import master_box
+from posthouse.kernel.secrets import SecretText, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.kernel.tasks import ask_loop
 from posthouse.ledger.service import Ledger
@@ -30,16 +31,20 @@ from posthouse.relay.forward import Forwarder
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.pipeline import Relay
+from posthouse.relay.probes import Prober
 from posthouse.relay.router import Router
 from posthouse.relay.watch import Watch, figures_of
+from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Chooser
 from posthouse.routing.health import Health
+from posthouse.routing.verdicts import Verdict
 from posthouse.server.addresses import Addresses
 from posthouse.server.asgi import AsgiApp
 from posthouse.server.lane import Lane, is_relay_path
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
 from posthouse.upstream.client import UpstreamClient
+from posthouse.upstream.probe import probe
 
 FLUSH_S = 0.2  # how long log lines wait for each other
 ENDING_S = 20.0  # what a cut call may take to be settled: the writer's patience, and counting a long text
@@ -122,6 +127,11 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         stack.callback(observer.flush)
         stack.callback(flushing.cancel)
 
+        prober = Prober(market, health, watch, partial(_probed, client))
+        prober.on_error = _logged("probe_fault")
+        probing = asyncio.create_task(prober.run())
+        stack.push_async_callback(_cancelled, probing)
+
         own_calls = OwnCalls(store, market, limiter, ledger, lambda: not app.is_stopping)
         relay = Relay(
             directory=directory,
@@ -150,6 +160,17 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
         )
         yield app
+
+
+async def _probed(
+    client: UpstreamClient, spec: ChannelSpec, credential: SecretText | None, model: str
+) -> Verdict:
+    return (await probe(spec, credential, model, client=client)).verdict
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _logged(event: str) -> Callable[[Exception], None]:

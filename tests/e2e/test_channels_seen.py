@@ -1,5 +1,6 @@
 """What an operator sees of the channels of a running relay, and what a command of theirs does to it."""
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.e2e.caller import Caller
 from tests.e2e.stage import SECOND_TEXT, UNREACHABLE, Scene, body_of, content_of, eventually
@@ -10,6 +11,8 @@ from posthouse.catalogue.standings import ChannelStanding, ask_reports
 from posthouse.catalogue.states import State
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.outcome import Ending
+from posthouse.relay import probes
+from posthouse.routing import pools
 from posthouse.routing.health import HealthPolicy
 from posthouse.testing.upstream import Script
 
@@ -112,3 +115,21 @@ def test_a_credential_that_is_refused_is_out_until_it_is_enabled(scene: Scene) -
     assert eventually(lambda: standing(scene, "pool").credentials[1].state == "in")
     assert scene.chat(scene.pool).status == 200
     assert scene.relay.usage(scene.email)[-1].attempts[-1].credential == "two"
+
+
+def test_a_credential_that_works_again_comes_back_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "PROBE_S", 0.01)
+    monkeypatch.setattr(probes, "EVERY_S", 0.01)
+    scene.first.default = Script(status=401)
+    scene.chat(scene.solo)
+    assert eventually(lambda: standing(scene, "solo").credentials[0].state == "out")
+    scene.first.default = Script()
+    assert eventually(lambda: standing(scene, "solo").credentials[0].state == "trial")
+    assert scene.chat(scene.solo).status == 200
+    assert standing(scene, "solo").credentials[0].state == "in"
+    assert [(one.before, one.after) for one in events(scene, "solo")] == [
+        ("out", "enabled"),
+        ("enabled", "out"),
+    ]

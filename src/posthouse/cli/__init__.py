@@ -11,6 +11,7 @@ from posthouse.cli import (
     account,
     apply,
     channel,
+    channel_probe,
     channel_state,
     channel_status,
     credential,
@@ -36,6 +37,7 @@ apply.add_to(app)
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 credit.add_to(app)
+channel_probe.add_to(channel.app)
 channel_state.add_to(channel.app)
 channel_status.add_to(channel.app)
 channel.app.add_typer(credential.app, name="credential")

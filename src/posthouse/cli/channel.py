@@ -1,13 +1,10 @@
 """`posthouse channel …`: the ways to upstreams."""
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 
 from posthouse.catalogue import queries, service
-from posthouse.catalogue.channels import resolved
-from posthouse.catalogue.rules import ChannelDef
 from posthouse.catalogue.sealed import Credentials, load_credentials
 from posthouse.cli import output, values
 from posthouse.cli.apply import show_changes
@@ -15,7 +12,6 @@ from posthouse.cli.credential import CredentialEnv, CredentialFile, credential_f
 from posthouse.cli.desk import CommandError, Desk, command
 from posthouse.kernel.clock import now_ms
 from posthouse.routing.channels import ChannelSpec
-from posthouse.upstream.probe import Probe, probe
 
 app = typer.Typer(help="Add, show, test and remove channels to upstreams.", no_args_is_help=True)
 
@@ -100,29 +96,10 @@ def list_(desk: Desk) -> None:
 
 
 @command(app)
-def test(desk: Desk, name: Name) -> None:
-    """Ask a channel's upstream for its models: does it answer, and does it take the credential?"""
-    spec = resolved(_find(desk, name))
-    sealed = load_credentials(desk.store, desk.box)
-    credentials = (sealed.get((name, one.name)) for one in spec.credentials)
-    found = asyncio.run(probe(spec, next(filter(None, credentials), None)))
-    desk.answer(found, lambda: output.print_line(f"{'✓' if found.works else '✗'} {_said(found)}"))
-    if not found.works:
-        raise typer.Exit(1)
-
-
-@command(app)
 def remove(desk: Desk, name: Name, *, dry_run: DryRun = False) -> None:
     """Remove a channel and its credential."""
     changes = service.remove(desk.store, desk.box, "channel", name, now_ms=now_ms(), dry_run=dry_run)
     show_changes(desk, changes, dry_run=dry_run)
-
-
-def _find(desk: Desk, name: str) -> ChannelDef:
-    channels = queries.load_configuration(desk.store).channels
-    if name not in channels:
-        raise CommandError(f"there is no channel {name!r}", "`posthouse channel list` shows all channels")
-    return channels[name]
 
 
 def _listed(spec: ChannelSpec, sealed: Credentials) -> dict[str, Any]:
@@ -133,19 +110,6 @@ def _listed(spec: ChannelSpec, sealed: Credentials) -> dict[str, Any]:
         "state": "draining" if spec.draining else "enabled" if spec.enabled else "disabled",
         "credentials": [one.name for one in spec.credentials if (spec.name, one.name) in sealed],
     }
-
-
-def _said(found: Probe) -> str:
-    if found.fault:
-        return (
-            f"{found.channel}: {found.fault} after {found.duration_ms} ms; check base URL, network and proxy"
-        )
-    if found.status in (401, 403):
-        return f"{found.channel}: the upstream answers {found.status}: set the channel's credential again"
-    if not found.works:
-        return f"{found.channel}: the upstream answers {found.status} in {found.duration_ms} ms"
-    listed = "no list of models" if found.models is None else f"{found.models} models"
-    return f"{found.channel}: {found.status} in {found.duration_ms} ms, {listed}"
 
 
 def _pair(text: str) -> tuple[str, str]:
