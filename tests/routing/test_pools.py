@@ -353,6 +353,19 @@ def test_it_comes_back_by_a_probe_and_takes_one_call_at_a_time_until_one_is_answ
     assert pool.take(1, 8.0) is not None
 
 
+def test_on_trial_a_streams_first_byte_is_an_answer() -> None:
+    pool = pool_of(credential("a"))
+    call(pool, REFUSED, 0.0)
+    pool.probed("a", True, 1.0)
+    lease = pool.take(1, 2.0)
+    assert lease is not None
+    pool.begun(lease, 3.0)
+    assert state_of(pool) == "in"
+    assert pool.take(1, 3.0) is not None
+    pool.end(lease, None, 600.0)
+    assert pool.standings(600.0)[0].in_flight == 1
+
+
 def test_on_trial_a_call_that_says_nothing_lets_the_next_try() -> None:
     pool = pool_of(credential("a"))
     call(pool, REFUSED, 0.0)

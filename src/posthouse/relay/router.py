@@ -123,6 +123,7 @@ class Router:
         """The first byte of a stream is there; its end may be minutes away."""
         leg.ttft_s = now_s - leg.started_s
         self._health.begun(leg.ticket, now_s, leg.ttft_s)
+        leg.offer.pool.begun(leg.lease, now_s)
 
     def end(
         self,

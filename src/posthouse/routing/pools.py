@@ -299,6 +299,13 @@ class Pool:
         ]
         return min(waits, default=None)
 
+    def begun(self, lease: Lease, now_s: float) -> None:
+        """An answer has begun, whose end may be minutes away: the upstream takes the credential."""
+        member = lease.member
+        member.ok_s = now_s
+        if not member.is_plain or member.strikes or member.out_rounds:
+            _prove(lease)
+
     def end(
         self,
         lease: Lease,
@@ -318,9 +325,7 @@ class Pool:
         if member.has_ceilings:
             _correct(lease, verdict, now_s, tokens)
         if verdict is _OK:
-            member.ok_s = now_s
-            if not member.is_plain or member.strikes or member.out_rounds:
-                _prove(lease)
+            self.begun(lease, now_s)
             return None
         if verdict is _RATE_LIMITED:
             _rest_after_limit(lease, now_s, retry_after_s)
