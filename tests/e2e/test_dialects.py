@@ -20,6 +20,8 @@ list = "anthropic/{CLAUDE}"
 aliases = ["haiku"]
 [models."{GEMINI}"]
 list = "gemini/{GEMINI}"
+[models."gemini-2.5-pro"]
+list = "gemini/gemini-2.5-pro"
 [models."gpt-4o-mini"]
 list = "openai/gpt-4o-mini"
 [plans.paid]
@@ -200,6 +202,13 @@ def test_the_same_answer_is_given_again(relay: ServedRelay, upstream: ScriptedUp
     )
     assert (first.body, again.headers["idempotency-replayed"]) == (again.body, "true")
     assert len(upstream.received) == 1
+
+
+def test_the_same_key_for_another_model_is_another_call(relay: ServedRelay, key: str) -> None:
+    """Though the bodies are the same."""
+    assert post(relay, key, GENERATE, CONTENTS, idempotency_key="two").status == 200
+    reply = post(relay, key, GENERATE.replace("2.5-flash", "2.5-pro"), CONTENTS, idempotency_key="two")
+    assert (reply.status, reply.relay_code) == (409, 40254)
 
 
 # -- what is decided before ------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
 """Meters an answer of Gemini's API, streamed or not: each event of a stream is an answer of its own, with
 the usage so far.
 
-Source: ai.google.dev, "GenerateContentResponse".
+Google bills searches beside the tokens, up to Gemini 2 for a prompt that was grounded by any, since Gemini 3
+for each query that differs.
+
+Source: ai.google.dev, "GenerateContentResponse" and "Grounding with Google Search".
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -35,10 +39,15 @@ class _Content(Struct, gc=False):
     parts: list[_Part] | None = None
 
 
+class _Grounding(Struct, gc=False, rename="camel"):
+    web_search_queries: list[str] | None = None
+
+
 class _Candidate(Struct, gc=False, rename="camel"):
     index: int = 0
     content: _Content | None = None
     finish_reason: str | None = None
+    grounding_metadata: _Grounding | None = None
 
 
 class _Feedback(Struct, gc=False, rename="camel"):
@@ -49,6 +58,7 @@ class _Answer(Struct, gc=False, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: Raw | UnsetType = UNSET
+    model_version: str | None = None
     error: Raw | UnsetType = UNSET
 
 
@@ -59,16 +69,18 @@ class GeminiMeter(Meter):
     """`data` finds the JSON of an event: server-sent events have no last one, so the last with a reason to
     finish is held back; of an array the closing bracket is held back too, and is the end."""
 
-    __slots__ = ("_data", "_usage")
+    __slots__ = ("_data", "_model", "_queries", "_usage")
 
     def __init__(self, data: Callable[[bytes], bytes | None] = data_of) -> None:
         super().__init__()
         self._data = data
         self._usage: Usage | None = None
+        self._queries: set[str] = set()
+        self._model = ""
 
     @property
     def usage(self) -> Usage | None:
-        return self._usage
+        return _with_searches(self._usage, self._queries, self._model)
 
     def _feed_one(self, event: bytes) -> bytes:
         data = self._data(event)
@@ -85,6 +97,7 @@ class GeminiMeter(Meter):
             return self._hold(event) if self.saw_finish else event
         for candidate in answer.candidates or ():
             self._note_candidate(candidate)
+        self._model = answer.model_version or self._model
         if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
             self.saw_finish = True
         if answer.usage_metadata is not UNSET:
@@ -102,6 +115,7 @@ class GeminiMeter(Meter):
         for part in _parts(candidate):
             for text in _texts(part):
                 self._note_text(candidate.index, text)
+        self._queries.update(_queries(candidate))
         if candidate.finish_reason is not None:
             self.saw_finish = True
 
@@ -117,7 +131,10 @@ def usage_of_gemini_answer(body: bytes) -> Usage | None:
         answer = _decode_answer(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return None if answer.usage_metadata is UNSET else usage_of_gemini(answer.usage_metadata)
+    if answer.usage_metadata is UNSET:
+        return None
+    queries = {query for one in answer.candidates or () for query in _queries(one)}
+    return _with_searches(usage_of_gemini(answer.usage_metadata), queries, answer.model_version or "")
 
 
 def texts_of_gemini(body: bytes) -> list[str]:
@@ -128,6 +145,21 @@ def texts_of_gemini(body: bytes) -> list[str]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
     return ["".join(text for part in _parts(one) for text in _texts(part)) for one in candidates]
+
+
+def _queries(candidate: _Candidate) -> list[str]:
+    grounding = candidate.grounding_metadata
+    return [query for query in grounding.web_search_queries or () if query] if grounding is not None else []
+
+
+def _with_searches(usage: Usage | None, queries: Collection[str], model: str) -> Usage | None:
+    if usage is None or not queries:
+        return usage
+    searches = 1 if _BILLED_BY_PROMPT.search(model) else len(queries)
+    return msgspec.structs.replace(usage, quantities={**usage.quantities, "web_search": searches})
+
+
+_BILLED_BY_PROMPT = re.compile(r"gemini-[12]\b")
 
 
 def _parts(candidate: _Candidate) -> list[_Part]:

@@ -106,11 +106,11 @@ class _GeminiUsage(Struct, gc=False, rename="camel"):
     tool_use_prompt_token_count: _Tokens = 0
     thoughts_token_count: _Tokens = 0
     total_token_count: _Tokens = 0
-    prompt_tokens_details: list[_Modality] = []
-    cache_tokens_details: list[_Modality] = []
-    candidates_tokens_details: list[_Modality] = []
-    tool_use_prompt_tokens_details: list[_Modality] = []
-    service_tier: str = ""
+    prompt_tokens_details: list[_Modality] | None = None
+    cache_tokens_details: list[_Modality] | None = None
+    candidates_tokens_details: list[_Modality] | None = None
+    tool_use_prompt_tokens_details: list[_Modality] | None = None
+    service_tier: str | None = None
 
 
 class _Answer(Struct, gc=False):
@@ -166,7 +166,7 @@ def usage_of_gemini(raw: Raw) -> Usage | None:
         return None
     if got.prompt_token_count is None:
         return None
-    prompts = got.prompt_tokens_details + got.tool_use_prompt_tokens_details
+    prompts = (got.prompt_tokens_details or []) + (got.tool_use_prompt_tokens_details or [])
     same = _Usage(
         prompt_tokens=got.prompt_token_count + got.tool_use_prompt_token_count,
         completion_tokens=got.candidates_token_count + got.thoughts_token_count,
@@ -185,11 +185,11 @@ def usage_of_gemini(raw: Raw) -> Usage | None:
             image_tokens=_of(got.candidates_tokens_details, "IMAGE"),
         ),
     )
-    return _disjoint(same, got.service_tier.lower())
+    return _disjoint(same, (got.service_tier or "").lower())
 
 
-def _of(details: list[_Modality], modality: str) -> int:
-    return sum(one.token_count for one in details if one.modality == modality)
+def _of(details: list[_Modality] | None, modality: str) -> int:
+    return sum(one.token_count for one in details or () if one.modality == modality)
 
 
 def at_least(usage: Usage, completion_tokens: int) -> Usage:

@@ -206,7 +206,7 @@ class Relay:
                 expected=f"at most {IDEMPOTENCY_KEY_BYTES_MAX} characters",
             )
         key_hash = hashlib.sha256(key).digest()
-        body_hash = hashlib.sha256(call.ask.endpoint.name.encode() + b"\n" + call.ask.body).digest()
+        body_hash = _body_hash(call.ask)
         account_id = call.key.account_id
         claiming = asyncio.ensure_future(
             self._ledger.claim(account_id, key_hash, body_hash, call.request.request_id)
@@ -566,12 +566,28 @@ def _longest_output(ask: Ask, terms: Terms) -> int:
     return asked if terms.output_tokens_unknown else min(longest, asked)
 
 
+def _body_hash(ask: Ask) -> bytes:
+    """What must be the same in a repeated call: also what its path and query say."""
+    endpoint = ask.endpoint
+    said = f"{endpoint.name}{endpoint.query}\n{ask.model}\n".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(said + ask.body).digest()
+
+
+# What names a conversation whose prompt an upstream may have cached; Anthropic's clients ask for that with
+# cache_control and tell who it is for in metadata.
+_CACHE_KEYS = {
+    "openai": ("prompt_cache_key", b'"prompt_cache_key"'),
+    "anthropic": ("metadata", b'"cache_control"'),
+}
+
+
 def _affinity(call: Call) -> bytes:
     """What calls that share a prompt cache have in common, b"" when they don't say."""
     body = call.ask.body
-    if b'"prompt_cache_key"' not in body:
+    member, sign = _CACHE_KEYS.get(call.ask.endpoint.dialect, ("", b""))
+    if not member or sign not in body:
         return b""
-    return call.key.account_id.encode() + value_of(body, "prompt_cache_key")
+    return call.key.account_id.encode() + value_of(body, member)
 
 
 def _demand(call: Call, prompt_tokens: int) -> Demand:

@@ -93,6 +93,25 @@ def test_all_delivered_text_is_kept_by_candidate() -> None:
     assert meter.take_text() == ['hmf{"a": 1}g1+12', "b"]
 
 
+@pytest.mark.parametrize(
+    ("version", "searches"), [("gemini-2.5-flash", 1), ("gemini-3-flash-preview", 2), ("", 2)]
+)
+def test_searches_are_billed_beside_the_tokens(version: str, searches: int) -> None:
+    def grounded(*queries: str, **fields: Any) -> dict[str, Any]:
+        body = answer("a", modelVersion=version, **fields)
+        body["candidates"][0]["groundingMetadata"] = {"webSearchQueries": queries}
+        return body
+
+    expected = Usage({"input": 10, "output": 5, "web_search": searches}, 10, 5)
+    whole = json.dumps(grounded("one", "", "two", "one", usageMetadata=USAGE)).encode()
+    assert usage_of_gemini_answer(whole) == expected
+    meter = GeminiMeter()
+    meter.feed(
+        [event(grounded("one")), event(grounded("one", "two", usageMetadata=USAGE)), event(answer("b"))]
+    )
+    assert meter.usage == expected
+
+
 def test_a_whole_answer() -> None:
     body = json.dumps(answer("Hel", "lo", finish="STOP", usageMetadata=USAGE)).encode()
     assert usage_of_gemini_answer(body) == Usage({"input": 10, "output": 5}, 10, 5)
@@ -156,6 +175,11 @@ def test_an_answer_that_says_nothing(read: Callable[[bytes], object], body: byte
             id="modalities",
         ),
         pytest.param({"promptTokenCount": 4}, Usage({"input": 4}, 4, 0), id="embedding"),
+        pytest.param(
+            {"promptTokenCount": 4, "promptTokensDetails": None, "serviceTier": None},
+            Usage({"input": 4}, 4, 0),
+            id="nulls, as some resellers write them",
+        ),
         pytest.param({"totalTokenCount": 4}, None, id="no prompt"),
     ],
 )
