@@ -103,7 +103,8 @@ def test_the_keys_page_names_only_what_there_is(relay: ServedRelay, key: str) ->
         (
             *("chat/completions", "completions", "embeddings", "models"),
             *("messages", "messages/count_tokens"),
-            *("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens"),
+            *("generateContent", "streamGenerateContent", "countTokens"),
+            *("embedContent", "batchEmbedContents"),
         )
     )
 

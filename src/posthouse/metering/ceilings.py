@@ -14,8 +14,8 @@ REFERENCE_TOKENS_MAX = 2_000_000
 # A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
 TEMPLATE_TOKENS_MAX = 512
 
-# OpenAI and Gemini name media by a key, Anthropic by a block's type. The MIME type tells of documents and videos,
-# which can be longer than their bytes say.
+# OpenAI and Gemini name media by a key, Anthropic by a block's type. The MIME type tells of documents and
+# videos, which can be longer than their bytes say.
 _IMAGE_KEYS = rb'"(?:image_url|inlineData|inline_data)"\s*+:'
 _REFERENCE_KEYS = (
     rb'"(?:file|file_id|file_url|video_url|audio|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
