@@ -400,14 +400,19 @@ class RelayProtocol(asyncio.Protocol):
 
     async def _answer_turns(self) -> None:
         """One task for the connection's life: a new one for each request costs twice what waking it does."""
-        while (turn := self._turn) is not None:
-            await self.lane.relay.handle(turn.request, turn)
-            if self.transport is None or self._turn is turn:  # gone, or (a fault of ours) not answered
-                self.abort()
-                return
-            if self._turn is None:
-                self._wake = self.loop.create_future()
-                await self._wake
+        try:
+            while (turn := self._turn) is not None:
+                await self.lane.relay.handle(turn.request, turn)
+                if self.transport is None or self._turn is turn:  # gone, or (a fault of ours) not answered
+                    self.abort()
+                    return
+                if self._turn is None:
+                    self._wake = self.loop.create_future()
+                    await self._wake
+        except asyncio.CancelledError:
+            # The connection is gone. A task that ends as cancelled keeps its traceback, and so connection and
+            # request in a circle, until the garbage collector's rarest round: megabytes, under load.
+            pass
 
     def want_body(self, turn: Turn) -> None:
         """The pipeline asks for a body that is not all here yet."""
