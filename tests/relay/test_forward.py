@@ -164,6 +164,8 @@ FAULTS = {
     "a-page": (Script(body=b"<html>"), "malformed"),
     "an-error-as-200": (Script(body=b'{"error":{"message":"no"}}'), "malformed"),
     "no-choices": (Script(body=b'{"choices":[]}'), "malformed"),
+    "no-content": (Script(body=b'{"type":"message","content":[]}'), "malformed"),
+    "no-candidates": (Script(body=b'{"candidates":[]}'), "malformed"),
     "nothing-said": (Script(body=b'{"choices":[{"message":{"content":""}}]}'), "malformed"),
 }
 

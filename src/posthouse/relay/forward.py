@@ -277,6 +277,8 @@ class _Whole(Struct, gc=False):
     error: Raw | UnsetType = UNSET
     choices: list[Raw] | None = None
     data: list[Raw] | None = None
+    content: list[Raw] | None = None  # Anthropic's
+    candidates: list[Raw] | None = None  # Gemini's
 
 
 _decode_whole = msgspec.json.Decoder(_Whole).decode
@@ -292,7 +294,7 @@ def _nothing_in(body: bytes) -> str:
         return "" if _is_json(body) else "no JSON"
     if whole.error is not UNSET and bytes(whole.error) != b"null":
         return "an error under a good status"
-    if whole.choices == [] or whole.data == []:
+    if [] in (whole.choices, whole.data, whole.content, whole.candidates):
         return "an answer of nothing"
     return "an answer of nothing" if whole.choices and not any(texts_of_answer(body)) else ""
 
