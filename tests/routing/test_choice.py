@@ -212,7 +212,8 @@ def test_calls_in_flight_count_as_waiting() -> None:
 def test_where_nothing_is_known_calls_in_flight_decide() -> None:
     lineup = lineup_of(Channel("known"), Channel("new"))
     scene = Scene(chance(), by_latency=True)
-    scene.answered("known", 2)
+    scene.answered("known", 0.001)
+    assert set(scene.shares(lineup, 200)) == {"new"}
     scene.attempt("new")
     assert set(scene.shares(lineup, 200)) == {"known"}
     scene.attempt("known")

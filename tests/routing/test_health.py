@@ -286,6 +286,18 @@ def test_who_comes_beside_the_probe_does_not_fail_in_its_place() -> None:
     assert (scene.state, scene.cool_down_s) == (State.OPEN, 30)
 
 
+def test_a_probe_that_hangs_does_not_keep_others_from_trying_later() -> None:
+    scene = Scene()
+    scene.half_open()
+    hanging = scene.health.begin("a", "m", POLICY, scene.now_s)
+    scene.call(OK)
+    scene.call(ERROR, 2)
+    scene.wait(10)
+    assert (scene.state, scene.share) == (State.HALF_OPEN, 1)
+    scene.health.end(hanging, Verdict.TIMEOUT, scene.now_s)
+    assert (scene.state, scene.share) == (State.HALF_OPEN, 1)
+
+
 def test_failures_of_a_last_resort_do_not_lengthen_the_cool_down() -> None:
     scene = Scene()
     scene.open()

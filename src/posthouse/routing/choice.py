@@ -178,12 +178,12 @@ class Chooser:
         health = self._health
         calls = [health.in_flight(each.channel, model) + 1 for each in (one, other)]
         waits_s = [health.latency_s(each.channel, model, now_s) for each in (one, other)]
-        # Where nothing is known of one of them, the calls in flight alone decide.
-        known = [wait_s for wait_s in waits_s if wait_s is not None]
-        costs = (
-            [wait_s * count for wait_s, count in zip(known, calls, strict=True)] if len(known) == 2 else calls
-        )
-        return one if costs[0] <= costs[1] else other
+        if waits_s[0] is None or waits_s[1] is None:
+            # The calls in flight alone decide; where these are the same, who has to be known yet.
+            is_one = calls[0] < calls[1] or (calls[0] == calls[1] and waits_s[0] is None)
+        else:
+            is_one = waits_s[0] * calls[0] <= waits_s[1] * calls[1]
+        return one if is_one else other
 
 
 def hash_of(text: bytes) -> int:
