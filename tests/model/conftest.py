@@ -23,6 +23,7 @@ price = { input = "1" }
 [plans.paid]
 kind = "paid"
 [channels.local]
+preset = "llamacpp"
 base_url = "${UPSTREAM_BASE_URL}"
 """
 

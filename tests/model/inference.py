@@ -27,6 +27,8 @@ def main() -> None:
     params.n_parallel = SLOTS
     params.embedding = True  # beside chat and completions
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Several threads would wait for each other in a loop, which on a machine with other work takes for ever.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()

@@ -136,6 +136,40 @@ def test_embeddings(relay: ServedRelay, email: str, client: openai.OpenAI, infer
     assert record.charge_nanos == record.prompt_tokens * INPUT_NANOS
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_anthropics_dialect(relay: ServedRelay, email: str, key: str, inference: str, stream: bool) -> None:
+    """The same server speaks it too; it tells the tokens read from its cache apart from the others."""
+    fields = {name: CHAT[name] for name in ("model", "messages", "max_tokens", "temperature")}
+    reply = post(relay, key, "/v1/messages", {**fields, "stream": stream})
+    if stream:
+        events = [json.loads(data) for data in reply.events]
+        assert (events[0]["type"], events[-1]["type"]) == ("message_start", "message_stop")
+        used = {**events[0]["message"]["usage"], **events[-2]["usage"]}
+        text = "".join(one["delta"].get("text", "") for one in events if one["type"] == "content_block_delta")
+    else:
+        used, text = reply.json["usage"], reply.json["content"][0]["text"]
+    record = record_of(relay, email)
+    cached = used.get("cache_read_input_tokens", 0)
+    assert record.estimated is False
+    assert (record.prompt_tokens, record.completion_tokens) == (
+        used["input_tokens"] + cached,
+        used["output_tokens"],
+    )
+    assert record.charge_nanos == (
+        used["input_tokens"] * INPUT_NANOS + cached * CACHED_NANOS + used["output_tokens"] * OUTPUT_NANOS
+    )
+    direct = ask(inference, "/v1/chat/completions", CHAT)
+    assert text == direct["choices"][0]["message"]["content"]
+    assert record.prompt_tokens == direct["usage"]["prompt_tokens"]
+
+
+def test_anthropics_count_is_free(relay: ServedRelay, email: str, key: str, inference: str) -> None:
+    fields = {name: CHAT[name] for name in ("model", "messages")}
+    reply = post(relay, key, "/v1/messages/count_tokens", fields)
+    assert reply.json == ask(inference, "/v1/messages/count_tokens", fields)
+    assert record_of(relay, email).charge_nanos == 0
+
+
 def test_a_prompt_that_is_too_long_is_the_callers_and_free(
     relay: ServedRelay, email: str, key: str, inference: str
 ) -> None:
