@@ -144,9 +144,7 @@ class Router:
         if verdict is None:
             self._health.release(leg.ticket)
         else:
-            has_begun = leg.ticket.step >= 0
-            ttft_s = None if has_begun else leg.ttft_s
-            self._health.end(leg.ticket, verdict, now_s, ttft_s=ttft_s, retry_after_s=retry_after_s)
+            self._health.end(leg.ticket, verdict, now_s, ttft_s=leg.ttft_s, retry_after_s=retry_after_s)
         if departure is not None:
             self._on_departure(departure)
         elif verdict is Verdict.MODEL_MISSING:
