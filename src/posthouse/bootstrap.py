@@ -104,7 +104,8 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         def follow() -> None:
             """The configuration is there, or has changed."""
             forwarder.forget()
-            health.keep(market.pools)
+            is_model = market.catalogue.model
+            health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
             chooser.by_latency = market.catalogue.operator.choice == "latency"
 
         follow()

@@ -466,13 +466,14 @@ def test_a_policy_that_is_made_anew_keeps_the_counts_and_a_new_one_does_not() ->
     assert scene.state is State.OPEN
 
 
-def test_channels_that_are_gone_are_forgotten_and_their_calls_end() -> None:
+def test_what_is_there_no_longer_is_forgotten_and_its_calls_end() -> None:
     scene = Scene()
     ticket = scene.health.begin("a", "m", POLICY, scene.now_s)
     scene.health.begin("b", "m", POLICY, scene.now_s)
-    scene.health.keep({"b"})
+    scene.health.begin("b", "gone", POLICY, scene.now_s)
+    scene.health.keep(lambda channel, model: (channel, model) == ("b", "m"))
     scene.health.end(ticket, ERROR, scene.now_s)
-    assert [one.channel for one in scene.health.standings(scene.now_s)] == ["b"]
+    assert [(one.channel, one.model) for one in scene.health.standings(scene.now_s)] == [("b", "m")]
 
 
 def test_an_attempt_ends_once() -> None:

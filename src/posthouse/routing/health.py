@@ -5,7 +5,7 @@ lets one call try again when its cool-down is over, and gets its share back step
 answered: an upstream that has just come back must not get all that waited for it.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import islice
 from typing import Annotated
@@ -339,9 +339,10 @@ class Health:
                 if breaker.state is not State.CLOSED:
                     self._move(breaker, Event.RESET, now_s, "by hand")
 
-    def keep(self, channels: Container[str]) -> None:
-        """Forget all other channels: the configuration has changed. Their running attempts end as usual."""
-        self._breakers = {key: one for key, one in self._breakers.items() if key[0] in channels}
+    def keep(self, is_there: Callable[[str, str], bool]) -> None:
+        """Forget channels and models that are there no longer: the configuration has changed. Their running
+        attempts end as usual."""
+        self._breakers = {key: one for key, one in self._breakers.items() if is_there(*key)}
 
     def _standing(self, breaker: Breaker, now_s: float) -> Standing:
         self._advance(breaker, now_s)
