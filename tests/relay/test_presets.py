@@ -105,3 +105,9 @@ def test_an_upstream_that_wants_no_credential_gets_none(play: Play, upstream: Sc
 def test_a_header_that_the_upstream_needs_is_added(play: Play, upstream: ScriptedUpstream) -> None:
     got = seen(play, upstream, preset="anthropic", base_url=upstream.base_url)
     assert got.header("anthropic-version") == "2023-06-01"
+    headers = {"Anthropic-Version": "2030-01-01", "Content-Type": "text/plain", "X-Own": "1"}
+    got = seen(play, upstream, preset="anthropic", base_url=upstream.base_url, headers=headers)
+    assert got.head.raw.count(b"content-type: ") == got.head.raw.count(b"anthropic-version: ") == 1
+    assert got.header("anthropic-version") == "2030-01-01"
+    assert got.header("content-type") == "application/json", "the caller's own"
+    assert got.header("x-own") == "1"

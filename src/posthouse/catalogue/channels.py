@@ -6,6 +6,7 @@ from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TABLES, ChannelDef, did_you_mean
 from posthouse.providers.presets import Preset, presets
 from posthouse.routing.channels import AUTH, DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef
+from posthouse.wire.headers import FORWARDED_REQUEST_HEADERS
 
 # What a definition may leave to its preset.
 _FROM_PRESET = (
@@ -15,9 +16,12 @@ _FROM_PRESET = (
 )
 _AS_DEFINED = (
     *("name", "preset", "models", "model_map", "priority", "weight", "enabled", "proxy"),
-    *("headers", "keep_alive_s", "tls_verify", "ca_file", "health"),
+    *("keep_alive_s", "tls_verify", "ca_file", "health"),
 )
-_AS_PRESET = ("roots", "paths", "default_headers", "stream_usage", "probe_path")
+_AS_PRESET = ("roots", "paths", "stream_usage", "probe_path")
+
+# Headers that callers send too; sent twice they would mean nothing, or two things.
+_CALLERS = {name.decode() for names in FORWARDED_REQUEST_HEADERS.values() for name in names}
 
 
 def resolved(definition: ChannelDef) -> ChannelSpec:
@@ -30,8 +34,12 @@ def resolved(definition: ChannelDef) -> ChannelSpec:
     fields: dict[str, Any] = {field: getattr(definition, field) for field in _AS_DEFINED}
     fields |= {field: getattr(preset, field) for field in _AS_PRESET}
     fields |= {field: getattr(definition, field) or getattr(preset, field) for field in _FROM_PRESET}
+    headers = {name.lower(): value for name, value in definition.headers.items()}
+    defaults = {name: value for name, value in headers.items() if name in _CALLERS}
     return ChannelSpec(
         **fields,
+        headers={name: value for name, value in headers.items() if name not in defaults},
+        default_headers=preset.default_headers | defaults,
         credentials=definition.credentials or (CredentialDef(name=DEFAULT_CREDENTIAL),),
         auth=dict.fromkeys(AUTH, definition.auth) if definition.auth else preset.auth,
         drop=_dropped(preset, definition),
