@@ -74,13 +74,14 @@ class GeminiMeter(Meter):
     def __init__(self, data: Callable[[bytes], bytes | None] = data_of) -> None:
         super().__init__()
         self._data = data
-        self._usage: Usage | None = None
+        self._usage: Raw | None = None
         self._queries: set[str] = set()
         self._model = ""
 
     @property
     def usage(self) -> Usage | None:
-        return _with_searches(self._usage, self._queries, self._model)
+        usage = None if self._usage is None else usage_of_gemini(self._usage)
+        return _with_searches(usage, self._queries, self._model)
 
     def _feed_one(self, event: bytes) -> bytes:
         data = self._data(event)
@@ -120,8 +121,8 @@ class GeminiMeter(Meter):
             self.saw_finish = True
 
     def _note_usage(self, raw: Raw) -> None:
-        self._usage = usage_of_gemini(raw)
-        if self._usage is not None and self._usage.completion_tokens:  # early reports count the prompt alone
+        self._usage = raw
+        if b'"candidatesTokenCount"' in bytes(raw):  # early reports count the prompt alone
             self._usage_chars = self.text_chars
 
 

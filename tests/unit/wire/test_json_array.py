@@ -61,6 +61,22 @@ def test_what_is_not_whole_is_held_back() -> None:
     assert splitter.tail == b', {"b"'
 
 
+@pytest.mark.parametrize(
+    ("chunk", "pieces"),
+    [
+        (b',\r\n{"b":{}}', [b',\r\n{"b":{}}']),
+        (b',\r\n{"b":{}', []),
+        (b',{"b":1},{"c":2}', [b',{"b":1}', b',{"c":2}']),
+        (b",[1]", [b",[1]"]),
+        (b"]", [b"]"]),
+    ],
+)
+def test_after_the_first_element(chunk: bytes, pieces: list[bytes]) -> None:
+    splitter = ArraySplitter()
+    splitter.feed(b'[{"a":1}')
+    assert splitter.feed(chunk) == pieces
+
+
 @pytest.mark.parametrize("chunks", [[b'[{"a":"1234567"}'], [b'[{"a":', b'"1234567']])
 def test_an_element_over_the_limit_is_refused(chunks: list[bytes]) -> None:
     splitter = ArraySplitter(event_bytes_max=10)
