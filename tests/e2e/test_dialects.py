@@ -99,6 +99,28 @@ def test_a_key_is_taken_where_clients_put_it_and_goes_nowhere_else(
         assert key.encode() not in written
 
 
+def test_no_text_of_a_call_is_written(relay: ServedRelay, upstream: ScriptedUpstream, key: str) -> None:
+    mark = "kanari7q9x"
+    part = [{"role": "user", "content": mark, "parts": [{"text": mark}]}]
+    for script in (
+        Script(text=mark),
+        Script(status=400, body=mark.encode()),
+        Script(cut_after=2, text=f"{mark} {mark}"),
+    ):
+        for path, body in (
+            ("/v1/messages", message(messages=part, system=mark, metadata={"user_id": mark}, stream=True)),
+            (STREAM, {"contents": part, "systemInstruction": {"parts": [{"text": mark}]}}),
+            (f"{STREAM}?alt=sse&key={key}", {"contents": part, mark: mark}),
+        ):
+            upstream.enqueue(script)
+            post(relay, key, path, body)
+    assert len(upstream.received) == 9
+    written = [path.read_bytes() for path in relay.data.rglob("*") if path.is_file()]
+    for one in (*written, relay.log_path.read_bytes(), relay.metrics().encode()):
+        assert mark.encode() not in one
+        assert key.encode() not in one
+
+
 # -- streams ---------------------------------------------------------------------------------------------
 
 

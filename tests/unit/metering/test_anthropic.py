@@ -1,12 +1,16 @@
 """A stream of Anthropic's read as it passes, and the usage that it reports in two places."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from posthouse.metering.anthropic import AnthropicMeter, texts_of_anthropic
 from posthouse.metering.usage import Usage
+from posthouse.wire.sse import EventSplitter
 
 START = {
     "input_tokens": 10,
@@ -123,3 +127,23 @@ def test_the_text_of_a_whole_answer() -> None:
     assert texts_of_anthropic(json.dumps({"content": blocks}).encode()) == ["hm", "so", 'f{"a": 1}']
     assert texts_of_anthropic(b"{}") == []
     assert texts_of_anthropic(b"no json") == []
+
+
+@given(st.lists(st.integers(0, 1000), max_size=8))
+def test_any_splits_are_metered_alike(cuts: list[int]) -> None:
+    stream = b"".join(
+        [
+            event("message_start", message={"usage": START}),
+            text("Hello"),
+            text(" 你好", 1),
+            delta(usage={"output_tokens": 5}),
+            STOP,
+        ]
+    )
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    meter, splitter = AnthropicMeter(), EventSplitter()
+    shown = b"".join(meter.feed(splitter.feed(stream[start:end])) for start, end in pairwise(places))
+    assert shown + meter.last == stream
+    assert meter.saw_done
+    assert meter.usage == Usage({"cache_write": 3, "cached_input": 7, "input": 10, "output": 5}, 20, 5)
+    assert meter.take_text() == ["Hello", " 你好"]

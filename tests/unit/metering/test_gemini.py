@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from posthouse.metering.gemini import GeminiMeter, texts_of_gemini, usage_of_gemini_answer
 from posthouse.metering.usage import Usage
 from posthouse.wire.json_array import ArraySplitter, element_of
+from posthouse.wire.sse import EventSplitter
 
 USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
 
@@ -185,3 +189,17 @@ def test_an_answer_that_says_nothing(read: Callable[[bytes], object], body: byte
 )
 def test_disjoint_quantities(usage: dict[str, Any], expected: Usage | None) -> None:
     assert usage_of_gemini_answer(json.dumps({"usageMetadata": usage}).encode()) == expected
+
+
+@given(st.booleans(), st.lists(st.integers(0, 1000), max_size=8))
+def test_any_splits_are_metered_alike(as_array: bool, cuts: list[int]) -> None:
+    answers = [answer("Hello"), answer(" 你好"), answer("!", finish="STOP", usageMetadata=USAGE)]
+    stream = json.dumps(answers, indent=1).encode() if as_array else b"".join(map(event, answers))
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    meter = GeminiMeter(element_of) if as_array else GeminiMeter()
+    splitter = ArraySplitter() if as_array else EventSplitter()
+    shown = b"".join(meter.feed(splitter.feed(stream[start:end])) for start, end in pairwise(places))
+    assert shown + meter.last == stream
+    assert (meter.saw_finish, meter.saw_done) == (True, as_array)
+    assert meter.usage == Usage({"input": 10, "output": 5}, 10, 5)
+    assert meter.take_text() == ["Hello 你好!"]
