@@ -18,6 +18,8 @@ default_plan = "paid"
 [models."{CLAUDE}"]
 list = "anthropic/{CLAUDE}"
 aliases = ["haiku"]
+[models.claude-sonnet-4-5]
+list = "anthropic/claude-sonnet-4-5"
 [models."{GEMINI}"]
 list = "gemini/{GEMINI}"
 [models."gemini-2.5-pro"]
@@ -38,6 +40,11 @@ base_url = "${{UPSTREAM_BASE_URL}}"
 credential = "${{UPSTREAM_API_KEY}}"
 models = ["claude-*"]
 model_map = {{ "claude-*" = "upstream-*" }}
+[channels.another]
+preset = "anthropic"
+base_url = "${{UPSTREAM_BASE_URL}}"
+credential = "${{UPSTREAM_API_KEY}}"
+models = ["claude-sonnet-4-5"]
 [channels.gemini]
 preset = "gemini"
 base_url = "${{UPSTREAM_BASE_URL}}"
@@ -231,6 +238,18 @@ def test_the_same_key_for_another_model_is_another_call(relay: ServedRelay, key:
     assert post(relay, key, GENERATE, CONTENTS, idempotency_key="two").status == 200
     reply = post(relay, key, GENERATE.replace("2.5-flash", "2.5-pro"), CONTENTS, idempotency_key="two")
     assert (reply.status, reply.relay_code) == (409, 40254)
+
+
+def test_a_conversation_that_anthropic_caches_stays_with_its_channel(
+    relay: ServedRelay, key: str, email: str
+) -> None:
+    for user in [f"user {number}" for number in range(20)] * 2:
+        system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+        body = message(model="claude-sonnet-4-5", system=system, metadata={"user_id": user})
+        assert post(relay, key, "/v1/messages", body).status == 200
+    channels = [record.channel for record in relay.usage(email)]
+    assert channels[:20] == channels[20:]
+    assert set(channels) == {"anthropic", "another"}
 
 
 # -- what is decided before ------------------------------------------------------------------------------
