@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.caller import Caller, request
-from tests.e2e.stage import NO_CHANNEL, Scene, Stage, body_of, eventually, staged
+from tests.e2e.stage import CREDENTIALS, NO_CHANNEL, Scene, Stage, body_of, eventually, staged
 
 from posthouse.catalogue.credentials import put_credential, remove_credential
 from posthouse.catalogue.queries import load_credential_states
@@ -40,6 +40,7 @@ CHANNELS = {
     "at-once": credential("one", "concurrency = 1"),
     "shared": credential("one", "weight = 2") + ", " + credential("two"),
     "changed": credential("one"),
+    "refused": credential("one") + ", " + credential("two"),
     "removed": credential("one") + ", " + credential("two"),
     "rotated": credential("one"),
 }
@@ -148,6 +149,15 @@ def test_a_removed_credential_is_used_no_more(scene: Scene) -> None:
     assert eventually(lambda: len(relay.app.market.pools["removed"].standings(0.0)) == 1)
     assert [scene.chat("removed").status for _ in range(4)] == [200] * 4
     assert set(used(scene)) == {"sk-one"}
+
+
+def test_no_secret_is_written(scene: Scene) -> None:
+    """One in use, one refused, all sealed anew; and whatever the tests before did is in the files too."""
+    scene.first.for_credential("sk-two", Script(error="invalid_api_key"))
+    assert [scene.chat("refused").status for _ in range(3)] == [200] * 3
+    rotate(scene.relay.store, scene.relay.data, now_ms=now_ms())
+    for path in scene.relay.data.rglob("*"):
+        assert not any(secret.encode() in path.read_bytes() for secret in CREDENTIALS), path
 
 
 def test_what_is_out_stays_so_over_a_restart_until_somebody_enables_it(tmp_path: Path) -> None:

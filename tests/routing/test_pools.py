@@ -529,3 +529,25 @@ def test_no_ceiling_is_ever_passed_and_all_comes_back(
         pool.end(lease, None, now_s, 0)
     assert [one.in_flight for one in pool.standings(now_s)] == [0, 0]
     assert [one.tokens for one in pool.standings(now_s + 100)] == [0, 0]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 30), st.integers(0, 60)), min_size=1, max_size=40),
+    st.integers(0, 100),
+)
+def test_who_waits_as_long_as_told_gets_room_and_not_much_sooner(
+    calls: list[tuple[float, int]], tokens: int
+) -> None:
+    pool = pool_of(credential("a", requests_per_minute=4, tokens_per_minute=100))
+    now_s = 0.0
+    for later_s, used in calls:
+        now_s += later_s
+        lease = pool.take(used, now_s)
+        if lease is not None:
+            pool.end(lease, OK, now_s)
+    wait_s = pool.wait_s(now_s, tokens=tokens)
+    assert wait_s is not None
+    assert wait_s <= 61
+    if wait_s > 1:
+        assert pool.take(tokens, now_s + wait_s - 1.0) is None
+    assert pool.take(tokens, now_s + wait_s) is not None
