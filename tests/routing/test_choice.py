@@ -112,8 +112,12 @@ def test_calls_are_shared_in_proportion_to_the_weights() -> None:
 
 @pytest.mark.parametrize("by_latency", [False, True])
 @pytest.mark.parametrize("affinity", [b"", b"key"])
-def test_weight_zero_comes_when_no_other_of_its_tier_is_left(by_latency: bool, affinity: bytes) -> None:
-    lineup = lineup_of(Channel("spare", weight=0), Channel("a"), Channel("next", 1))
+@pytest.mark.parametrize("names", [("spare", "a"), ("a", "spare")])
+def test_weight_zero_comes_when_no_other_of_its_tier_is_left(
+    by_latency: bool, affinity: bytes, names: tuple[str, ...]
+) -> None:
+    tier = [Channel(name, weight=int(name != "spare")) for name in names]
+    lineup = lineup_of(*tier, Channel("next", 1))
     scene = Scene(chance(), by_latency=by_latency)
     scene.answered("spare", 0.001)
     scene.answered("a", 10)
@@ -197,6 +201,15 @@ def test_the_quicker_of_two_is_taken() -> None:
     scene.answered("slow", 2)
     scene.answered("quick", 0.5)
     assert set(scene.shares(lineup, 200)) == {"quick"}
+
+
+@pytest.mark.parametrize("number", [0.0, 0.25, 0.5, 0.75, 1 - 2**-53])
+def test_the_two_are_never_the_same(number: float) -> None:
+    scene = Scene(always(number), by_latency=True)
+    scene.answered("slow", 2)
+    scene.answered("quick", 0.5)
+    assert scene.choose(lineup_of(Channel("slow"), Channel("quick"))) == "quick"
+    assert scene.choose(lineup_of(Channel("quick"), Channel("slow", weight=3))) == "quick"
 
 
 def test_calls_in_flight_count_as_waiting() -> None:
