@@ -20,6 +20,7 @@ from posthouse.routing.verdicts import NEXT, Next, Verdict
 # Before another credential of a channel that has just refused one: doubled for each, up to the second.
 BACK_OFF_S = 0.05
 BACK_OFF_S_MAX = 0.5
+_MISSING = Verdict.MODEL_MISSING
 
 
 class Offer(Struct, frozen=True, eq=False):
@@ -147,7 +148,7 @@ class Router:
             self._health.end(leg.ticket, verdict, now_s, ttft_s=leg.ttft_s, retry_after_s=retry_after_s)
         if departure is not None:
             self._on_departure(departure)
-        elif verdict is Verdict.MODEL_MISSING:
+        elif verdict is _MISSING:
             self._on_missing(offer.channel, leg.lease.model)
 
     def note_failed(self, leg: Leg, verdict: Verdict, trip: Trip) -> None:

@@ -91,7 +91,10 @@ class Exchange(Struct, eq=False):
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b"" when absent; `name` in lower case."""
-        return next((value for header, value in self.headers if header == name), b"")
+        for header, value in self.headers:
+            if header == name:
+                return value
+        return b""
 
     @property
     def has_length(self) -> bool:
