@@ -1,6 +1,7 @@
 """Calls through the upstream client, as the relay makes them."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -67,3 +68,17 @@ async def until(condition: Callable[[], bool], within_s: float = WAIT_S) -> None
     while not condition():
         assert time.monotonic() < give_up_s, "it never came about"
         await asyncio.sleep(0.005)
+
+
+def lead_to(*addresses: str) -> list[str]:
+    """Let the running loop's resolver find these; returns what it will have been asked."""
+    loop = asyncio.get_running_loop()
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: Any, **_: Any) -> list[Any]:
+        asked.append(host)
+        families = [socket.AF_INET6 if ":" in one else socket.AF_INET for one in addresses]
+        return [(family, 1, 6, "", (one, port)) for family, one in zip(families, addresses, strict=True)]
+
+    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]  # the system's knows no such host
+    return asked

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, direct, fetch, origin_of, request_of, until
+from tests.upstream.calls import BODY, deadlines, direct, fetch, lead_to, origin_of, request_of, until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -21,20 +20,6 @@ from posthouse.upstream.phases import Phases
 
 HOST = "many.example"
 NO_FAULT = "none"
-
-
-def lead_to(*addresses: str) -> list[str]:
-    """Let the running loop's resolver find these; returns what it will have been asked."""
-    loop = asyncio.get_running_loop()
-    asked: list[str] = []
-
-    async def getaddrinfo(host: str, port: Any, **_: Any) -> list[Any]:
-        asked.append(host)
-        families = [socket.AF_INET6 if ":" in one else socket.AF_INET for one in addresses]
-        return [(family, 1, 6, "", (one, port)) for family, one in zip(families, addresses, strict=True)]
-
-    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]  # the system's knows no such host
-    return asked
 
 
 async def call(origin: Origin, **seconds: float) -> tuple[str, Phases]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, origin_of, until
@@ -12,6 +13,7 @@ from posthouse.testing.upstream import Script, ScriptedUpstream
 from posthouse.upstream import client as client_module
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.upstream.tunnels import KEEP_ALIVE_S
 
 SOUND = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -27,6 +29,19 @@ def test_one_connection_carries_many_calls(play: Play, upstream: ScriptedUpstrea
 
     play(scenario)
     assert [one.connection for one in upstream.received] == [1] * 4
+
+
+def test_a_connection_is_asked_after_while_it_is_silent(play: Play, upstream: ScriptedUpstream) -> None:
+    async def scenario(client: UpstreamClient) -> None:
+        origin = direct(client, upstream.origin)
+        await fetch(origin)
+        transport = origin.idle[0]._transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEP_ALIVE_S
+
+    play(scenario)
 
 
 def test_calls_at_the_same_time_have_connections_of_their_own(play: Play, upstream: ScriptedUpstream) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, fetch, origin_of, until
+from tests.upstream.calls import BODY, deadlines, fetch, lead_to, origin_of, until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -109,6 +109,28 @@ def test_who_resolves_the_name(play: Play, scheme: str, host: str, asked: tuple[
 
         play(scenario)
         assert [(one.kind, one.host, one.port) for one in proxy.asked] == [(*asked, 8443)]
+
+
+def test_of_a_name_with_both_kinds_of_address_the_second_is_tried(
+    play: Play, upstream: ScriptedUpstream
+) -> None:
+    with ScriptedSocks(says={"reply": b"\x05\x03\0\x01" + bytes(6)}, refused={"::1"}) as proxy:
+
+        async def scenario(client: UpstreamClient) -> None:
+            lead_to("::1", "127.0.0.1")
+            origin = origin_of(client, f"http://{NAME}:{upstream.port}", f"socks5://{proxy.address}")
+            assert (await fetch(origin))[0] == 200
+            origin.idle.pop().close()
+            assert (await fetch(origin))[0] == 200
+
+        play(scenario)
+        assert [one.host for one in proxy.asked] == ["::1", "127.0.0.1", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", [".example", "a" * 70 + ".example"])
+def test_a_name_that_none_can_have(play: Play, host: str) -> None:
+    with ScriptedSocks() as proxy:
+        assert fault_through(play, proxy, url=f"https://{host}").fault is Fault.CONNECT
 
 
 def test_a_name_that_is_to_be_resolved_here_and_has_no_address(play: Play) -> None:

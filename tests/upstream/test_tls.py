@@ -15,9 +15,9 @@ from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault
 
 
-def fault_of(play: Play, url: str, *, ca_file: str = "", tls_verify: bool = True) -> Fault:
+def fault_of(play: Play, url: str, *, ca_file: str = "", tls_verify: bool = True, words: str = ".") -> Fault:
     async def scenario(client: UpstreamClient) -> Fault:
-        with pytest.raises(UpstreamFault) as met:
+        with pytest.raises(UpstreamFault, match=words) as met:
             await fetch(direct(client, url, ca_file=ca_file, tls_verify=tls_verify))
         return met.value.fault
 
@@ -90,7 +90,8 @@ def test_another_hosts_certificate_is_refused(play: Play, authority: Authority) 
 
 def test_an_expired_certificate_is_refused(play: Play, authority: Authority) -> None:
     with served_over(authority.server_context("127.0.0.1", expired=True)) as upstream:
-        assert fault_of(play, upstream.origin, ca_file=authority.ca_file) is Fault.TLS
+        words = "tls: certificate has expired"
+        assert fault_of(play, upstream.origin, ca_file=authority.ca_file, words=words) is Fault.TLS
         assert upstream.received == []
 
 

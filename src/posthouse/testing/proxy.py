@@ -178,8 +178,8 @@ _LENGTHS = {1: 4, 4: 16}
 class ScriptedSocks(_Threaded):
     """The SOCKS5 proxy (RFC 1928, 1929). `credential`: "user:password" that it asks for. `hosts`: where names
     lead. `says`: these bytes instead of its answer to a step ("method", "user", "reply"); after them it is
-    silent, or closes where `closes`. `bound`: the address that a good reply names. What it says by itself
-    goes out byte by byte."""
+    silent, or closes where `closes`; with `refused` the reply is so only for these hosts. `bound`: the
+    address that a good reply names. What it says by itself goes out byte by byte."""
 
     def __init__(
         self,
@@ -188,6 +188,7 @@ class ScriptedSocks(_Threaded):
         hosts: dict[str, str] | None = None,
         says: dict[str, bytes] | None = None,
         closes: bool = False,
+        refused: set[str] | None = None,
         bound: bytes = b"\x01\0\0\0\0\0\0",
     ) -> None:
         super().__init__()
@@ -197,6 +198,7 @@ class ScriptedSocks(_Threaded):
         self._hosts = hosts or {}
         self._says = says or {}
         self._closes = closes
+        self._refused = refused
         self._bound = bound
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -235,14 +237,16 @@ class ScriptedSocks(_Threaded):
         _, count = await reader.readexactly(2)
         methods = await reader.readexactly(count)
         wanted = 2 if self._expected else 0
-        await self._say("method", bytes((5, wanted if wanted in methods else 255)), reader, writer)
+        await self._say(
+            self._says.get("method"), bytes((5, wanted if wanted in methods else 255)), reader, writer
+        )
         credential = ""
         if self._expected and wanted in methods:
             await reader.readexactly(1)
             user = await reader.readexactly((await reader.readexactly(1))[0])
             password = await reader.readexactly((await reader.readexactly(1))[0])
             credential = f"{user.decode()}:{password.decode()}"
-            await self._say("user", bytes((1, credential != self._expected)), reader, writer)
+            await self._say(self._says.get("user"), bytes((1, credential != self._expected)), reader, writer)
         kind = (await reader.readexactly(4))[3]
         length = _LENGTHS[kind] if kind in _LENGTHS else (await reader.readexactly(1))[0]
         named = await reader.readexactly(length)
@@ -250,21 +254,23 @@ class ScriptedSocks(_Threaded):
         host = named.decode() if kind == 3 else str(ipaddress.ip_address(named))
         asked = Asked(_KINDS[kind], host, port, credential)
         self.asked.append(asked)
-        await self._say("reply", b"\x05\0\0" + self._bound, reader, writer)
+        is_refused = self._refused is None or host in self._refused
+        said = self._says.get("reply") if is_refused else None
+        await self._say(said, b"\x05\0\0" + self._bound, reader, writer)
         return asked
 
     async def _say(
-        self, step: str, right: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, said: bytes | None, right: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer a step. EOFError once the client is not to go on."""
-        for byte in right if step not in self._says else b"":
-            writer.write(bytes((byte,)))
-            await asyncio.sleep(0)
-        if step in self._says:
-            writer.write(self._says[step])
+        if said is not None:
+            writer.write(said)
             while not self._closes and await reader.read(65536):
                 pass
             raise EOFError
+        for byte in right:
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(0)
 
     async def _carry(
         self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -73,24 +73,36 @@ class Dialler:
         proxy = way.proxy
         if proxy is None:
             return await self._connect(way.host, way.port, phases)
-        target = way.host
+        if not way.is_tunnelled:
+            return await self._connect_proxy(proxy, phases)
+        targets = [way.host]
         if proxy.scheme == "socks5":
             with phases.timing("dns_ms"):
-                target = (await self._names.addresses(way.host))[0]
-        proxy_port = proxy.port or _PROXY_PORTS[proxy.scheme]
-        line = await self._connect(proxy.hostname or "", proxy_port, phases)
-        if not way.is_tunnelled:
-            return line
+                targets = (await self._names.addresses(way.host))[:2]  # one of each family
+        for target in targets[:-1]:
+            with contextlib.suppress(UpstreamFault):
+                line = await self._tunnel(proxy, target, way.port, phases)
+                self._names.worked(way.host, target)
+                return line
+        line = await self._tunnel(proxy, targets[-1], way.port, phases)
+        self._names.worked(way.host, targets[-1])
+        return line
+
+    async def _tunnel(self, proxy: SplitResult, host: str, port: int, phases: Phases) -> Line:
+        line = await self._connect_proxy(proxy, phases)
         open_tunnel = http_connect if proxy.scheme == "http" else socks5_connect
         try:
             with phases.timing("proxy_ms"):
-                await open_tunnel(line, proxy, target, way.port)
+                await open_tunnel(line, proxy, host, port)
             if line.received:  # the upstream does not speak first: these are the proxy's own
                 raise UpstreamFault(Fault.PROXY, "more than an answer")
         except BaseException:
             line.close()
             raise
         return line
+
+    async def _connect_proxy(self, proxy: SplitResult, phases: Phases) -> Line:
+        return await self._connect(proxy.hostname or "", proxy.port or _PROXY_PORTS[proxy.scheme], phases)
 
     async def _connect(self, host: str, port: int, phases: Phases) -> Line:
         with phases.timing("dns_ms"):
@@ -179,9 +191,11 @@ async def _within(seconds: float, fault: Fault) -> AsyncIterator[None]:
 def _as_fault(error: BaseException) -> BaseException:
     """Foreign errors of opening a connection, translated in this one place."""
     match error:
-        case ssl.SSLError() | ssl.CertificateError():
-            return UpstreamFault(Fault.TLS, type(error).__name__)
-        case OSError():
+        case ssl.SSLCertVerificationError():
+            return UpstreamFault(Fault.TLS, error.verify_message)
+        case ssl.SSLError():
+            return UpstreamFault(Fault.TLS, error.reason or type(error).__name__)
+        case OSError() | ValueError():  # ValueError: a name that no certificate can have
             return UpstreamFault(Fault.CONNECT, type(error).__name__)
         case _:
             return error

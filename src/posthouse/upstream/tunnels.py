@@ -117,8 +117,10 @@ async def http_connect(line: Line, proxy: SplitResult, host: str, port: int) -> 
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     authorization = f"proxy-authorization: {basic(proxy)}\r\n" if proxy.username is not None else ""
     line.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{authorization}\r\n".encode("latin-1"))
-    if not _CONNECTED.match(await line.read_to(b"\r\n\r\n")):
-        raise UpstreamFault(Fault.PROXY, "CONNECT was refused")
+    answer = await line.read_to(b"\r\n\r\n")
+    if not _CONNECTED.match(answer):
+        is_user = answer[8:12] == b" 407"
+        raise UpstreamFault(Fault.PROXY, "authentication" if is_user else "CONNECT was refused")
 
 
 async def socks5_connect(line: Line, proxy: SplitResult, host: str, port: int) -> None:
