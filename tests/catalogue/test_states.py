@@ -84,6 +84,10 @@ def test_a_channel_that_is_gone_leaves_no_state(store: Store, box: SecretBox) ->
     set_by_hand(store, "spare", "", "disabled", now_ms=1)
     service.remove(store, box, "channel", "main", now_ms=2)
     assert states_of(store) == {("spare", ""): "disabled"}
+    with store.begin() as connection:  # a server that had not heard of it yet
+        note_out(connection, "main", "default", reason="401", process_id="prc_1", now_ms=3)
+    service.put(store, box, "channel", "main", {"base_url": "http://127.0.0.1:1/v1"}, now_ms=4)
+    assert states_of(store) == {("spare", ""): "disabled"}
 
 
 def test_a_credential_that_is_gone_leaves_no_state(store: Store, box: SecretBox) -> None:

@@ -13,12 +13,14 @@ from collections.abc import Collection
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection, delete, insert, select
 
 from posthouse.catalogue.events import ChannelEvent, EventKind, add_events
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import channel_states
+from posthouse.store.upsert import insert_if_absent
 
 State = Literal["enabled", "draining", "disabled", "out"]
 
@@ -61,12 +63,10 @@ def note_out(
     connection: Connection, channel: str, credential: str, *, reason: str, process_id: str, now_ms: int
 ) -> bool:
     """The relay takes a credential out of its pool; False where it is set apart already."""
-    before = _state(connection, channel, credential)
-    if before != "enabled":
-        return False
     out = ChannelState(channel, credential, "out", reason, now_ms)
-    _put(connection, out)
-    _tell(connection, "credential", out, before, process_id)
+    if not insert_if_absent(connection, channel_states, asdict(out)):  # two processes may find out at once
+        return False
+    _tell(connection, "credential", out, "enabled", process_id)
     return True
 
 
@@ -99,8 +99,7 @@ def _state(connection: Connection, channel: str, credential: str) -> State:
 def _put(connection: Connection, state: ChannelState) -> None:
     connection.execute(delete(channel_states).filter_by(channel=state.channel, credential=state.credential))
     if state.state != "enabled":
-        row = {name: getattr(state, name) for name in state.__struct_fields__}
-        connection.execute(insert(channel_states).values(row))
+        connection.execute(insert(channel_states).values(asdict(state)))
 
 
 def _tell(

@@ -81,7 +81,9 @@ def _write_definitions(
             connection.execute(insert(configuration).values(row))
         if change.kind == "channel":
             definition = after.get(("channel", change.name))
-            kept = ("", *credential_names(definition)) if isinstance(definition, ChannelDef) else ()
+            kept: tuple[str, ...] = ()
+            if change.action == "change" and isinstance(definition, ChannelDef):
+                kept = ("", *credential_names(definition))
             forget_gone(connection, change.name, kept)
 
 
