@@ -41,12 +41,17 @@ def test_an_answer_that_broke_off_becomes_a_failure() -> None:
     step = window.add_answered(START_S)
     window.turn_failed(step, START_S + 30)
     assert (window.answered, window.failed) == (0, 1)
+    window.roll(START_S + 85)
+    assert (window.answered, window.failed) == (0, 1)
+    window.roll(START_S + 90)
+    assert (window.answered, window.failed) == (0, 0)
 
 
-def test_an_answer_that_broke_off_after_the_window_only_fails() -> None:
+@pytest.mark.parametrize("late_s", [60, 120])
+def test_an_answer_that_broke_off_after_the_window_only_fails(late_s: float) -> None:
     window = CallWindow(60)
     step = window.add_answered(START_S)
-    window.turn_failed(step, START_S + 120)
+    window.turn_failed(step, START_S + late_s)
     assert (window.answered, window.failed) == (0, 1)
 
 
