@@ -152,7 +152,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         lane = Lane(relay, settings, addresses)
         asgi = AsgiApp(relay, settings, addresses, is_relay_path)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
-        observer.sources.append(lambda: _asked(loop, lambda: (*figures_of(watch.report()), _pools(client))))
+        observer.sources.append(lambda: _figures(loop, watch, client))
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
         observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
         observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
@@ -178,25 +178,21 @@ def _logged(event: str) -> Callable[[Exception], None]:
     return lambda error: log.error(event, **describe(error))
 
 
-def _asked(
-    loop: asyncio.AbstractEventLoop, figures: Callable[[], tuple[Figures, ...]]
-) -> tuple[Figures, ...]:
-    """For the metrics' thread; nothing where the loop is too busy to say, or at its end."""
+def _figures(loop: asyncio.AbstractEventLoop, watch: Watch, client: UpstreamClient) -> Iterator[Figures]:
+    """For the metrics' thread: what only the loop may look at is asked of it, the rest is done here. Nothing
+    where the loop is too busy to say, or at its end."""
     try:
-        return ask_loop(loop, figures, FIGURES_S)
+        report, connections = ask_loop(loop, lambda: (watch.report(), client.counts()), FIGURES_S)
     except (TimeoutError, RuntimeError):
-        return ()
-
-
-def _pools(client: UpstreamClient) -> Figures:
-    counts = client.counts().items()
-    return Figures(
+        return
+    yield from figures_of(report)
+    yield Figures(
         "posthouse_upstream_connections",
         "Connections to upstreams.",
         ("upstream", "state"),
         tuple(
             ((upstream, state), float(getattr(one, state)))
-            for upstream, one in counts
+            for upstream, one in connections.items()
             for state in one.__struct_fields__
         ),
     )
