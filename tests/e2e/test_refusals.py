@@ -31,6 +31,10 @@ family = "standard"
 [models."gpt-4"]
 list = "openai/gpt-4"
 family = "premium"
+[models.slow-late]
+price = { input = 1, output = 1 }
+[models.unencrypted]
+price = { input = 1, output = 1 }
 [models.slow-head]
 price = { input = 1, output = 1 }
 [models.slow-rest]
@@ -110,6 +114,14 @@ models = ["*", "!nowhere", "!slow-*", "!un*"]
 base_url = "${UPSTREAM_BASE_URL}"
 models = ["slow-head"]
 first_byte_s = 0.2
+[channels.late]
+base_url = "${UPSTREAM_BASE_URL}"
+models = ["slow-late"]
+header_s = 0.2
+[channels.dumb]
+base_url = "SECURE"
+models = ["unencrypted"]
+tls_s = 0.2
 [channels.rest]
 base_url = "${UPSTREAM_BASE_URL}"
 models = ["slow-rest"]
@@ -161,7 +173,8 @@ def world(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) 
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
-        configuration = CONFIGURATION.replace("FULL", str(port))
+        secure = upstream.base_url.replace("http", "https", 1)  # where nobody speaks TLS
+        configuration = CONFIGURATION.replace("FULL", str(port)).replace("SECURE", secure)
         environment = {
             "POSTHOUSE_BODY_BYTES_MAX": str(BODY_BYTES_MAX),
             "POSTHOUSE_BODIES_BYTES_MAX": str(BODY_BYTES_MAX // 2),
@@ -557,9 +570,19 @@ def _(world: World, headers: dict[str, str]) -> Reply:
     return chat(world.relay, world.member(), "unconnected", headers=headers)
 
 
+@refused(RelayCode.UPSTREAM_TIMEOUT, "tls", retry=True)
+def _(world: World, headers: dict[str, str]) -> Reply:
+    return chat(world.relay, world.member(), "unencrypted", headers=headers)
+
+
 def _slow(world: World, model: str, headers: dict[str, str], script: Script) -> Reply:
     world.upstream.enqueue(script)
     return chat(world.relay, world.member(), model, headers=headers)
+
+
+@refused(RelayCode.UPSTREAM_TIMEOUT, "header", retry=True)
+def _(world: World, headers: dict[str, str]) -> Reply:
+    return _slow(world, "slow-late", headers, Script(stall_at=20))
 
 
 @refused(RelayCode.UPSTREAM_TIMEOUT, "first_byte", retry=True)

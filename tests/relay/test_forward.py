@@ -210,11 +210,12 @@ def test_an_answer_that_is_too_large_is_so_everywhere(
 @pytest.mark.parametrize(
     ("script", "seconds", "phase"),
     [
+        (Script(stall_at=0), {"header_s": 0.15}, "header"),
         (Script(stall_at=0), {"first_byte_s": 0.15}, "first_byte"),
         (Script(stall_at=-1), {"idle_s": 0.15}, "idle"),
         (Script(stall_at=-1), {"total_s": 0.15}, "total"),
     ],
-    ids=["first_byte", "idle", "total"],
+    ids=["header", "first_byte", "idle", "total"],
 )
 def test_a_deadline_is_told_by_its_name(
     play: Play, first: ScriptedUpstream, script: Script, seconds: dict[str, float], phase: str
@@ -231,12 +232,16 @@ def test_a_deadline_is_told_by_its_name(
     assert first.received[0].gone.wait(5)
 
 
-def test_a_handshake_that_takes_too_long_is_told_as_no_connection(play: Play) -> None:
-    with ScriptedProxy(says=b"") as proxy:
-        told = forward(play, offer("c", "https://upstream.example/v1", proxy=proxy.url, connect_s=0.15))
+@pytest.mark.parametrize(
+    ("says", "phase"), [(b"", "connect"), (b"HTTP/1.1 200 OK\r\n\r\n", "tls")], ids=["connect", "tls"]
+)
+def test_a_connection_that_takes_too_long_is_told_by_its_step(play: Play, says: bytes, phase: str) -> None:
+    with ScriptedProxy(says=says) as proxy:
+        seconds = {f"{phase}_s": 0.15}
+        told = forward(play, offer("c", "https://upstream.example/v1", proxy=proxy.url, **seconds))
     refusal = told.refusal
     assert refusal is not None
-    assert (refusal.code, refusal.situation) == (RelayCode.UPSTREAM_TIMEOUT, "connect")
+    assert (refusal.code, refusal.situation) == (RelayCode.UPSTREAM_TIMEOUT, phase)
     assert "within 0.15 seconds" in refusal.message("en")
 
 

@@ -81,24 +81,21 @@ class Dialler:
                 targets = (await self._names.addresses(way.host))[:2]  # one of each family
         for target in targets[:-1]:
             with contextlib.suppress(UpstreamFault):
-                line = await self._tunnel(proxy, target, way.port, phases)
-                self._names.worked(way.host, target)
-                return line
-        line = await self._tunnel(proxy, targets[-1], way.port, phases)
-        self._names.worked(way.host, targets[-1])
-        return line
+                return await self._tunnel(proxy, target, way, phases)
+        return await self._tunnel(proxy, targets[-1], way, phases)
 
-    async def _tunnel(self, proxy: SplitResult, host: str, port: int, phases: Phases) -> Line:
+    async def _tunnel(self, proxy: SplitResult, target: str, way: Way, phases: Phases) -> Line:
         line = await self._connect_proxy(proxy, phases)
         open_tunnel = http_connect if proxy.scheme == "http" else socks5_connect
         try:
             with phases.timing("proxy_ms"):
-                await open_tunnel(line, proxy, host, port)
+                await open_tunnel(line, proxy, target, way.port)
             if line.received:  # the upstream does not speak first: these are the proxy's own
                 raise UpstreamFault(Fault.PROXY, "more than an answer")
         except BaseException:
             line.close()
             raise
+        self._names.worked(way.host, target)
         return line
 
     async def _connect_proxy(self, proxy: SplitResult, phases: Phases) -> Line:
