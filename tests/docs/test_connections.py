@@ -7,7 +7,7 @@ from posthouse.providers.presets import Preset
 from posthouse.upstream.connection import Deadlines
 from posthouse.upstream.dial import NEXT_ADDRESS_S
 from posthouse.upstream.errors import TIMEOUTS
-from posthouse.upstream.names import FAILED_S, FRESH_S
+from posthouse.upstream.names import FAILED_S, FRESH_S, PATIENCE_S
 from posthouse.upstream.tunnels import KEEP_ALIVE_S
 
 PAGES = {"": ("Connections", "deadline", "s"), ".zh": ("连接", "时限", "秒")}
@@ -29,5 +29,5 @@ def test_each_deadline_stands_with_its_default_and_fault(suffix: str) -> None:
 def test_the_fixed_times_stand(suffix: str) -> None:
     title, _, unit = PAGES[suffix]
     text = section_of(read(f"docs/channels{suffix}.md"), title)
-    for seconds in (FRESH_S, FAILED_S, NEXT_ADDRESS_S, KEEP_ALIVE_S):
+    for seconds in (FRESH_S, FAILED_S, PATIENCE_S, NEXT_ADDRESS_S, KEEP_ALIVE_S):
         assert f" {seconds:g} {unit}" in text

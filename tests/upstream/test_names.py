@@ -138,6 +138,26 @@ def test_while_the_resolver_fails_the_last_answer_is_used_for_an_hour() -> None:
     tell(story)
 
 
+def test_a_silent_resolver_is_not_waited_for_where_there_is_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(names_module, "PATIENCE_S", 0.02)
+
+    async def story(loop: Loop, names: Names) -> None:
+        await names.addresses("a.example")
+        loop.answering.clear()
+        loop.says, loop.ahead_s = ["192.0.2.2"], FRESH_S + 1
+        assert await names.addresses("a.example") == ["192.0.2.1"]
+        monkeypatch.setattr(names_module, "PATIENCE_S", 60.0)
+        assert await names.addresses("a.example") == ["192.0.2.1"]  # and the next call not at all
+        assert len(loop.asked) == 2
+        loop.answering.set()
+        await asyncio.sleep(0.01)
+        assert await names.addresses("a.example") == ["192.0.2.2"]
+
+    tell(story)
+
+
 def test_a_name_that_is_no_more_has_no_last_answer() -> None:
     async def story(loop: Loop, names: Names) -> None:
         await names.addresses("a.example")

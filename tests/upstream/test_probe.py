@@ -13,7 +13,7 @@ from posthouse.catalogue.rules import ChannelDef
 from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.verdicts import Verdict
-from posthouse.testing.proxy import ScriptedProxy
+from posthouse.testing.proxy import ScriptedProxy, ScriptedSocks
 from posthouse.testing.upstream import Script, ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.probe import Probe, probe
@@ -85,7 +85,10 @@ def test_it_is_asked_through_the_channels_proxy(upstream: ScriptedUpstream) -> N
     with ScriptedProxy(credential="u:p") as proxy:
         assert probed(upstream, proxy=f"http://u:p@{proxy.address}").models == 2
         assert proxy.heads[0].target == f"{upstream.base_url}/models"
-        assert probed(upstream, proxy=f"http://u:no@{proxy.address}").fault.startswith("proxy")
+        assert probed(upstream, proxy=f"http://u:no@{proxy.address}").fault == "proxy: authentication"
+    with ScriptedSocks(credential="u:p") as socks:
+        assert probed(upstream, proxy=f"socks5h://u:p@{socks.address}").models == 2
+        assert probed(upstream, proxy=f"socks5h://u:no@{socks.address}").fault == "proxy: authentication"
 
 
 # -- one word of a model -------------------------------------------------------------------------------------

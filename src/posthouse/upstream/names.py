@@ -1,8 +1,8 @@
 """Names to addresses, remembered for a while.
 
 The system's resolver tells no TTL and may take seconds, so an answer counts for FRESH_S, calls that want one
-name wait for one look-up together, and while the resolver itself fails its last answer is used (RFC 8767).
-Names come from the configuration alone: there are few, and none is ever dropped.
+name wait for one look-up together, and while the resolver fails or is silent its last answer is used (RFC
+8767). Names come from the configuration alone: there are few, and none is ever dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from posthouse.upstream.errors import Fault, UpstreamFault
 
 FRESH_S = 60.0  # the TTL that most providers' names have is 60 to 300 s
 FAILED_S = 2.0  # a name that fails costs a look-up this often, not at each call
+PATIENCE_S = 1.0  # for a resolver that is silent, where there is an earlier answer
 STALE_S = 3600.0  # long enough for a resolver's outage; an address that is another's by then fails at TLS
 
 _NO_SUCH_NAME = frozenset((socket.EAI_NONAME, socket.EAI_NODATA))
@@ -49,10 +50,15 @@ class Names:
         name = self._names.get(host)
         if name is None:
             name = self._names[host] = _Name()
-        if self._loop.time() >= name.expires_s:
+        now_s = self._loop.time()
+        if now_s >= name.expires_s:
             if name.lookup is None:
                 name.lookup = self._loop.create_task(self._look_up(host, name))
-            await asyncio.shield(name.lookup)  # other calls wait for it too
+            has_stale = name.addresses and now_s < name.stale_s
+            # A wait leaves the look-up to the other calls when this one is cancelled.
+            _, unfinished = await asyncio.wait((name.lookup,), timeout=PATIENCE_S if has_stale else None)
+            if unfinished:
+                name.expires_s = self._loop.time() + FAILED_S
         if not name.addresses:
             raise UpstreamFault(Fault.DNS, name.why)
         return name.addresses.copy()
