@@ -54,6 +54,25 @@ async def answer(connection: Connection, head: Head) -> None:
     await connection.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
 
 
+def test_an_ipv6_address_in_the_url(play: Play) -> None:
+    async def scenario(client: UpstreamClient) -> None:
+        hosts: list[str | None] = []
+
+        async def note(connection: Connection, head: Head) -> None:
+            hosts.append(head.header("host"))
+            await answer(connection, head)
+
+        server = Server(note)
+        port = await server.start("::1", 0)
+        try:
+            fault, phases = await call(direct(client, f"http://[::1]:{port}"))
+            assert (fault, phases.address, hosts) == (NO_FAULT, "::1", [f"[::1]:{port}"])
+        finally:
+            await server.close()
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("refusing", ["::1", "127.0.0.3"])
 def test_an_address_that_refuses_gives_way_at_once(
     play: Play, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, refusing: str

@@ -177,6 +177,13 @@ def test_the_address_that_worked_is_tried_first() -> None:
         names.worked("other.example", "192.0.2.1")
         assert await names.addresses("a.example") == ["192.0.2.1", "2001:db8::1", "2001:db8::2"]
         assert found[0] == "2001:db8::1"  # what a call was given stays as it was
+        loop.ahead_s = FRESH_S + 1  # and so does its kind, when the name is looked up again
+        loop.says = ["2001:db8::1", "192.0.2.3", "192.0.2.4"]
+        assert await names.addresses("a.example") == ["192.0.2.3", "2001:db8::1", "192.0.2.4"]
+        names.worked("a.example", "2001:db8::1")
+        loop.ahead_s = 2 * FRESH_S + 2
+        loop.says = ["192.0.2.3", "2001:db8::1"]
+        assert await names.addresses("a.example") == ["2001:db8::1", "192.0.2.3"]
 
     tell(story)
 

@@ -25,12 +25,14 @@ _NO_SUCH_NAME = frozenset((socket.EAI_NONAME, socket.EAI_NODATA))
 
 
 class _Name(Struct, eq=False):
-    """`addresses` as they are to be tried; `why` there is none."""
+    """`addresses` as they are to be tried; `why` there is none. `first_family`: the one whose address worked
+    where another's did not."""
 
     addresses: list[str] = []
     why: str = ""
     looked_up_s: float = 0.0
     expires_s: float = 0.0
+    first_family: int | None = None
     stale_s: float = 0.0  # until then the addresses may outlive their expiry
     lookup: asyncio.Task[None] | None = None
 
@@ -69,6 +71,7 @@ class Names:
         if name is not None and address in name.addresses[1:]:
             name.addresses.remove(address)
             name.addresses.insert(0, address)
+            name.first_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def failed(self, host: str) -> None:
         """No address took a connection: the host may have moved, so look it up again soon."""
@@ -82,6 +85,7 @@ class Names:
         except (OSError, ValueError) as error:  # ValueError: a name that none can have
             self._note_failure(name, error)
         else:
+            found.sort(key=lambda one: one[0] != name.first_family)  # else as the system has sorted them
             name.addresses = in_turns([(family, str(sockaddr[0])) for family, _, _, _, sockaddr in found])
             name.looked_up_s = self._loop.time()
             name.expires_s = name.looked_up_s + FRESH_S
