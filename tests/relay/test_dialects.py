@@ -113,6 +113,7 @@ def test_a_third_form_of_stream_is_refused() -> None:
     [
         ("/v1/models", "", "openai"),
         ("/v1/models", "anthropic_version", "anthropic"),
+        ("/v1/chat/completions", "anthropic_version", "openai"),
         ("/v1/models", "x_goog_api_key", "gemini"),
         ("/v1/models", "x_goog_api_client", "gemini"),
         ("/v1beta/nothing", "", "gemini"),

@@ -107,6 +107,9 @@ _DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
 def dialect_of(path: str, headers: dict[bytes, bytes]) -> Dialect:
     """In which dialect a request is answered: by its path, and for what dialects have in common (the list of
     models, a path that there is not) by the headers that Anthropic's and Google's clients send."""
+    endpoint = _EXACT.get(path)
+    if endpoint is not None and endpoint.kind is Kind.METERED:
+        return endpoint.dialect
     if path.startswith("/v1/messages") or b"anthropic-version" in headers:
         return "anthropic"
     if path.startswith("/v1beta/") or b"x-goog-api-key" in headers or b"x-goog-api-client" in headers:
