@@ -228,6 +228,16 @@ def test_a_call_cancelled_on_its_way_through_a_tunnel_leaves_nothing(
         play(scenario)
 
 
+def test_a_proxys_password_is_not_shown(play: Play) -> None:
+    async def scenario(client: UpstreamClient) -> None:
+        origin = origin_of(client, "https://upstream.example", f"http://{USER_INFO}@127.0.0.1:1")
+        with pytest.raises(UpstreamFault) as met:
+            await fetch(origin)
+        assert "w%C3%B6rd" not in repr(origin.way) + str(met.value) + repr(client.counts())
+
+    play(scenario)
+
+
 def test_an_ipv6_upstream_is_named_in_brackets(play: Play) -> None:
     with ScriptedProxy(says=b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
         fault_through(play, "https://[::1]:8443", proxy)

@@ -36,6 +36,9 @@ class Way(Struct, frozen=True):
     tls: ssl.SSLContext | None = None
     proxy: SplitResult | None = None
 
+    def __repr__(self) -> str:  # a proxy's URL may hold a password
+        return f"Way({self.host}:{self.port})"
+
     @property
     def is_tunnelled(self) -> bool:
         """Whether the proxy only carries bytes. An HTTP proxy is asked for a plain-HTTP URL instead."""
