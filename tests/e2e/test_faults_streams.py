@@ -61,7 +61,7 @@ def test_cut_within_an_event(scene: Scene, back: int) -> None:
 
 def test_a_stall_within_the_stream(scene: Scene) -> None:
     scene.first.default = Script(text=TEXT, stall_after=4)
-    passed = check_broken(scene.chat(scene.solo, stream=True), TIMED_OUT)
+    passed = check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
     assert len(passed) == 4
     assert scene.first.received[0].gone.wait(5), "the upstream's work is stopped"
     check_paid_for_what_came(scene.record(), Ending.BROKEN, 3)
@@ -69,7 +69,7 @@ def test_a_stall_within_the_stream(scene: Scene) -> None:
 
 def test_a_stream_that_goes_on_for_ever(scene: Scene) -> None:
     scene.first.default = Script(text="word " * 50, pause_s=0.05)
-    passed = check_broken(scene.chat(scene.solo, stream=True), TIMED_OUT)
+    passed = check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
     assert scene.first.received[0].gone.wait(5)
     check_paid_for_what_came(scene.record(), Ending.BROKEN, len(passed) - 1)
 
