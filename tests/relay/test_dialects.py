@@ -180,6 +180,28 @@ def test_anthropics_fast_mode_is_a_tier(fields: dict[str, str], tier: str | None
     assert ask_of(MESSAGES, {"model": "m", "max_tokens": 1, **fields}).peek.service_tier == tier
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        (b'"fallbacks":[{"model":"claude-opus-4-8"}]', "fallbacks"),
+        (b'"\\u0066allbacks":"default"', "fallbacks"),
+        (b'"tools":[{"name":"f"},{"type":"advisor_20260301","model":"x"}]', "tools"),
+        (b'"tools":[{"type":"\\u0061dvisor_20260301"}]', "tools"),
+        (b'"fallbacks":[],"tools":null,"system":"\\u00e9"', ""),
+        (b'"fallbacks":null,"tools":[{"type":"custom","name":"advisor"}]', ""),
+        (b'"tools":{"advisor":1}', ""),
+    ],
+)
+def test_no_other_model_than_the_one_that_is_charged(fields: bytes, field: str) -> None:
+    body = b'{"model":"m","max_tokens":1,' + fields + b"}"
+    if not field:
+        assert ask_of(MESSAGES, body).body is body
+        return
+    with pytest.raises(Refusal) as caught:
+        ask_of(MESSAGES, body)
+    assert (caught.value.situation, caught.value.param) == ("other_model", field)
+
+
 def test_a_gemini_body_changes_only_in_model_and_cap() -> None:
     body = b'{ "contents":[{"parts":[{"text":"\\ud800"}]}], "generationConfig" : {"maxOutputTokens": 900} }'
     ask = ask_of(STREAM_EVENTS, body)

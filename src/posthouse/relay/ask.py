@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -63,14 +64,37 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
             body = normalise(body)
         if model:
             body = edit(body, {"model": msgspec.json.encode(model)})
-        if endpoint.dialect == "anthropic" and b'"speed"' in body and value_of(body, "speed") == b'"fast"':
-            looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
+        if endpoint.dialect == "anthropic":
+            _check_other_models(body)
+            if b'"speed"' in body and value_of(body, "speed") == b'"fast"':
+                looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
     model = model or looked.model or ""
     if not model:
         raise Refusal(RelayCode.MISSING_MODEL, param="model")
     return Ask(endpoint, body, looked, model)
+
+
+def _check_other_models(body: bytes) -> None:
+    """Raises Refusal for what would have another model of Anthropic's answer than the one that is asked for,
+    which the caller's plan may not allow and no price covers: fallbacks, and the advisor tool."""
+    is_escaped = b"\\u00" in body
+    has_fallbacks = is_escaped or b'"fallbacks"' in body
+    if has_fallbacks and value_of(body, "fallbacks") not in (b"", b"null", b"[]"):
+        raise Refusal(RelayCode.EMPTY_REQUEST, "other_model", param="fallbacks", field="fallbacks")
+    if is_escaped or b'"advisor' in body:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # of another shape: the upstream refuses it
+            tools = _decode_tools(value_of(body, "tools") or b"null")
+            if any((tool.type or "").startswith("advisor") for tool in tools or ()):
+                raise Refusal(RelayCode.EMPTY_REQUEST, "other_model", param="tools", field="tools")
+
+
+class _Tool(Struct, gc=False):
+    type: str | None = None
+
+
+_decode_tools = msgspec.json.Decoder(list[_Tool] | None).decode
 
 
 def upstream_body(ask: Ask, spec: ChannelSpec, upstream_model: str, output_cap: int | None) -> bytes:
