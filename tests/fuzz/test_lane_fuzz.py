@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -136,8 +137,9 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"page"})
 
 
-async def converse(segments: list[bytes]) -> Heard:
-    """Send the segments, each when the one before has been taken; then hang up."""
+async def converse(segments: list[bytes], *, patiently: bool = False) -> Heard:
+    """Send the segments, each when the one before has been taken, or when all that it brought is answered;
+    then hang up."""
     loop = asyncio.get_running_loop()
     faults: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: faults.append(context))
@@ -152,7 +154,7 @@ async def converse(segments: list[bytes]) -> Heard:
             if line.is_ended:
                 break
             line.protocol.data_received(segment)
-            await asyncio.sleep(0)
+            await (quiet(line) if patiently else asyncio.sleep(0))
         await quiet(line)
         is_closed = line.is_ended or line.has_written_eof
         line.protocol.eof_received()
@@ -283,6 +285,58 @@ def test_sound_requests_are_answered_alike_however_they_are_cut(
     assert parts.seen == whole.seen
     assert not whole.is_closed
     assert not parts.is_closed
+
+
+# Heads of one client: nearly always the first, sometimes one that could be taken for it.
+CLIENT_HEADS = [
+    "POST /v1/late HTTP/1.1\r\nhost: a\r\ncontent-length: %s\r\nx-a: 1\r\n\r\n",
+    "POST /v1/late HTTP/1.1\r\nhost: a\r\ncontent-length: %s\r\nx-a: 2\r\n\r\n",
+    "POST /v1/late HTTP/1.1\r\nhost: a\r\nContent-Length:%s \r\nx-a: 1\r\n\r\n",
+    "POST /v1/late HTTP/1.1\r\nhost: a\r\ncontent-length: 0%s\r\nx-a: 1\r\n\r\n",
+    "POST /v1/late HTTP/1.1\r\nhost: a\r\nx: content-length: 1\r\ncontent-length: %s\r\n\r\n",
+]
+CLIENT_BODIES = st.binary(max_size=12) | st.just((CLIENT_HEADS[0] % 2).encode() + b"{}")
+
+
+@given(
+    requests=st.lists(
+        st.tuples(st.sampled_from([CLIENT_HEADS[0], *CLIENT_HEADS]), CLIENT_BODIES), max_size=6
+    ),
+    places=PLACES,
+    apart=st.booleans(),
+)
+def test_a_head_that_is_known_again_means_what_it_means_to_the_parser(
+    loop: asyncio.Runner, requests: list[tuple[str, bytes]], places: list[int], apart: bool
+) -> None:
+    """One request after the other, cut anywhere, against all at once: there each head is parsed."""
+    whole = [(head % len(body)).encode() + body for head, body in requests]
+    ends = list(accumulate(map(len, whole))) if apart else []
+    parsed = loop.run(converse([b"".join(whole)]))
+    known = loop.run(converse(cut(b"".join(whole), places[:4] + ends), patiently=True))
+    assert list(map(essence, known.replies)) == list(map(essence, parsed.replies))
+    assert known.seen == parsed.seen
+    assert len(known.seen) == len(requests)
+
+
+@pytest.mark.parametrize("length", [b"", b"5000", b"1x", b"+2", b"2\r\ncontent-length: 3", b"99999999999999"])
+def test_a_length_that_is_none_is_refused_behind_a_known_head_too(
+    loop: asyncio.Runner, length: bytes
+) -> None:
+    before, after = CLIENT_HEADS[0].encode().split(b"%s")
+    sound = before + b"2" + after + b"{}"
+    heard = loop.run(converse([sound, sound, before + length + after + b"{}"], patiently=True))
+    assert [reply.status for reply in heard.replies[:2]] == [200, 200]
+    assert all(reply.status in (400, 413) for reply in heard.replies[2:])
+    assert len(heard.seen) == 2
+    assert heard.is_closed
+
+
+def test_a_known_head_within_another_request_is_a_part_of_that(loop: asyncio.Runner) -> None:
+    sound = (CLIENT_HEADS[0] % 2).encode() + b"{}"
+    begun = b"GET /v1/models HTTP/1.1\r\nx-b: "
+    heard = loop.run(converse([sound + begun, sound], patiently=True))
+    assert heard == loop.run(converse([sound + begun + sound]))
+    assert heard.seen[1:] == [("GET", "/v1/models", b"{}")]
 
 
 def test_every_single_cut_and_one_byte_at_a_time(loop: asyncio.Runner) -> None:

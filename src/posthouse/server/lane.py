@@ -32,6 +32,7 @@ from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.ids import new_request_id
 from posthouse.relay.answers import render_refusal
 from posthouse.relay.values import RelayRequest
+from posthouse.server.heads import KnownHead, known_head
 from posthouse.server.turn import STATUS_LINES, Turn, too_large
 
 if TYPE_CHECKING:
@@ -135,12 +136,15 @@ class RelayProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_app_state",
+        "_body_left",
         "_config",
         "_fed_bytes",
         "_headers",
         "_headers_doubled",
         "_headers_joined",
+        "_is_between",
         "_is_closing",
+        "_known",
         "_linger_bytes",
         "_parser",
         "_peer",
@@ -184,6 +188,9 @@ class RelayProtocol(asyncio.Protocol):
         self._raw = b""
         self._fed_bytes = 0  # since the last whole head or piece of a body
         self._progressed = False
+        self._is_between = True  # the parser has no part of a request
+        self._known: KnownHead | None = None  # of the last request, if it can be known again
+        self._body_left = 0  # bytes still to come of a body that the parser is not asked for
         self._yielded = False
         self._reading = True
         self._linger_bytes = 0
@@ -214,6 +221,8 @@ class RelayProtocol(asyncio.Protocol):
             self._linger_on(len(data))
             return
         if self._parser is None:
+            return
+        if self._known is not None and not (data := self._take_known(self._known, data)):
             return
         if self.waiting is REQUEST:
             self._wait(HEAD, self.lane.settings.head_timeout_s)
@@ -284,6 +293,7 @@ class RelayProtocol(asyncio.Protocol):
     # -- llhttp ------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._is_between = False
         self._begin_head()
 
     def on_url(self, piece: bytes) -> None:
@@ -316,6 +326,7 @@ class RelayProtocol(asyncio.Protocol):
             self._yielded = True
             return
         turn = self._new_turn(parser, path, query)
+        self._known = known_head(self._raw, turn.request) if turn.is_plain else None
         self._raw = b""
         self.receiving = turn
         if self._turn is None:
@@ -340,6 +351,7 @@ class RelayProtocol(asyncio.Protocol):
             self._pause_reading()
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         turn, self.receiving = self.receiving, None
         if turn is None or self._yielded:
             return
@@ -347,6 +359,47 @@ class RelayProtocol(asyncio.Protocol):
         if turn is self._turn:
             self._wait_for_answer()
             self._resume_reading()  # so that a caller who leaves is noticed
+
+    # -- what needs no parser ----------------------------------------------------------------------------
+
+    def _take_known(self, known: KnownHead, data: bytes) -> bytes:
+        """Take in a request whose head is the last one's but for its length; returns what is left for the
+        parser, which knows of none of it and stays between two requests."""
+        if not self._body_left:
+            if self.waiting is not REQUEST or not self._is_between:
+                return data
+            digits = known.digits_in(data)
+            if not digits or int(digits) > self.lane.settings.body_bytes_max:
+                return data
+            self._body_left = int(digits)
+            data = data[len(known.before) + len(digits) + len(known.after) :]
+            self.receiving = self._turn_again(known.request, digits)
+            self._start(self.receiving)
+        piece, rest = data[: self._body_left], data[self._body_left :]
+        self._body_left -= len(piece)
+        if piece:
+            self.on_body(piece)
+            self._progressed = False
+        if not self._body_left:
+            self.on_message_complete()
+        return rest
+
+    def _turn_again(self, before: RelayRequest, digits: bytes) -> Turn:
+        headers = before.headers
+        if headers[b"content-length"] != digits:
+            headers = {**headers, b"content-length": digits}
+        request = RelayRequest(
+            new_request_id(),
+            before.method,
+            before.path,
+            before.query,
+            headers,
+            before.address,
+            before.address_hash,
+            now_ms(),
+            self.loop.time(),
+        )
+        return Turn(self, self.lane, request, True, True, False)
 
     # -- turns -------------------------------------------------------------------------------------------
 

@@ -39,6 +39,11 @@ class Turn(Struct, eq=False):
     flow: Flow | None = None
     is_open: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but its body is to come, and another request may follow."""
+        return self.keep_alive and not self.expects_continue and b"upgrade" not in self.request.headers
+
     # -- the request's body ------------------------------------------------------------------------------
 
     async def read_body(self) -> bytes:

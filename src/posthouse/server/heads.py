@@ -1,0 +1,44 @@
+"""The head of a request as it is known again: a client sends the same one with each call on a connection, but
+for the length of its body. What has been parsed and checked once need not be again."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from posthouse.relay.values import RelayRequest
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+(\d++)[ \t]*+\r\n", re.IGNORECASE)
+_DIGITS_MAX = 10  # of any length that a body may have
+_CR = ord("\r")
+
+
+class KnownHead(Struct, frozen=True):
+    """What stands before and after the length's digits, and the request that was read from it."""
+
+    before: bytes
+    after: bytes
+    request: RelayRequest
+
+    def digits_in(self, data: bytes) -> bytes:
+        """The body's length as it stands in this head, where `data` begins with it and all of it is here; b""
+        where not."""
+        start = len(self.before)
+        if data[:start] != self.before:
+            return b""
+        end = data.find(_CR, start, start + _DIGITS_MAX + 1)
+        digits = data[start:end]
+        if end < 0 or not digits.isdigit() or data[end : end + len(self.after)] != self.after:
+            return b""
+        return digits
+
+
+def known_head(raw: bytes, request: RelayRequest) -> KnownHead | None:
+    """The head that `raw` begins with, by which `request` was asked; None where it can't be known again: it
+    has no length, or lines that end in another way."""
+    head = raw[: raw.find(b"\r\n\r\n") + 4]
+    length = _LENGTH.search(head)
+    if length is None or head.count(b"\n") != head.count(b"\r\n"):
+        return None
+    return KnownHead(head[: length.start(1)], head[length.end(1) :], request)
