@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from tests.e2e.caller import CHAT, Caller, Reply, parse_reply, request
 
-from posthouse.catalogue.service import set_by_hand
+from posthouse.catalogue.states import note_by_hand
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.routing import pools
@@ -189,16 +189,19 @@ class Scene:
         assert self.relay.balance(self.email) == CREDIT_NANOS - sum(one.charge_nanos for one in records)
         assert all(one.charge_nanos == 0 for one in records if one.ending is Ending.FAILED)
         assert self.relay.differences() == []
-        for channel in self.relay.run(self._with_credentials_out):
-            # Else the relay would ask after them amid another test.
-            set_by_hand(self.relay.store, channel, "", "disabled", now_ms=now_ms())
+        out = self.relay.run(self._with_credentials_out)
+        if out:  # else the relay would ask after them amid another test
+            with self.relay.store.begin() as connection:
+                for channel in out:
+                    note_by_hand(connection, channel, "", "disabled", reason="", now_ms=now_ms())
         for upstream in (self.first, self.second):
             upstream.reset()
             upstream.default = Script(text=SECOND_TEXT) if upstream is self.second else Script()
 
     async def _with_credentials_out(self) -> list[str]:
-        """Channels that have one which a probe could bring back."""
-        pools, now_s = self.relay.app.market.pools, asyncio.get_running_loop().time()
+        """Channels of this test that have one which a probe could bring back."""
+        now_s, own = asyncio.get_running_loop().time(), f"-{self.number}"
+        pools = {name: pool for name, pool in self.relay.app.market.pools.items() if name.endswith(own)}
         return [
             name for name, pool in pools.items() if any(one.state == "out" for one in pool.standings(now_s))
         ]
