@@ -18,6 +18,7 @@ from tests.e2e.stage import (
     staged,
 )
 
+from posthouse.catalogue.events import list_events
 from posthouse.kernel.outcome import Ending
 from posthouse.testing.upstream import Script, answer_pieces, event
 
@@ -139,6 +140,7 @@ def test_the_next_channel_answers(
     assert [one.verdict for one in record.attempts] == [verdict, "ok"]
     assert (record.channel, record.ending) == (f"second-{scene.number}", Ending.COMPLETED)
     assert record.charge_nanos == price(9, 3), "the failed attempt costs nothing"
+    assert reply.headers["x-posthouse-attempts"] == "2"
     assert scene.first.received[0].finished.is_set() or scene.first.received[0].gone.wait(5)
 
 
@@ -282,6 +284,15 @@ def test_a_channel_that_recovers_is_used_again(scene: Scene) -> None:
     for _ in range(5):
         assert content_of(scene.chat("healing")) == Script().text
     assert len(scene.second.received) == asked
+
+
+def test_a_missing_model_is_tried_elsewhere_and_told_to_the_operator(scene: Scene) -> None:
+    scene.first.default = Script(error="model_not_found")
+    assert content_of(scene.chat(scene.pair)) == SECOND_TEXT
+    channel = f"first-{scene.number}"
+    assert eventually(lambda: bool(list_events(scene.relay.store, channel=channel, limit=9)))
+    (told,) = list_events(scene.relay.store, channel=channel, limit=9)
+    assert (told.kind, told.model) == ("model", scene.pair)
 
 
 # -- credentials -----------------------------------------------------------------------------------------

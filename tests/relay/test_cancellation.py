@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -28,6 +28,7 @@ from posthouse.kernel.settings import Settings
 from posthouse.ledger.queries import verify
 from posthouse.ledger.transfers import credit
 from posthouse.ledger.usage import UsageFilter, list_usage
+from posthouse.relay import router
 from posthouse.relay.values import Flow, RelayRequest
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import idempotency
@@ -37,6 +38,8 @@ CONFIGURATION = """
 [operator]
 default_plan = "paid"
 [models."gpt-4o-mini"]
+list = "openai/gpt-4o-mini"
+[models."gpt-4.1-nano"]
 list = "openai/gpt-4o-mini"
 [plans.paid]
 kind = "paid"
@@ -49,9 +52,39 @@ concurrency = 1
 [channels.main]
 base_url = "${UPSTREAM_BASE_URL}"
 credential = "${UPSTREAM_API_KEY}"
+[channels.refusing]
+base_url = "${UPSTREAM_BASE_URL}"
+credentials = [
+  { name = "one", credential = "sk-refused" },
+  { name = "two", credential = "sk-refused-too" },
+]
+models = ["gpt-4.1-nano"]
+priority = -1
+health = { consecutive = 1000000, calls_min = 1000000 }
 """
 STEPS_MAX = 60  # more than any call here has
 LONG = "A long question. " * 300  # counted in a thread
+
+
+class Case(NamedTuple):
+    """What a call asks, and how the upstream answers it (None: as its credential's script says)."""
+
+    stream: bool
+    script: Script | None = Script(pause_s=0.001)
+    content: str = "Hello"
+    model: str = "gpt-4o-mini"
+    attempts: int = 1
+
+
+CASES = {
+    "whole": Case(stream=False),
+    "stream": Case(stream=True),
+    "long": Case(False, Script(usage="never", pause_s=0.001), LONG),
+    "long stream": Case(True, Script(usage="never", pause_s=0.001), LONG),
+    # Two credentials of one channel are refused before another channel answers.
+    "failover": Case(stream=False, script=None, model="gpt-4.1-nano", attempts=3),
+    "failover, stream": Case(stream=True, script=None, model="gpt-4.1-nano", attempts=3),
+}
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +200,11 @@ def request_of(member: Member, idempotency_key: bytes) -> RelayRequest:
     )
 
 
-def body_of(*, stream: bool, script: Script, content: str) -> bytes:
-    body: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": content}]}
-    body |= {"stream": stream, "script": json.loads(msgspec.json.encode(script))}
+def body_of(case: Case) -> bytes:
+    body: dict[str, Any] = {"model": case.model, "messages": [{"role": "user", "content": case.content}]}
+    body["stream"] = case.stream
+    if case.script is not None:
+        body["script"] = json.loads(msgspec.json.encode(case.script))
     return json.dumps(body).encode()
 
 
@@ -188,6 +223,11 @@ async def check_given_back(app: App, member: Member) -> list[Outcome]:
     wallet, budget = app.ledger.wallet(member.account_id), app.ledger.budget(member.key.id)
     assert wallet is None or wallet.unsettled == 0
     assert budget is None or budget.held_nanos == 0
+    now_s = asyncio.get_running_loop().time()
+    health = app.relay._forwarder._router._health
+    assert [one.in_flight for one in health.standings(now_s) if one.in_flight] == []
+    leases = [one.in_flight for pool in app.market.pools.values() for one in pool.standings(now_s)]
+    assert sum(leases) == 0
     _, exchanges = app.observer.gauges["posthouse_upstream_exchanges"]
     async with asyncio.timeout(5):
         while exchanges():  # noqa: ASYNC110 - nothing tells when an unheard answer has run out
@@ -214,14 +254,12 @@ def check_record(door: Paper, records: list[Outcome]) -> None:
             assert one.completion_tokens >= words, "what was delivered counts"
 
 
-async def cancel_at_each(
-    settings: Settings, script: Script, *, stream: bool, keyed: bool, late: bool, again: bool, content: str
-) -> int:
+async def cancel_at_each(settings: Settings, case: Case, *, keyed: bool, late: bool, again: bool) -> int:
     """Returns how many moments there were."""
     async with running(settings) as app:
         for step in range(1, STEPS_MAX):
             member = Member(app.store)
-            body = body_of(stream=stream, script=script, content=content)
+            body = body_of(case)
             idempotency_key = member.email.encode() if keyed else b""
             door = Paper(body)
             steps = (lambda n, first=step: n >= first) if again else (lambda n, first=step: n == first)
@@ -235,6 +273,7 @@ async def cancel_at_each(
             await check_next_call(app, member, body, idempotency_key)
             if not task.cancelled() and suspensions < step:
                 assert door.is_whole
+                assert len(records[0].attempts) == case.attempts
                 assert list(verify(app.store)) == []
                 return step - 1
     raise AssertionError("it never ended")
@@ -256,14 +295,6 @@ async def check_next_call(app: App, member: Member, body: bytes, idempotency_key
     assert charged == (max(prices) if idempotency_key else sum(prices))
 
 
-CASES = {
-    "whole": (False, Script(pause_s=0.001), "Hello"),
-    "stream": (True, Script(pause_s=0.001), "Hello"),
-    "long": (False, Script(usage="never", pause_s=0.001), LONG),
-    "long stream": (True, Script(usage="never", pause_s=0.001), LONG),
-}
-
-
 @pytest.mark.parametrize(
     ("late", "again"), [(False, False), (True, False), (True, True)], ids=["early", "late", "late, and again"]
 )
@@ -276,16 +307,23 @@ CASES = {
         ("stream", True),
         ("long", True),
         ("long stream", False),
+        ("failover", False),
+        ("failover", True),
+        ("failover, stream", False),
     ],
 )
 def test_a_call_that_is_cancelled_at_any_await(
-    settings: Settings, name: str, keyed: bool, late: bool, again: bool
+    settings: Settings,
+    upstream: ScriptedUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    keyed: bool,
+    late: bool,
+    again: bool,
 ) -> None:
-    stream, script, content = CASES[name]
+    monkeypatch.setattr(router, "BACK_OFF_S", 0.001)
+    for refused in ("sk-refused", "sk-refused-too"):
+        upstream.for_credential(refused, Script(status=429, headers=(("retry-after", "0"),)))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        moments = runner.run(
-            cancel_at_each(
-                settings, script, stream=stream, keyed=keyed, late=late, again=again, content=content
-            )
-        )
+        moments = runner.run(cancel_at_each(settings, CASES[name], keyed=keyed, late=late, again=again))
     assert moments >= 5, "body, key, wallet, budget, upstream, disk"
