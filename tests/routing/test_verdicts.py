@@ -1,5 +1,6 @@
 """What an attempt's end says: the table of failover, by status, words and fault."""
 
+import msgspec
 import pytest
 
 from posthouse.routing.verdicts import NEXT, STATUSES, Verdict, verdict_of_fault, verdict_of_status
@@ -21,36 +22,56 @@ def test_a_status_alone(status: int, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "verdict"),
+    ("status", "error", "verdict"),
     [
         # OpenAI, and those that speak as it does
-        (429, b"insufficient_quota", Verdict.QUOTA),
-        (429, b"billing_hard_limit_reached", Verdict.QUOTA),
-        (429, b"rate_limit_exceeded", Verdict.RATE_LIMITED),
-        (401, b"invalid_api_key", Verdict.CREDENTIAL),
-        (404, b"model_not_found", Verdict.MODEL_MISSING),
-        (400, b"context_length_exceeded", Verdict.CALLER),
-        (429, b"context_length_exceeded", Verdict.CALLER),
-        (400, b"content_filter", Verdict.CALLER),
-        (403, b"moderation", Verdict.CALLER),
+        (429, b'{"code": "insufficient_quota"}', Verdict.QUOTA),
+        (429, b'{"type": "billing_hard_limit_reached"}', Verdict.QUOTA),
+        (429, b'{"code": "rate_limit_exceeded"}', Verdict.RATE_LIMITED),
+        (401, b'{"code": "invalid_api_key"}', Verdict.CREDENTIAL),
+        (404, b'{"code": "model_not_found"}', Verdict.MODEL_MISSING),
+        *((status, b'{"code": "context_length_exceeded"}', Verdict.CALLER) for status in (400, 429, 500)),
+        *((status, b'{"code": "content_filter"}', Verdict.CALLER) for status in (400, 503)),
+        (400, b'{"code": "content_filter", "details": "none"}', Verdict.CALLER),
+        (500, b'{"code": "content_filter_error"}', Verdict.ERROR),
         # others' words
-        (400, b"Your credit balance is too low to access the Anthropic API.", Verdict.QUOTA),
-        (400, b"API_KEY_INVALID", Verdict.CREDENTIAL),
-        (400, b"Incorrect API key provided", Verdict.CREDENTIAL),
-        (403, b"Insufficient Balance", Verdict.QUOTA),
-        (400, b"Arrearage", Verdict.QUOTA),
+        (400, b'{"message": "Your credit balance is too low to access the Anthropic API."}', Verdict.QUOTA),
+        (400, b'{"code": 400, "details": [7, {"reason": "API_KEY_INVALID"}]}', Verdict.CREDENTIAL),
+        (400, b'"Incorrect API key provided: xa***yz."', Verdict.CREDENTIAL),
+        (403, b'{"message": "Your model requires moderation, and the input was flagged."}', Verdict.CALLER),
+        (403, b'{"message": "Insufficient Balance"}', Verdict.QUOTA),
+        (403, b'{"code": "insufficient_user_quota"}', Verdict.QUOTA),
+        (400, b'{"code": "Arrearage"}', Verdict.QUOTA),
     ],
 )
-def test_words_that_say_more_than_their_status(status: int, code: bytes, verdict: Verdict) -> None:
-    assert verdict_of_status(status, b'{"error": {"code": "' + code + b'"}}') is verdict
+def test_words_that_say_more_than_their_status(status: int, error: bytes, verdict: Verdict) -> None:
+    body = b'{"error": %b}' % error
+    assert verdict_of_status(status, body) is verdict
+    assert verdict_of_status(status, b"[%b]" % body) is verdict
 
 
-@pytest.mark.parametrize("word", [b"insufficient_quota", b"invalid_api_key", b"moderation"])
-def test_words_say_nothing_in_an_answer_or_far_behind(word: bytes) -> None:
-    """They may be the caller's own, said back: an error's code stands near its beginning."""
-    assert verdict_of_status(200, word) is Verdict.OK
-    assert verdict_of_status(500, word) is Verdict.ERROR
-    assert verdict_of_status(400, b" " * 5000 + word) is Verdict.CALLER
+def test_an_error_that_stands_alone() -> None:
+    assert verdict_of_status(400, b'{"code": "Arrearage", "message": "overdue"}') is Verdict.QUOTA
+
+
+@pytest.mark.parametrize("body", [b"insufficient_quota", b"[]", b"7", b'"invalid_api_key"', b"[" * 100_000])
+def test_what_is_no_error_object_says_no_more_than_its_status(body: bytes) -> None:
+    assert verdict_of_status(400, body) is Verdict.CALLER
+    assert verdict_of_status(429, body) is Verdict.RATE_LIMITED
+
+
+@pytest.mark.parametrize(
+    "word", ["insufficient_quota", "Your credit balance is too low", "invalid_api_key", '"code":"Arrearage"']
+)
+def test_a_callers_own_words_said_back_take_no_credential_away(word: str) -> None:
+    message = msgspec.json.encode(f"Invalid value: '{word}'. Supported values are: 'low'.")
+    sent = b'{"code": "insufficient_quota"}'
+    for error in (
+        b'{"message": %b, "code": "invalid_value"}',
+        b'{"code": 400, "input": %b, "x": ' + sent + b"}",
+    ):
+        assert verdict_of_status(400, b'{"error": %b}' % (error % message)) is Verdict.CALLER
+    assert verdict_of_status(200, b'{"error": {"code": "insufficient_quota"}}') is Verdict.OK
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -6,6 +6,8 @@ The one table of failover; docs/channels.md shows it and a test holds the two to
 import re
 from enum import StrEnum
 
+import msgspec
+
 
 class Verdict(StrEnum):
     """OK: an answer. CALLER: the request itself was refused. RATE_LIMITED: the credential's limit at the
@@ -78,36 +80,60 @@ FAULTS = {
     "too_large": Verdict.CALLER,  # every channel would say as much
 }
 
-# Words of an error's code that say more than its status. OpenAI: insufficient_quota (429), billing_* (429);
-# Anthropic: "credit balance is too low" (400); Google: API_KEY_INVALID (400); xAI: "Incorrect API key" (400);
-# DeepSeek: 402; OpenRouter: moderation (403).
+# Words by which an error says more than its status: in its code, type, status or reason, or where its message
+# begins. Nowhere else: an upstream may say a caller's own words back, and a caller must not be able to name
+# what takes a credential from all others. OpenAI: insufficient_quota (429), billing_* (429); Anthropic: "Your
+# credit balance is too low" (400); Google: API_KEY_INVALID (400); xAI: "Incorrect API key" (400); DeepSeek:
+# 402; OpenRouter: moderation (403); new-api, which resellers run: insufficient_user_quota (403).
 _QUOTA = re.compile(
-    rb"insufficient_quota|billing_|credit balance is too low|insufficient[ _]balance|exceeded_current_quota|"
-    rb"account_overdue|Arrearage",
+    r"insufficient(_user)?_quota|billing_|insufficient[ _]balance|exceeded_current_quota|account_?overdue|"
+    r"Arrearage",
     re.IGNORECASE,
 )
-_CREDENTIAL = re.compile(rb"API_KEY_INVALID|incorrect api key|invalid_api_key", re.IGNORECASE)
-_CALLER = re.compile(rb"moderation|content_filter|content_policy|context_length_exceeded", re.IGNORECASE)
+_QUOTA_MESSAGE = re.compile(r"(your )?credit balance is too low|insufficient balance", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"API_KEY_INVALID|invalid_api_key", re.IGNORECASE)
+_CREDENTIAL_MESSAGE = re.compile(r"incorrect api key", re.IGNORECASE)
+_CALLER = re.compile(
+    r"\b(moderation\w*|content_filter|content_policy\w*|context_length_exceeded)\b", re.IGNORECASE
+)
 _OK = Verdict.OK  # nearly each call's: CPython 3.11 takes six times as long to find it in its class
-_LOOKED_AT = 4096  # bytes of an error's body: codes stand near its beginning
 
 
 def verdict_of_status(status: int, body: bytes = b"") -> Verdict:
     """What an upstream's answer says; `body` is looked at only where it is an error."""
     if status < 300:
         return _OK
-    body = body[:_LOOKED_AT]
-    if status in (400, 403, 429) and _QUOTA.search(body):
+    names, message = _words(body)
+    if status in (400, 403, 429) and (_QUOTA.search(names) or _QUOTA_MESSAGE.match(message)):
         return Verdict.QUOTA
-    if status == 400 and _CREDENTIAL.search(body):
+    if status == 400 and (_CREDENTIAL.search(names) or _CREDENTIAL_MESSAGE.match(message)):
         return Verdict.CREDENTIAL
-    if status in (403, 404, 429) and _CALLER.search(body):
+    if _CALLER.search(names) or (status == 403 and "moderation" in message):
         return Verdict.CALLER
     verdict = STATUSES.get(status)
     if verdict is not None:
         return verdict
     # A redirect is the answer of something that is no API: nothing of the caller's would mend it.
     return Verdict.CALLER if 400 <= status < 500 else Verdict.ERROR
+
+
+def _words(body: bytes) -> tuple[str, str]:
+    """The names that an error goes by, and its message; "" for what there is not."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "", ""
+    if isinstance(said, list) and said:  # Gemini's, where a stream was asked for
+        said = said[0]
+    if not isinstance(said, dict):
+        return "", ""
+    error = said.get("error")
+    if not isinstance(error, dict):  # DashScope's members stand alone; xAI's "error" is the message
+        error = {"message": error, **said}
+    details = error.get("details")
+    named = [error, *(one for one in (details if isinstance(details, list) else ()) if isinstance(one, dict))]
+    names = [str(one.get(name)) for one in named for name in ("code", "type", "status", "reason")]
+    return " ".join(names), str(error.get("message"))
 
 
 def verdict_of_fault(fault: str) -> Verdict:
