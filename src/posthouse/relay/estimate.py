@@ -7,7 +7,9 @@ Counting is pure but slow (a megabyte takes a second), so long texts are counted
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from posthouse.catalogue.compiled import ModelSpec
@@ -20,22 +22,25 @@ from posthouse.relay.dialects import READERS
 
 # Counted on the event loop up to here: some 0.2 ms, less than a hand-over to a thread delays the call.
 ON_LOOP_BYTES_MAX = 2048
-
+# Counting is pure computation: more threads than this would take the cores from the event loop, and from the
+# threads that ask the store.
+COUNTING_THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 T = TypeVar("T")
 
 
 class Tally:
-    """A running count of one stream's text, in threads."""
+    """A running count of one stream's text, in `threads`."""
 
-    def __init__(self, count: Callable[[list[str]], int]) -> None:
+    def __init__(self, count: Callable[[list[str]], int], threads: ThreadPoolExecutor) -> None:
         self._count = count
+        self._threads = threads
         self._counts: list[asyncio.Future[int]] = []
 
     def add(self, texts: list[str]) -> None:
         """Begin to count these; the caller keeps them no longer."""
         loop = asyncio.get_running_loop()
-        self._counts.append(loop.run_in_executor(None, self._count, texts))
+        self._counts.append(loop.run_in_executor(self._threads, self._count, texts))
 
     async def tokens(self) -> int:
         """Of all that was added."""
@@ -49,6 +54,7 @@ class Estimator:
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
+        self._threads = ThreadPoolExecutor(COUNTING_THREADS, "counting")
         self._loaded: set[str] = set()  # vocabularies in memory; loading one takes half a second
 
     def prompt_bound(self, ask: Ask, model: ModelSpec) -> int:
@@ -84,7 +90,7 @@ class Estimator:
 
     def tally(self, model: ModelSpec) -> Tally:
         """Counts what a long stream has delivered while it goes on, so that its text need not be kept."""
-        return Tally(lambda texts: self._count_texts(model, texts))
+        return Tally(lambda texts: self._count_texts(model, texts), self._threads)
 
     def _count_texts(self, model: ModelSpec, texts: list[str]) -> int:
         return sum(self._counter.count_text(model.name, text) for text in texts)
@@ -108,7 +114,7 @@ class Estimator:
         encoding = encoding_for(model.name)
         if size <= ON_LOOP_BYTES_MAX and encoding in self._loaded:
             return count()
-        counted = await asyncio.to_thread(count)
+        counted = await asyncio.get_running_loop().run_in_executor(self._threads, count)
         self._loaded.add(encoding)
         return counted
 
