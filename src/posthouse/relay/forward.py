@@ -267,7 +267,7 @@ def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
         secret = leg.credential.reveal().encode() if leg.credential is not None else b""
         return Answer(leg, exchange, body.replace(secret, b"...") if secret else body)
     usage = READERS[ask.endpoint.dialect].usage(body)
-    if usage is None and (nothing := _nothing_in(body)):
+    if (usage is None or not usage.quantities) and (nothing := _nothing_in(body)):
         raise UpstreamFault(Fault.MALFORMED, nothing)
     return Answer(leg, exchange, body, usage)
 
@@ -276,10 +276,10 @@ class _Whole(Struct, gc=False):
     """What tells an answer from nothing, of whatever endpoint."""
 
     error: Raw | UnsetType = UNSET
-    choices: list[Raw] | None = None
-    data: list[Raw] | None = None
-    content: list[Raw] | None = None  # Anthropic's
-    candidates: list[Raw] | None = None  # Gemini's
+    choices: list[Raw] | UnsetType | None = UNSET
+    data: list[Raw] | UnsetType | None = UNSET
+    content: list[Raw] | UnsetType | None = UNSET  # Anthropic's
+    candidates: list[Raw] | UnsetType | None = UNSET  # Gemini's
 
 
 _decode_whole = msgspec.json.Decoder(_Whole).decode
@@ -290,13 +290,16 @@ def _nothing_in(body: bytes) -> str:
     try:
         whole = _decode_whole(body)
     except msgspec.ValidationError:
-        return ""
+        return "" if body.lstrip().startswith(b"{") else "no JSON object"
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return "" if _is_json(body) else "no JSON"
     if whole.error is not UNSET and bytes(whole.error) != b"null":
         return "an error under a good status"
-    if [] in (whole.choices, whole.data, whole.content, whole.candidates):
+    parts = (whole.choices, whole.data, whole.content, whole.candidates)
+    if any(part is None or part == [] for part in parts):
         return "an answer of nothing"
+    if whole == _Whole() and not msgspec.json.decode(body):
+        return "an empty object"
     return "an answer of nothing" if whole.choices and not any(texts_of_answer(body)) else ""
 
 
