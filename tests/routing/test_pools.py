@@ -441,6 +441,20 @@ def test_what_is_on_trial_stays_so_when_the_store_knows_nothing_of_it() -> None:
     assert state_of(pool) == "trial"
 
 
+def test_states_that_were_read_before_it_went_out_do_not_bring_it_back() -> None:
+    """They are read aside, while calls go on."""
+    pool = pool_of(credential("a"))
+    call(pool, QUOTA, 0.0)
+    pool.apply_states({}, 0.1)
+    assert state_of(pool) == "out"
+    pool.apply_states({"a": (CredentialState.OUT, "quota")}, 0.2)
+    pool.apply_states({}, 0.3)
+    assert state_of(pool) == "in", "once it was known, it is a hand or another process that brings it back"
+    call(pool, QUOTA, 1.0)
+    pool.forget()
+    assert state_of(pool) == "in", "a hand enables the channel before it was known"
+
+
 def test_what_is_held_against_credentials_can_be_forgotten() -> None:
     pool = pool_of(credential("a"), credential("b"), credential("c"))
     pool.apply_states({"c": (CredentialState.OUT, "quota")}, 0.0)

@@ -153,8 +153,8 @@ class _Member:
     """A credential and what the pool knows of how it does."""
 
     __slots__ = (
-        *("credential", "has_ceilings", "in_flight", "is_plain", "ok_s", "out_rounds", "probe_at_s"),
-        *("reason", "requests", "rests", "state", "strike_s", "strikes", "tokens", "turn"),
+        *("credential", "has_ceilings", "in_flight", "is_news", "is_plain", "ok_s", "out_rounds"),
+        *("probe_at_s", "reason", "requests", "rests", "state", "strike_s", "strikes", "tokens", "turn"),
     )
 
     def __init__(self, credential: CredentialDef) -> None:
@@ -168,6 +168,7 @@ class _Member:
         self.strike_s = float("-inf")
         self.out_rounds = 0
         self.probe_at_s = 0.0
+        self.is_news = False  # it went out here, and who keeps the states has not said so yet
         self.requests = _Minute()
         self.tokens = _Minute()
         self.limit(credential)
@@ -347,6 +348,7 @@ class Pool:
         member.out_rounds += 1
         member.state, member.reason = _OUT, verdict.value
         member.probe_at_s = now_s + probe_s
+        member.is_news = True
         member.note()
         return Departure(self.channel, lease.name, verdict, probe_s)
 
@@ -375,9 +377,12 @@ class Pool:
 
     def apply_states(self, states: Mapping[str, tuple[CredentialState, str]], now_s: float) -> None:
         """Take over what is known elsewhere: by name, OUT or DISABLED with the reason. Who is not named and
-        was out or disabled is in again."""
+        was out or disabled is in again; but not who went out here since these states were read."""
         for name, member in self._members.items():
             state, reason = states.get(name, (_IN, ""))
+            if state is _IN and member.is_news:
+                continue
+            member.is_news = False
             if state is member.state or (state is _IN and member.state is _TRIAL):
                 continue
             if state is _IN:
@@ -388,12 +393,13 @@ class Pool:
             member.note()
 
     def forget(self) -> None:
-        """Hold nothing against those that are in: no rest, and no trial."""
+        """Hold nothing against those that are in: no rest, and no trial; nor what is not known elsewhere."""
         for member in self._members.values():
             member.rests.clear()
             member.strikes = member.out_rounds = 0
-            if member.state is _TRIAL:
+            if member.state is _TRIAL or member.is_news:
                 member.state = _IN
+            member.is_news = False
             member.note()
 
     def standings(self, now_s: float) -> list[CredentialStanding]:
