@@ -111,6 +111,13 @@ def test_without_a_finish_it_is_broken(scene: Scene) -> None:
     check_paid_for_what_came(scene.record(), Ending.BROKEN, 2)
 
 
+def test_who_was_told_nothing_yet_pays_nothing(scene: Scene) -> None:
+    scene.first.default = Script(events=(event({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),))
+    check_broken(scene.chat(scene.pair, stream=True))
+    record = scene.record()
+    assert (record.ending, record.charge_nanos, record.quantities) == (Ending.BROKEN, 0, {})
+
+
 def test_what_comes_after_done_is_nobodys(scene: Scene) -> None:
     scene.first.default = Script(events=(*map(event, [*DELTAS, USAGE, "[DONE]"]), event(DELTAS[1])))
     reply = scene.chat(scene.pair, **ASKED)

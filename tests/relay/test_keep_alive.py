@@ -101,6 +101,36 @@ def test_a_caller_who_leaves_ends_the_fetching() -> None:
     assert asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_an_answer_that_comes_as_the_caller_leaves_is_not_lost(turns: int) -> None:
+    """It holds a connection and a place at a channel: whoever got it gives them back."""
+
+    async def scenario() -> None:
+        answered, heard = asyncio.Event(), []
+
+        async def fetch() -> str:
+            try:
+                await answered.wait()
+            except asyncio.CancelledError:
+                heard.append("the caller left")
+                raise
+            return "answer"
+
+        waiting = asyncio.ensure_future(keep_alive(fetch(), 60, lambda: None))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        answered.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        try:
+            assert await waiting == "answer"
+        except asyncio.CancelledError:
+            assert heard == ["the caller left"]
+
+    asyncio.run(scenario())
+
+
 def test_a_failure_passes_through() -> None:
     async def fetch() -> None:
         raise LookupError
@@ -171,6 +201,14 @@ def test_after_comments_an_error_is_an_event_and_the_answer_has_no_end(body: byt
     early.respond(503, b"retry-after: 1\r\n", body)
     early.abort(b"data: more\n\n")
     assert door.said[1:] == [COMMENT, event, "abort", b"data: more\n\n", "abort"]
+
+
+def test_after_comments_an_error_is_an_event_of_the_callers_dialect() -> None:
+    door = Written()
+    early = EarlyDoor(door, "anthropic")
+    early.tell(b"")
+    early.respond(529, b"", b'{"type":"error"}')
+    assert door.said[1:] == [COMMENT, b'event: error\ndata: {"type":"error"}\n\n', "abort"]
 
 
 def test_fetching_that_has_not_begun_is_not_told_when_it_is_resumed() -> None:

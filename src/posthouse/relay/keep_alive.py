@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from posthouse.relay.endpoints import Dialect
 from posthouse.relay.values import Door, Flow
 
 COMMENT = b": keep-alive\n\n"
@@ -24,23 +25,27 @@ T = TypeVar("T")
 
 async def keep_alive(fetching: Coroutine[Any, Any, T], every_s: float, tell: Callable[[], None]) -> T:
     """What `fetching` brings; `tell` is called each time that it has taken so long again."""
-    task = asyncio.ensure_future(fetching)
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def tick() -> None:
+        nonlocal timer
+        timer = loop.call_later(every_s, tick)
+        tell()
+
+    timer = loop.call_later(every_s, tick)
     try:
-        while True:
-            await asyncio.wait((task,), timeout=every_s)
-            if task.done():
-                return task.result()
-            tell()
+        # Not in a task of its own: an answer that came as the caller left would be lost between the two.
+        return await fetching
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
+        timer.cancel()
 
 
 class EarlyDoor(Struct, eq=False):
     """A Door whose answer begins with comments, and goes on with the upstream's when that is there."""
 
     door: Door
+    dialect: Dialect = "openai"
     flow: Flow | None = None  # the upstream's, once there is one
     is_paused: bool = False
 
@@ -76,7 +81,8 @@ class EarlyDoor(Struct, eq=False):
         if not self.door.is_open:
             self.door.respond(status, headers, body)
             return
-        self.door.abort(b"data: %b\n\n" % _in_one_line(body))
+        named = b"event: error\n" if self.dialect == "anthropic" else b""
+        self.door.abort(b"%bdata: %b\n\n" % (named, _in_one_line(body)))
 
     def begin(self, status: int, headers: bytes, flow: Flow) -> None:
         if not self.door.is_open:

@@ -349,7 +349,7 @@ class Relay:
         )
         if not (call.terms.keep_alive_s and call.ask.peek.stream) or call.ask.endpoint.as_array:
             return await fetching
-        call.door = early = EarlyDoor(call.door)
+        call.door = early = EarlyDoor(call.door, call.ask.endpoint.dialect)
         headers = self._own_headers(call)
         return await keep_alive(fetching, call.terms.keep_alive_s, lambda: early.tell(headers))
 
@@ -377,7 +377,8 @@ class Relay:
             self._keep_replay(call)
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
-        await self._settle(call, Ending.BROKEN, answer.exchange.status, usage)
+        said_nothing = usage.estimated and not usage.completion_tokens
+        await self._settle(call, Ending.BROKEN, answer.exchange.status, None if said_nothing else usage)
         call.door.abort(error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request))
 
     async def _stream_usage(self, call: Call, stream: EventStream) -> Usage:
