@@ -9,6 +9,7 @@ most one slot's width.
 
 from collections import deque
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
@@ -318,14 +319,15 @@ def quota_headers(requests: Quota | None, tokens: Quota | None) -> bytes:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` lines of the quotas that exist."""
     block = b""
     if requests is not None:
-        block = _REQUESTS_LINES % (
-            requests.limit,
-            requests.remaining,
-            format_reset(requests.reset_ms).encode(),
-        )
+        block = _REQUESTS_LINES % (requests.limit, requests.remaining, _reset(requests.reset_ms))
     if tokens is not None:
-        block += _TOKENS_LINES % (tokens.limit, tokens.remaining, format_reset(tokens.reset_ms).encode())
+        block += _TOKENS_LINES % (tokens.limit, tokens.remaining, _reset(tokens.reset_ms))
     return block
+
+
+@lru_cache(maxsize=1024)  # a busy relay says the same many times within a millisecond
+def _reset(reset_ms: int) -> bytes:
+    return format_reset(reset_ms).encode()
 
 
 _LINES = (
