@@ -570,7 +570,7 @@ BODIES = {
 def test_a_body_passes_byte_for_byte(
     relay: ServedRelay, rich: str, upstream: ScriptedUpstream, name: str
 ) -> None:
-    upstream.enqueue(Script(body=b"{}"))
+    upstream.enqueue(Script(body=b'{"id":1}'))
     assert send(relay, "POST", "/v1/chat/completions", key=rich, body=BODIES[name]).status == 200
     assert upstream.received[0].body == BODIES[name]
 
@@ -592,7 +592,7 @@ def test_any_body_passes_byte_for_byte(
     text = json.dumps({"model": "plain", **extra, "messages": []}, ensure_ascii=ascii_)
     body = text.encode("utf-8", "surrogatepass")
     upstream.reset()
-    upstream.enqueue(Script(body=b"{}"))
+    upstream.enqueue(Script(body=b'{"id":1}'))
     assert send(relay, "POST", "/v1/chat/completions", key=rich, body=body).status == 200
     assert upstream.received[0].body == body
 
