@@ -26,6 +26,7 @@ from posthouse.routing import pools
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
 
+CHAT_TARGET = "/v1/chat/completions"
 UNREACHABLE, TIMED_OUT, NO_CHANNEL = 40257, 40258, -1
 INPUT_NANOS, OUTPUT_NANOS = 150, 600  # of one token
 CREDIT_NANOS = 10 * 10**9
@@ -145,16 +146,19 @@ class Scene:
 
     # -- calls -------------------------------------------------------------------------------------------
 
-    def request(self, body: bytes, *headers: str) -> bytes:
+    def request(self, body: bytes, *headers: str, target: str = CHAT_TARGET) -> bytes:
         self.sent += 1
-        return request(self.key, body, *headers)
+        return request(self.key, body, *headers, target=target)
 
-    def chat(self, model: str, script: Script | None = None, **fields: Any) -> Reply:
-        """A chat on a connection of its own; the answer as far as it came."""
+    def post(self, target: str, body: bytes) -> Reply:
+        """A call on a connection of its own; the answer as far as it came."""
         with Caller(self.relay.port) as caller:
-            caller.send(self.request(body_of(model, script, **fields), "connection: close"))
+            caller.send(self.request(body, "connection: close", target=target))
             (reply,) = caller.replies()
             return reply
+
+    def chat(self, model: str, script: Script | None = None, **fields: Any) -> Reply:
+        return self.post(CHAT_TARGET, body_of(model, script, **fields))
 
     def chats(self, bodies: list[bytes], at_once: int = 32) -> list[Reply]:
         """Many calls, some at once, in the order of their bodies."""
