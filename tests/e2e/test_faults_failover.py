@@ -259,7 +259,15 @@ def test_attempts_are_bounded_by_time(scene: Scene) -> None:
     assert len(scene.record().attempts) < 4, "of three, about: each takes 0.4 of the second that there is"
 
 
-# -- for good, and what comes back -----------------------------------------------------------------------
+# -- once, for good, and what comes back -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_one_failure_is_not_held_against_a_channel(scene: Scene, status: int) -> None:
+    script = Script(status=status, headers=(("retry-after", "0"),) if status == 429 else ())
+    scene.first.enqueue(script)
+    assert [content_of(scene.chat(scene.pair)) for _ in range(3)] == [SECOND_TEXT, *[Script().text] * 2]
+    assert [len(record.attempts) for record in scene.records()] == [2, 1, 1]
 
 
 @pytest.mark.parametrize("script", [Script(status=503), Script(cut_at=0, cut="rst")], ids=["503", "reset"])
