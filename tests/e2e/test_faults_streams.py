@@ -65,6 +65,7 @@ def test_a_stall_within_the_stream(scene: Scene) -> None:
     assert len(passed) == 4
     assert scene.first.received[0].gone.wait(5), "the upstream's work is stopped"
     check_paid_for_what_came(scene.record(), Ending.BROKEN, 3)
+    assert [(one.fault, one.verdict) for one in scene.record().attempts] == [("timeout_idle", "timeout")]
 
 
 def test_a_stream_that_goes_on_for_ever(scene: Scene) -> None:
@@ -112,8 +113,8 @@ def test_without_a_finish_it_is_broken(scene: Scene) -> None:
 
 
 def test_who_was_told_nothing_yet_pays_nothing(scene: Scene) -> None:
-    scene.first.default = Script(events=(event({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),))
-    check_broken(scene.chat(scene.pair, stream=True))
+    scene.first.default = Script(stall_after=1)  # the first event names the role alone
+    check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
     record = scene.record()
     assert (record.ending, record.charge_nanos, record.quantities) == (Ending.BROKEN, 0, {})
 

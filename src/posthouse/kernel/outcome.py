@@ -19,9 +19,9 @@ class Ending(StrEnum):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
-    """One try at one channel: its name, the upstream's status (0: none), the fault ("" when it answered), how
-    long it took, with which credential, the verdict (routing.verdicts; "" when the caller left first), and ms
-    to the answer's first byte (-1: none came)."""
+    """One try at one channel: its name, the upstream's status (0: none), the fault ("" when it answered to
+    the end), ms until it answered or failed, with which credential, the verdict (routing.verdicts; "" when
+    the caller left first), and ms to the answer's first byte (-1: none came)."""
 
     channel: str
     status: int

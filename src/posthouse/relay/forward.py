@@ -272,6 +272,13 @@ def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
     return Answer(leg, exchange, body, usage)
 
 
+def note_broken(attempts: list[AttemptRecord], fault: Fault) -> None:
+    """The answer that the last attempt brought has broken off."""
+    attempts[-1] = msgspec.structs.replace(
+        attempts[-1], fault=fault.value, verdict=verdict_of_fault(fault.value).value
+    )
+
+
 class _Whole(Struct, gc=False):
     """What tells an answer from nothing, of whatever endpoint."""
 

@@ -38,7 +38,7 @@ from posthouse.relay.ask import Ask, read_ask
 from posthouse.relay.call import Call, Terms
 from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
-from posthouse.relay.forward import Answer, Forwarder, refusal_of
+from posthouse.relay.forward import Answer, Forwarder, note_broken, refusal_of
 from posthouse.relay.keep_alive import EarlyDoor, keep_alive
 from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
@@ -377,6 +377,7 @@ class Relay:
             self._keep_replay(call)
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
+        note_broken(call.attempts, stream.fault.fault)
         said_nothing = usage.estimated and not usage.completion_tokens
         await self._settle(call, Ending.BROKEN, answer.exchange.status, None if said_nothing else usage)
         call.door.abort(error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request))
