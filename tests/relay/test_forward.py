@@ -16,7 +16,7 @@ from posthouse.kernel.outcome import AttemptRecord
 from posthouse.kernel.secrets import SecretText
 from posthouse.relay.ask import read_ask
 from posthouse.relay.endpoints import CHAT, EMBEDDINGS, Endpoint
-from posthouse.relay.forward import Answer, Forwarder
+from posthouse.relay.forward import Answer, Forwarder, without_secret
 from posthouse.relay.router import Offer, Trip
 from posthouse.routing.verdicts import STATUSES
 from posthouse.testing.proxy import ScriptedProxy
@@ -492,3 +492,18 @@ def test_a_changed_channel_is_used_as_it_is_now(
         assert (await _fetched(forwarder, (changed,), BODY, HEADERS, CHAT, None, [])).exchange.status == 401
 
     play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"Incorrect API key provided: sk-pr********wxyz.", b"Incorrect API key provided: ...."),
+        (b"Your api key: ****wxyz is invalid", b"Your api key: ... is invalid"),
+        (b"got sk-proj...wxyz", b"got ..."),
+        (b"sk-proj-secret-wxyz", b"..."),
+        (b"**bold**, *** and ... and you...", b"**bold**, *** and ... and you..."),
+        (b"sk-other***wxyz sk-proj***other", b"sk-other***wxyz sk-proj***other"),
+    ],
+)
+def test_an_error_shows_nothing_of_the_upstreams_credential(said: bytes, told: bytes) -> None:
+    assert without_secret(said, b"sk-proj-secret-wxyz") == told

@@ -8,6 +8,7 @@ most of those that upstreams gave, else 40257 or, after a deadline, 40258; where
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -265,11 +266,26 @@ def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
     body = b"".join(exchange.pieces)
     if exchange.status >= 300:
         secret = leg.credential.reveal().encode() if leg.credential is not None else b""
-        return Answer(leg, exchange, body.replace(secret, b"...") if secret else body)
+        return Answer(leg, exchange, without_secret(body, secret) if secret else body)
     usage = READERS[ask.endpoint.dialect].usage(body)
     if (usage is None or not usage.quantities) and (nothing := _nothing_in(body)):
         raise UpstreamFault(Fault.MALFORMED, nothing)
     return Answer(leg, exchange, body, usage)
+
+
+_MASKED = re.compile(rb"(?<![\w-])([\w-]{0,200})(?:\*{3,}|\.{3})([\w-]{0,200})")
+
+
+def without_secret(body: bytes, secret: bytes) -> bytes:
+    """An error's body without the credential, and without what is left of it where the upstream has masked
+    the rest ("Incorrect API key provided: sk-pr***wxyz")."""
+
+    def shown(masked: re.Match[bytes]) -> bytes:
+        head, tail = masked.groups()
+        is_of_secret = (head or tail) and secret.startswith(head) and secret.endswith(tail)
+        return b"..." if is_of_secret else masked[0]
+
+    return _MASKED.sub(shown, body.replace(secret, b"..."))
 
 
 def note_broken(attempts: list[AttemptRecord], fault: Fault) -> None:
