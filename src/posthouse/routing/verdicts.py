@@ -84,7 +84,7 @@ FAULTS = {
 # begins. Nowhere else: an upstream may say a caller's own words back, and a caller must not be able to name
 # what takes a credential from all others. OpenAI: insufficient_quota (429), billing_* (429); Anthropic: "Your
 # credit balance is too low" (400); Google: API_KEY_INVALID (400); xAI: "Incorrect API key" (400); DeepSeek:
-# 402; OpenRouter: moderation (403); new-api, which resellers run: insufficient_user_quota (403).
+# 402; new-api, which resellers run: insufficient_user_quota (403).
 _QUOTA = re.compile(
     r"insufficient(_user)?_quota|billing_|insufficient[ _]balance|exceeded_current_quota|account_?overdue|"
     r"Arrearage",
@@ -96,6 +96,8 @@ _CREDENTIAL_MESSAGE = re.compile(r"incorrect api key", re.IGNORECASE)
 _CALLER = re.compile(
     r"\b(moderation\w*|content_filter|content_policy\w*|context_length_exceeded)\b", re.IGNORECASE
 )
+# OpenRouter's moderation; Google's files, which nobody else's key may read.
+_CALLER_MESSAGE = re.compile(r"moderation|input was flagged|to access the (File|CachedContent)")
 _OK = Verdict.OK  # nearly each call's: CPython 3.11 takes six times as long to find it in its class
 
 
@@ -108,7 +110,7 @@ def verdict_of_status(status: int, body: bytes = b"") -> Verdict:
         return Verdict.QUOTA
     if status == 400 and (_CREDENTIAL.search(names) or _CREDENTIAL_MESSAGE.match(message)):
         return Verdict.CREDENTIAL
-    if _CALLER.search(names) or (status == 403 and "moderation" in message):
+    if _CALLER.search(names) or (status == 403 and _CALLER_MESSAGE.search(message)):
         return Verdict.CALLER
     verdict = STATUSES.get(status)
     if verdict is not None:
