@@ -56,6 +56,12 @@ def test_an_error_that_stands_alone() -> None:
     assert verdict_of_status(400, b'{"code": "Arrearage", "message": "overdue"}') is Verdict.QUOTA
 
 
+def test_a_firewalls_page_says_nothing_of_the_credential() -> None:
+    """What it does not let through may be in one caller's prompt."""
+    assert verdict_of_status(403, b"\n<!DOCTYPE html><title>Just a moment...</title>") is Verdict.ERROR
+    assert verdict_of_status(401, b"<html>") is Verdict.CREDENTIAL
+
+
 @pytest.mark.parametrize("body", [b"insufficient_quota", b"[]", b"7", b'"invalid_api_key"', b"[" * 100_000])
 def test_what_is_no_error_object_says_no_more_than_its_status(body: bytes) -> None:
     assert verdict_of_status(400, body) is Verdict.CALLER

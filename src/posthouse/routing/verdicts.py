@@ -105,6 +105,8 @@ def verdict_of_status(status: int, body: bytes = b"") -> Verdict:
     """What an upstream's answer says; `body` is looked at only where it is an error."""
     if status < 300:
         return _OK
+    if status == 403 and body.lstrip().startswith(b"<"):
+        return Verdict.ERROR  # the page of a firewall on the way, which has not seen whose credential it was
     names, message = _words(body)
     if status in (400, 403, 429) and (_QUOTA.search(names) or _QUOTA_MESSAGE.match(message)):
         return Verdict.QUOTA
