@@ -499,6 +499,18 @@ def test_a_new_configuration_keeps_what_is_known() -> None:
     assert [one.name for one in pool.standings(2.0)] == ["b"]
 
 
+def test_what_a_credential_was_refused_is_not_held_against_its_next_secret() -> None:
+    pool = pool_of(credential("a"))
+    old, gone = pool.take(1, 0.0), pool.take(1, 0.0)
+    assert old is not None
+    assert gone is not None
+    pool.update([credential("a")], renewed={"a"})
+    assert pool.end(old, QUOTA, 1.0) is None
+    assert pool.take(1, 1.0) is not None
+    pool.update([credential("b")])
+    assert pool.end(gone, QUOTA, 1.0) is None
+
+
 def test_a_ceiling_that_came_during_a_call_counts_what_it_used() -> None:
     pool = pool_of(credential("a"))
     lease = pool.take(50, 0.0)

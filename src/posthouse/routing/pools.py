@@ -338,6 +338,8 @@ class Pool:
         member = lease.member
         if member.state is _OUT or member.state is _DISABLED or lease.taken_s < member.strike_s:
             return None  # this was said already
+        if self._members.get(lease.name) is not member:
+            return None  # it went away, or has another secret since: that one was not refused
         member.strikes += 1
         member.strike_s = now_s
         is_proven = member.state is _IN and now_s - member.ok_s < PROVEN_S
