@@ -29,6 +29,7 @@ from posthouse.relay.listings import list_of
 from posthouse.relay.values import RelayRequest
 from posthouse.routing.channels import ChannelSpec
 from posthouse.wire.json_array import ArraySplitter
+from posthouse.wire.json_edit import COMMAS_MAX
 from posthouse.wire.sse import EventSplitter
 
 JSON = {b"content-type": b"application/json"}
@@ -180,6 +181,11 @@ def test_anthropics_fast_mode_is_a_tier(fields: dict[str, str], tier: str | None
     assert ask_of(MESSAGES, {"model": "m", "max_tokens": 1, **fields}).peek.service_tier == tier
 
 
+@pytest.mark.parametrize("field", [rb'"\u0073peed":"fast"', rb'"speed":"f\u0061s\u0074"'])
+def test_fast_mode_is_known_by_any_escapes(field: bytes) -> None:
+    assert ask_of(MESSAGES, b'{"model":"m","max_tokens":1,' + field + b"}").peek.service_tier == "fast"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -187,6 +193,7 @@ def test_anthropics_fast_mode_is_a_tier(fields: dict[str, str], tier: str | None
         (b'"\\u0066allbacks":"default"', "fallbacks"),
         (b'"tools":[{"name":"f"},{"type":"advisor_20260301","model":"x"}]', "tools"),
         (b'"tools":[{"type":"\\u0061dvisor_20260301"}]', "tools"),
+        (b'"tools":[{"type":"advisor_20260301","description":"\\ud800"}]', "tools"),
         (b'"fallbacks":[],"tools":null,"system":"\\u00e9"', ""),
         (b'"fallbacks":null,"tools":[{"type":"custom","name":"advisor"}]', ""),
         (b'"tools":{"advisor":1}', ""),
@@ -200,6 +207,12 @@ def test_no_other_model_than_the_one_that_is_charged(fields: bytes, field: str) 
     with pytest.raises(Refusal) as caught:
         ask_of(MESSAGES, body)
     assert (caught.value.situation, caught.value.param) == ("other_model", field)
+
+
+def test_tools_are_no_more_than_it_may_take_to_look_at_them() -> None:
+    with pytest.raises(Refusal) as caught:
+        ask_of(MESSAGES, b'{"model":"m","a":"\\u0041","tools":[' + b"0," * (COMMAS_MAX + 1) + b"0]}")
+    assert caught.value.situation == "broken_json"
 
 
 def test_a_gemini_body_changes_only_in_model_and_cap() -> None:

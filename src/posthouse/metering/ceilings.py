@@ -23,13 +23,13 @@ _REFERENCE_KEYS = (
 # Whether there can be any of these: each call pays for this look, so it tells by few letters.
 _MEDIA = re.compile(rb'"[ifvacd](?:mage|nline|ile|ideo|udio|ached|ocument|pplication/pdf)')
 _IMAGE = re.compile(_IMAGE_KEYS + rb'|"image"\s*+[,}]')
-_REFERENCE = re.compile(_REFERENCE_KEYS + rb'|"document"\s*+[,}]|"(?:application/pdf|video/[^"\\]*+)"')
+_REFERENCE = re.compile(_REFERENCE_KEYS + rb'|"document"\s*+[,}]|"(?i:application/pdf|video/[^"\\]*+)"')
 _ELSEWHERE = re.compile(
     rb'"(?:file|file_id|file_url|video_url|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
-    rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"application/pdf"'
+    rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"(?i:application/(?!json")|text/|video/)[^"\\]*+"'
 )
 _BACKSLASH = ord("\\")  # as a number: CPython 3.11 takes fifteen times as long to look for b"\\"
-_ESCAPED_LETTER = re.compile(rb"\\u00([4-7][0-9a-fA-F])")
+_ESCAPED = re.compile(rb"\\(?:u00([4-7][0-9a-fA-F]|2[fF])|(/))")
 
 
 def prompt_tokens_bound(
@@ -42,7 +42,7 @@ def prompt_tokens_bound(
     merely named can cost more. `context_tokens_max` is the model's window, where known.
     """
     bound = len(body) + TEMPLATE_TOKENS_MAX
-    if _MEDIA.search(body) or (_BACKSLASH in body and b"\\u00" in body):
+    if _MEDIA.search(body) or (_BACKSLASH in body and (b"\\u00" in body or b"\\/" in body)):
         images, references = _count_media(body)
         bound += images * image_tokens_max + references * REFERENCE_TOKENS_MAX
     return bound if context_tokens_max is None else min(bound, context_tokens_max)
@@ -56,9 +56,9 @@ def names_elsewhere(body: bytes) -> bool:
 
 def _plain(body: bytes) -> bytes:
     """Keys as they read, by whatever escapes they are written."""
-    if b"\\u00" not in body:
+    if b"\\u00" not in body and b"\\/" not in body:
         return body
-    return _ESCAPED_LETTER.sub(lambda match: bytes.fromhex(match[1].decode()), body)
+    return _ESCAPED.sub(lambda match: match[2] or bytes.fromhex(match[1].decode()), body)
 
 
 def _count_media(body: bytes) -> tuple[int, int]:

@@ -19,6 +19,7 @@ import tiktoken
 from msgspec import Struct
 
 from posthouse.kernel.errors import PosthouseError
+from posthouse.wire.json_edit import COMMAS_MAX
 
 # tiktoken's regular expressions overflow their stack on a run of some hundred thousand blanks: longer texts
 # are cut, where possible before a blank, which is a boundary between tokens anyway.
@@ -111,7 +112,10 @@ class TokenCounter:
         self, model: str, body: bytes, endpoint: str, *, image_tokens: int = IMAGE_TOKENS
     ) -> int:
         """Prompt tokens of a call's JSON body, of any endpoint that is metered. What does not have the
-        expected shape counts by the texts in it; no JSON object counts as text."""
+        expected shape counts by the texts in it; no JSON object counts as text, and what holds more pieces
+        than any prompt by its bytes."""
+        if body.count(b",") > COMMAS_MAX:
+            return len(body)
         try:
             request = msgspec.json.decode(body, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -145,7 +149,8 @@ class TokenCounter:
         return tokens
 
     def _count_content(self, model: str, value: object, image_tokens: int) -> int:
-        """All texts in a message or a part of it; an image, a file or a recording counts as one image."""
+        """All texts in a message or a part of it; an image, a file or a recording counts as one image, long
+        sound as more."""
         if isinstance(value, str):
             return self.count_text(model, value)
         if isinstance(value, list):
@@ -153,11 +158,16 @@ class TokenCounter:
         if not isinstance(value, dict):
             return 0
         if value.get("type") in _MEDIA_PARTS or not _MEDIA_KEYS.isdisjoint(value):
-            image = value.get("image_url")
-            low = isinstance(image, dict) and image.get("detail") == "low"
-            return LOW_DETAIL_IMAGE_TOKENS if low else image_tokens
+            beside = {key: item for key, item in value.items() if key not in _PAYLOADS and key != "type"}
+            # What claims to be an image may be a message, to an upstream that knows no "type" of one.
+            return _media_tokens(value, image_tokens) + self._count_members(model, beside, image_tokens)
+        return self._count_members(model, value, image_tokens)
+
+    def _count_members(self, model: str, value: Mapping[str, object], image_tokens: int) -> int:
         return sum(
-            self._count_content(model, item, image_tokens)
+            self.count_text(model, msgspec.json.encode(item).decode())
+            if key in _FREE and isinstance(item, (dict, list))
+            else self._count_content(model, item, image_tokens)
             for key, item in value.items()
             if key not in _UNCOUNTED
         )
@@ -188,11 +198,30 @@ _MEDIA_PARTS = frozenset(
     {"image_url", "input_image", "input_audio", "file", "input_file", "video_url", "image", "document"}
 )
 _MEDIA_KEYS = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
+# Where such a part holds what is no text.
+_PAYLOADS = _MEDIA_PARTS | _MEDIA_KEYS | {"source", "detail"}
+# Any JSON may stand here, and all of it is the model's to read: what a tool is given, and what it gives.
+_FREE = frozenset({"input", "args", "response"})
+# Speech is understood down to some 750 bytes a second, 1,000 in base64; the most that is billed for one is
+# Gemini's 32 tokens.
+_SOUND_BYTES_PER_TOKEN = 16
 
 # Names of things in a message, not text of it.
 _UNCOUNTED = frozenset(
     {"type", "id", "tool_call_id", "tool_use_id", "cache_control", "signature", "thoughtSignature", "model"}
 )
+
+
+def _media_tokens(part: Mapping[str, Any], image_tokens: int) -> int:
+    image = part.get("image_url")
+    if isinstance(image, dict) and image.get("detail") == "low":
+        return LOW_DETAIL_IMAGE_TOKENS
+    sound = part.get("input_audio")
+    held = part.get("inlineData") or part.get("inline_data")
+    if isinstance(held, dict) and not str(held.get("mimeType") or held.get("mime_type")).startswith("image/"):
+        sound = held
+    data = sound.get("data") if isinstance(sound, dict) else None
+    return image_tokens + (len(data) // _SOUND_BYTES_PER_TOKEN if isinstance(data, str) else 0)
 
 
 def _pieces(text: str, chars_max: int = PIECE_CHARS_MAX) -> list[str]:

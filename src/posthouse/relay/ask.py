@@ -13,7 +13,17 @@ from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.endpoints import CHAT, COMPLETIONS, Endpoint
 from posthouse.routing.channels import ChannelSpec
 from posthouse.wire.gemini_body import edit_gemini, peek_gemini
-from posthouse.wire.json_edit import BrokenBody, Peek, edit, normalise, peek, reshape, value_of
+from posthouse.wire.json_edit import (
+    COMMAS_MAX,
+    BrokenBody,
+    Peek,
+    edit,
+    mend_surrogates,
+    normalise,
+    peek,
+    reshape,
+    value_of,
+)
 
 # Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
 _REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
@@ -66,7 +76,7 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
             body = edit(body, {"model": msgspec.json.encode(model)})
         if endpoint.dialect == "anthropic":
             _check_other_models(body)
-            if b'"speed"' in body and value_of(body, "speed") == b'"fast"':
+            if _is_fast(body):
                 looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
@@ -84,10 +94,24 @@ def _check_other_models(body: bytes) -> None:
     if has_fallbacks and value_of(body, "fallbacks") not in (b"", b"null", b"[]"):
         raise Refusal(RelayCode.EMPTY_REQUEST, "other_model", param="fallbacks", field="fallbacks")
     if is_escaped or b'"advisor' in body:
+        given = value_of(body, "tools") or b"null"
+        if given.count(b",") > COMMAS_MAX:
+            raise BrokenBody("too_many_elements", "tools")
         with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # of another shape: the upstream refuses it
-            tools = _decode_tools(value_of(body, "tools") or b"null")
+            tools = _decode_tools(mend_surrogates(given))
             if any((tool.type or "").startswith("advisor") for tool in tools or ()):
                 raise Refusal(RelayCode.EMPTY_REQUEST, "other_model", param="tools", field="tools")
+
+
+def _is_fast(body: bytes) -> bool:
+    """Whether Anthropic's fast mode is asked for, by whatever escapes."""
+    if b'"speed"' not in body and b"\\u00" not in body:
+        return False
+    return _TEXT_FAST.fullmatch(value_of(body, "speed")) is not None
+
+
+# The word as JSON may spell it.
+_TEXT_FAST = re.compile(rb'"%b"' % b"".join(rb"(?:%c|\\u00%x)" % (c, c) for c in b"fast"))
 
 
 class _Tool(Struct, gc=False):
@@ -181,7 +205,11 @@ def _refusal_of(broken: BrokenBody) -> Refusal:
 _MEANT = {
     name.casefold(): name for name in ("generationConfig", "maxOutputTokens", "candidateCount", "serviceTier")
 }
-_WHERE = {"too_many_fields": "it has too many fields", "too_deep": "it is nested too deeply"}
+_WHERE = {
+    "too_many_fields": "it has too many fields",
+    "too_many_elements": "one of its arrays has too many elements",
+    "too_deep": "it is nested too deeply",
+}
 
 
 _EXPECTED = {

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from posthouse.wire.json_edit import BrokenBody, Peek, edit, members
+from posthouse.wire.json_edit import COMMAS_MAX, BrokenBody, Peek, edit, members
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ _GOVERNED_CONFIG = {
     "candidate_count": "candidateCount",
 }
 
+# Google takes 100 at once; to look at a million of them would hold everyone up for seconds.
+REQUESTS_MAX = 1000
+
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_number = msgspec.json.Decoder(int).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -42,7 +45,7 @@ def peek_gemini(body: bytes, *, stream: bool) -> Peek:
     choices = _read(config, "candidateCount", _decode_number)
     tier = _read(found, "serviceTier", _decode_text)
     _read(found, "model", _decode_text)
-    for request in _read(found, "requests", _decode_list) or ():
+    for request in _requests(found):
         _read(_governed(bytes(request), {"model": "model"}), "model", _decode_text)
     return Peek(
         model=None,
@@ -60,6 +63,15 @@ def peek_gemini(body: bytes, *, stream: bool) -> Peek:
         has_web_search=False,
         duplicated=False,
     )
+
+
+def _requests(found: Mapping[str, bytes]) -> list[msgspec.Raw]:
+    if found.get("requests", b"").count(b",") > COMMAS_MAX:
+        raise BrokenBody("too_many_elements", "requests")
+    requests = _read(found, "requests", _decode_list) or []
+    if len(requests) > REQUESTS_MAX:
+        raise BrokenBody("too_many_elements", "requests")
+    return requests
 
 
 def edit_gemini(body: bytes, model: str, output_cap: int | None = None) -> bytes:

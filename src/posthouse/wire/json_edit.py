@@ -20,6 +20,10 @@ from posthouse.kernel.errors import PosthouseError
 MEMBERS_MAX = 1000
 _ADDED_MEMBERS_MAX = 20  # more than `edit` adds to a body that `peek` accepted
 
+# No prompt that a model can read has so many: one of a million tokens has some 100,000. To decode a list of
+# more elements would take seconds and gigabytes.
+COMMAS_MAX = 500_000
+
 # Up to here all members fit in memory whatever they are, and one look at them all is faster than one at each.
 _SMALL_BODY_BYTES = 64 * 1024
 
@@ -34,8 +38,8 @@ _REPETITION_BYTES_MIN = 6
 
 class BrokenBody(PosthouseError):
     """The body can't be governed. `situation` is one of invalid_json, not_an_object, wrong_type,
-    ambiguous_field, repeated_field, too_many_fields, too_deep; `param` is the field at fault as the body
-    writes it, "" for the whole body."""
+    ambiguous_field, repeated_field, too_many_fields, too_many_elements, too_deep; `param` is the field at
+    fault as the body writes it, "" for the whole body."""
 
     def __init__(self, situation: str, param: str = "") -> None:
         super().__init__(situation)
@@ -117,7 +121,7 @@ def peek(body: bytes) -> Peek:
     except RecursionError:
         raise BrokenBody("too_deep") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        mended = _mend_surrogates(body)
+        mended = mend_surrogates(body)
         if mended == body:
             _refuse(error)
         return peek(mended)
@@ -215,7 +219,7 @@ def members(body: bytes) -> Iterator[tuple[str, bytes]]:
     except RecursionError:
         raise BrokenBody("too_deep") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        mended = _mend_surrogates(body)
+        mended = mend_surrogates(body)
         if mended == body:
             _refuse(error)
         body = mended
@@ -267,7 +271,7 @@ _KEY = re.compile(rb'[\s,]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:\s*+', re.DOTALL)
 def _scan(body: bytes) -> Iterator[_Member]:
     """The top-level members of valid JSON that is an object, in order. Raises BrokenBody when too many."""
     if _BACKSLASH in body and (b"\\ud" in body or b"\\uD" in body):
-        body = _mend_surrogates(body)
+        body = mend_surrogates(body)
     position = body.index(b"{") + 1
     view = memoryview(body)
     for _ in range(MEMBERS_MAX + _ADDED_MEMBERS_MAX):
@@ -353,7 +357,7 @@ _LONE_SURROGATE = re.compile(
 )
 
 
-def _mend_surrogates(body: bytes) -> bytes:
+def mend_surrogates(body: bytes) -> bytes:
     """The text with escapes of lone surrogates replaced by U+FFFD's, nothing moved. msgspec refuses them,
     many upstreams don't; what is forwarded stays the caller's own."""
     return _LONE_SURROGATE.sub(rb"\\ufffd", body)

@@ -24,7 +24,9 @@ from posthouse.metering.tokens import (
     TokenCounter,
     encoding_for,
 )
+from posthouse.wire.json_edit import COMMAS_MAX
 
+TEXT = "word " * 2000
 COUNTER = (
     TokenCounter()
 )  # loads nothing before its first use; one for all tests, a vocabulary takes half a second
@@ -232,6 +234,51 @@ def test_counts_what_gemini_embeds() -> None:
     assert count("batchEmbedContents", {"requests": requests}) == 3 * count_text("Embed me")
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "type": "image", "content": TEXT}]}),
+        (
+            "messages",
+            {"messages": [{"content": [{"type": "tool_use", "input": {"type": "image", "x": TEXT}}]}]},
+        ),
+        ("messages", {"messages": [{"content": [{"type": "tool_use", "input": {"rows": [123] * 1000}}]}]}),
+        (
+            "generateContent",
+            {"contents": [{"parts": [{"functionCall": {"args": {"file_data": 1, "x": TEXT}}}]}]},
+        ),
+        ("generateContent", {"contents": [{"functionResponse": {"response": {"rows": [True] * 1000}}}]}),
+    ],
+)
+def test_no_text_passes_for_an_image_or_for_nothing(endpoint: str, body: dict[str, Any]) -> None:
+    assert COUNTER.count_prompt("gpt-4o", json.dumps(body).encode(), endpoint) > 1000
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "A" * 160_000, "format": "mp3"}},
+        {"inlineData": {"mimeType": "audio/mp3", "data": "A" * 160_000}},
+        {"inline_data": {"mime_type": "audio/mp3", "data": "A" * 160_000}},
+    ],
+)
+def test_long_sound_counts_as_more_than_an_image(part: dict[str, Any]) -> None:
+    assert count_chat(messages=[part]) == 6 + IMAGE_TOKENS + 10_000
+
+
+def test_an_image_counts_the_same_however_large() -> None:
+    large = {"inlineData": {"mimeType": "image/png", "data": "A" * 160_000}}
+    assert count_chat(messages=[large]) == 6 + IMAGE_TOKENS
+
+
+def test_what_has_more_pieces_than_any_prompt_counts_by_its_bytes() -> None:
+    body = b'{"messages":[' + b"{}," * COMMAS_MAX + b"{}]}"
+    assert COUNTER.count_prompt("gpt-4o", body + b" ", "chat/completions") == 6 + 3 * COMMAS_MAX
+    assert (
+        COUNTER.count_prompt("gpt-4o", body.replace(b"{}]", b"{},{}]"), "chat/completions") == len(body) + 3
+    )
+
+
 @pytest.mark.parametrize("body", [b"hello", b"[1]", b"\xff", b'{"a":' + b"[" * 10_000])
 def test_what_is_no_json_object_counts_as_text(body: bytes) -> None:
     assert COUNTER.count_prompt("gpt-4o", body, "embeddings") == COUNTER.count_text(
@@ -263,6 +310,10 @@ def test_bound_of_plain_text_is_its_bytes() -> None:
         (b'{"inline_data":{"data":"AAAA"}}', IMAGE_TOKENS_MAX),
         (b'{"fileData":{"fileUri":"https://x"}}', REFERENCE_TOKENS_MAX),
         (b'{"cachedContent":"cachedContents/x"}', REFERENCE_TOKENS_MAX),
+        (rb'{"mimeType":"application\/pdf"}', REFERENCE_TOKENS_MAX),
+        (rb'{"mimeType":"application\u002fpdf"}', REFERENCE_TOKENS_MAX),
+        (rb'{"mimeType":"video\u002Fmp4"}', REFERENCE_TOKENS_MAX),
+        (rb'{"\u006dimeType":"VIDEO/mp4"}', REFERENCE_TOKENS_MAX),
         (rb'{"type":"text","text":"caf\u00e9 \u0041"}', 0),
     ],
 )
@@ -289,6 +340,11 @@ def test_bound_counts_what_the_body_only_names(part: bytes, tokens_max: int) -> 
         (b'{"fileData":{"fileUri":"https://x"}}', True),
         (b'{"type":"image","source":{"type":"base64","data":"AAAA"}}', False),
         (b'{"inlineData":{"mimeType":"image/png","data":"AAAA"}}', False),
+        (b'{"inlineData":{"mimeType":"audio/mp3","data":"AAAA"}}', False),
+        (b'{"inlineData":{"mimeType":"text/plain","data":"AAAA"}}', True),
+        (b'{"inlineData":{"mimeType":"Video/mp4","data":"AAAA"}}', True),
+        (rb'{"inlineData":{"mimeType":"text\/csv","data":"AAAA"}}', True),
+        (b'{"generationConfig":{"responseMimeType":"application/json"}}', False),
     ],
 )
 def test_what_is_elsewhere_is_known(part: bytes, named: bool) -> None:

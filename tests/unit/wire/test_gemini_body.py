@@ -2,8 +2,8 @@
 
 import pytest
 
-from posthouse.wire.gemini_body import edit_gemini, peek_gemini
-from posthouse.wire.json_edit import MEMBERS_MAX, BrokenBody
+from posthouse.wire.gemini_body import REQUESTS_MAX, edit_gemini, peek_gemini
+from posthouse.wire.json_edit import COMMAS_MAX, MEMBERS_MAX, BrokenBody
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,20 @@ def test_refuses_what_can_not_be_governed(body: bytes, situation: str, param: st
     with pytest.raises(BrokenBody) as caught:
         peek_gemini(body, stream=False)
     assert (caught.value.situation, caught.value.param) == (situation, param)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        b"{}," * REQUESTS_MAX + b"{}",
+        b"0," * (COMMAS_MAX + 1) + b"0",
+    ],
+)
+def test_a_batch_is_no_longer_than_it_may_take_to_look_at_it(requests: bytes) -> None:
+    with pytest.raises(BrokenBody) as broken:
+        peek_gemini(b'{"requests":[' + requests + b"]}", stream=False)
+    assert (broken.value.situation, broken.value.param) == ("too_many_elements", "requests")
+    peek_gemini(b'{"requests":[' + b"{}," * (REQUESTS_MAX - 1) + b"{}]}", stream=False)
 
 
 @pytest.mark.parametrize(
