@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from tests.e2e.caller import Reply
-from tests.e2e.stage import SECOND_TEXT, TIMED_OUT, Scene, Stage, content_of, staged
+from tests.e2e.caller import Caller, Reply
+from tests.e2e.stage import SECOND_TEXT, TIMED_OUT, Scene, Stage, body_of, content_of, staged
 
 from posthouse.kernel.outcome import Ending
 from posthouse.testing.upstream import Script
@@ -64,6 +64,20 @@ def test_a_stream_begins_with_comments_while_the_upstream_thinks(scene: Scene) -
     assert "x-posthouse-request-id" in reply.headers
     record = scene.record()
     assert (record.ending, record.charge_nanos > 0) == (Ending.COMPLETED, True)
+
+
+def test_a_repeated_call_gets_the_same_answer_without_the_comments(scene: Scene) -> None:
+    body = body_of("waiting", Script(delay_s=0.25), stream=True)
+    replies = []
+    for _ in range(2):
+        with Caller(scene.relay.port) as caller:
+            caller.send(scene.request(body, "idempotency-key: waits", "connection: close"))
+            replies += caller.replies()
+    scene.sent -= 1  # what is given again is no call
+    first, again = replies
+    assert first.body.startswith(COMMENT)
+    assert (again.headers["idempotency-replayed"], again.body) == ("true", first.body.replace(COMMENT, b""))
+    assert scene.record().charge_nanos > 0
 
 
 def test_what_comes_soon_and_what_is_no_stream_has_none(scene: Scene) -> None:

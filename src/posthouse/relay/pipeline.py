@@ -349,7 +349,11 @@ class Relay:
         )
         if not (call.terms.keep_alive_s and call.ask.peek.stream) or call.ask.endpoint.as_array:
             return await fetching
-        call.door = early = EarlyDoor(call.door, call.ask.endpoint.dialect)
+        early = EarlyDoor(call.door, call.ask.endpoint.dialect)
+        if isinstance(call.door, Recording):  # keeps the answer alone
+            early.door, call.door.door = call.door.door, early
+        else:
+            call.door = early
         headers = self._own_headers(call)
         return await keep_alive(fetching, call.terms.keep_alive_s, lambda: early.tell(headers))
 
