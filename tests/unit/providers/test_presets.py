@@ -104,6 +104,10 @@ def test_calls_go_where_the_provider_says(preset: str, endpoint: str, expected: 
     assert auth_line(spec, dialect, "sk") == f"{header} sk"
 
 
+def test_at_openrouter_no_other_model_answers_than_the_one_that_is_charged() -> None:
+    assert {"models", "route", "preset", "plugins"} <= set(channel("openrouter").drop)
+
+
 def test_azure_names_the_deployment_and_the_version() -> None:
     spec = channel("azure", base_url="https://me.openai.azure.com", api_version="2025-01-01-preview")
     assert url(spec, "chat/completions") == (
