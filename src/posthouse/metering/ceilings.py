@@ -9,6 +9,7 @@ IMAGE_TOKENS_MAX = 48_169
 CLAUDE_IMAGE_TOKENS_MAX = 8_464
 
 # A file, a video or an earlier recording is named, not held, by the body: up to the longest context there is.
+# So is what a tool of the provider's own finds, which the model then reads.
 REFERENCE_TOKENS_MAX = 2_000_000
 
 # A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
@@ -21,15 +22,25 @@ _REFERENCE_KEYS = (
     rb'"(?:file|file_id|file_url|video_url|audio|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
 )
 # Whether there can be any of these: each call pays for this look, so it tells by few letters.
-_MEDIA = re.compile(rb'"[ifvacd](?:mage|nline|ile|ideo|udio|ached|ocument|pplication/pdf)')
+_MEDIA = re.compile(
+    rb'"[ifvacdgmuw](?:mage|nline|ile|ideo|udio|ached|ocument|pplication/pdf|oogle|cp_servers|rl|eb_|ode_?[eE]x)'
+)
+# Anthropic's by type, Gemini's by key. Their searches cost more than tokens, but less than a whole context.
+_TOOLS = (
+    rb'"(?:web_search|web_fetch|code_execution)_[0-9]++"'
+    rb'|"(?:google_?[sS]earch\w*+|google_?[mM]aps|file_?[sS]earch|url_?[cC]ontext|code_?[eE]xecution|mcp_servers)"\s*+:'
+)
 _IMAGE = re.compile(_IMAGE_KEYS + rb'|"image"\s*+[,}]')
-_REFERENCE = re.compile(_REFERENCE_KEYS + rb'|"document"\s*+[,}]|"(?i:application/pdf|video/[^"\\]*+)"')
+_REFERENCE = re.compile(
+    _REFERENCE_KEYS + rb'|"document"\s*+[,}]|"(?i:application/pdf|video/[^"\\]*+)"|' + _TOOLS
+)
 _ELSEWHERE = re.compile(
     rb'"(?:file|file_id|file_url|video_url|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
-    rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"(?i:application/(?!json")|text/|video/)[^"\\]*+"'
+    rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"(?i:application/(?!json")|text/|video/)[^"\\]*+"|'
+    + _TOOLS
 )
 _BACKSLASH = ord("\\")  # as a number: CPython 3.11 takes fifteen times as long to look for b"\\"
-_ESCAPED = re.compile(rb"\\(?:u00([4-7][0-9a-fA-F]|2[fF])|(/))")
+_ESCAPED = re.compile(rb"\\(?:u00(3[0-9]|[4-7][0-9a-fA-F]|2[fF])|(/))")
 
 
 def prompt_tokens_bound(
@@ -49,8 +60,8 @@ def prompt_tokens_bound(
 
 
 def names_elsewhere(body: bytes) -> bool:
-    """Whether the body names a file, a video or an earlier recording, or holds a document: then no count of
-    what it holds tells how many tokens the prompt has."""
+    """Whether the body names a file, a video, an earlier recording or a tool of the provider's own, or holds
+    a document: then no count of what it holds tells how many tokens the prompt has."""
     return _ELSEWHERE.search(_plain(body)) is not None
 
 

@@ -311,6 +311,22 @@ def test_bound_of_plain_text_is_its_bytes() -> None:
         (b'{"fileData":{"fileUri":"https://x"}}', REFERENCE_TOKENS_MAX),
         (b'{"cachedContent":"cachedContents/x"}', REFERENCE_TOKENS_MAX),
         (rb'{"mimeType":"application\/pdf"}', REFERENCE_TOKENS_MAX),
+        (b'{"type":"web_search_20250305","name":"web_search"}', REFERENCE_TOKENS_MAX),
+        (rb'{"type":"web\u005ffetch_\u00320250910"}', REFERENCE_TOKENS_MAX),
+        (b'{"type":"code_execution_20250825"}', REFERENCE_TOKENS_MAX),
+        (b'{"mcp_servers" : []}', REFERENCE_TOKENS_MAX),
+        *[
+            (b'{"%b": {}}' % tool, REFERENCE_TOKENS_MAX)
+            for tool in (
+                b"googleSearch",
+                b"google_search",
+                b"googleSearchRetrieval",
+                b"urlContext",
+                b"url_context",
+            )
+        ],
+        (b'{"codeExecution":{},"googleMaps":{}}', 2 * REFERENCE_TOKENS_MAX),
+        (b'{"name":"google_search","web_search_options":{},"text":"\\"googleSearch\\":"}', 0),
         (rb'{"mimeType":"application\u002fpdf"}', REFERENCE_TOKENS_MAX),
         (rb'{"mimeType":"video\u002Fmp4"}', REFERENCE_TOKENS_MAX),
         (rb'{"\u006dimeType":"VIDEO/mp4"}', REFERENCE_TOKENS_MAX),
@@ -345,6 +361,8 @@ def test_bound_counts_what_the_body_only_names(part: bytes, tokens_max: int) -> 
         (b'{"inlineData":{"mimeType":"Video/mp4","data":"AAAA"}}', True),
         (rb'{"inlineData":{"mimeType":"text\/csv","data":"AAAA"}}', True),
         (b'{"generationConfig":{"responseMimeType":"application/json"}}', False),
+        (b'{"tools":[{"googleSearch":{}}]}', True),
+        (b'{"tools":[{"type":"web_search_20250305","name":"web_search"}]}', True),
     ],
 )
 def test_what_is_elsewhere_is_known(part: bytes, named: bool) -> None:
