@@ -119,6 +119,18 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
             "operator.toml:2: models.m.price: a component is priced twice in one tier",
         ),
         (
+            "[channels.c]\nbase_url = 'https://u/v1'\ncosts.'gpt-4*' = [{input = 1}, {inptu = 2}]",
+            "operator.toml:3: channels.c.costs.\"*\"[1]: unknown field 'inptu'; did you mean 'input'?",
+        ),
+        (
+            "[channels.c]\nbase_url = 'https://u/v1'\ncosts.'gpt-4*' = {input = '-1'}",
+            'operator.toml:3: channels.c.costs."*".input: must not be negative',
+        ),
+        (
+            "[channels.c]\nbase_url = 'https://user:secret@u/v1'",
+            "operator.toml:2: channels.c.base_url: has a user in it; give a credential or headers instead",
+        ),
+        (
             "[channels.c]\nbase_url = 'https://${NOT_SET}/v1'",
             "operator.toml:2: channels.c.base_url: the environment variable NOT_SET is not set",
         ),

@@ -20,6 +20,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _FIELD = re.compile(r"([a-z_0-9]+(?:\.[^ :]+)?): ")
+_ANY = "*"
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _ENUM = re.compile(r"Invalid enum value '(.*)'")
@@ -177,16 +178,18 @@ def _explained(message: str, struct: type[Struct], path: Path) -> Problem:
 
 
 def _parts(place: str) -> Path:
-    """msgspec's `.limits[0].requests` as a path."""
-    parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", place)
-    return tuple(name or int(index) for name, index in parts)
+    """msgspec's `.limits[0].requests` as a path; it does not tell names of the operator's own: `[...]`."""
+    parts = re.findall(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)", place)
+    return tuple(name or (_ANY if index == "..." else int(index)) for index, name in parts)
 
 
 def _type_at(struct: type[Struct], inner: Path) -> Any:
     """The type of the value at a path within a definition."""
     found: Any = struct
     for part in inner:
-        if isinstance(part, str):
+        if part == _ANY:
+            found = typing.get_args(found)[1]
+        elif isinstance(part, str):
             found = typing.get_type_hints(_a_struct(found), include_extras=True)[part]
         else:
             found = next(

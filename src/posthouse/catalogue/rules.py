@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
@@ -269,6 +270,8 @@ class ChannelDef(_Definition, frozen=True):
             raise ValueError("name: a channel's name has no ':'")
         if self.base_url:
             check_url("base_url", self.base_url, schemes=("http", "https"))
+            if "@" in urlsplit(self.base_url).netloc:  # it would be shown, and never sent
+                raise ValueError("base_url: has a user in it; give a credential or headers instead")
         if self.proxy:
             check_url("proxy", self.proxy, schemes=("http", "socks5", "socks5h"))
         if self.auth:
