@@ -1,6 +1,8 @@
 """What passes through in each direction, and what never does."""
 
-from posthouse.wire.headers import answer_header_block, request_header_block, with_defaults
+import pytest
+
+from posthouse.wire.headers import answer_header_block, request_header_block, retry_after_s, with_defaults
 
 
 def test_nothing_that_tells_who_asked_goes_upstream() -> None:
@@ -75,3 +77,29 @@ def test_anthropics_limits_stay_with_the_operator() -> None:
         (b"anthropic-organization-id", b"canary"),
     ]
     assert answer_header_block(received) == b"request-id: req_upstream\r\n"
+
+
+NOON_MS = 784_111_777_000  # Sun, 06 Nov 1994 08:49:37 GMT, the date in RFC 9110
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ([], None),
+        ([(b"retry-after", b" ")], None),
+        ([(b"retry-after", b"120")], 120.0),
+        ([(b"retry-after", b"0.5")], 0.5),
+        ([(b"retry-after", b"Sun, 06 Nov 1994 08:50:07 GMT")], 30.0),
+        ([(b"retry-after", b"Sun, 06 Nov 1994 08:49:07 GMT")], 0.0),  # it is over
+        ([(b"retry-after", b"soon")], None),
+        ([(b"retry-after", b"-5")], None),
+        ([(b"retry-after", b"9"), (b"retry-after-ms", b"250")], 0.25),
+        ([(b"retry-after-ms", b"-250")], 0.0),
+        ([(b"retry-after-ms", b"soon")], None),
+        ([(b"retry-after-ms", b"nan")], 0.0),
+    ],
+)
+def test_when_an_upstream_wants_to_be_asked_again(
+    headers: list[tuple[bytes, bytes]], wait_s: float | None
+) -> None:
+    assert retry_after_s(headers, NOON_MS) == wait_s
