@@ -12,6 +12,10 @@ CLAUDE_IMAGE_TOKENS_MAX = 8_464
 # So is what a tool of the provider's own finds, which the model then reads.
 REFERENCE_TOKENS_MAX = 2_000_000
 
+# Speech is understood down to some 750 bytes a second, 1,000 in base64; the most that is billed for one is
+# Gemini's 32 tokens.
+SOUND_BYTES_PER_TOKEN = 16
+
 # A provider's own frame around prompt and tools, which it bills: Anthropic's for tools, 346, is the longest.
 TEMPLATE_TOKENS_MAX = 512
 
@@ -39,6 +43,7 @@ _ELSEWHERE = re.compile(
     rb'|"audio"\s*+:\s*+\{\s*+"id"|"document"\s*+[,}]|"(?i:application/(?!json")|text/|video/)[^"\\]*+"|'
     + _TOOLS
 )
+_SOUND = re.compile(rb'"(?:input_audio"|(?i:audio/))')
 _BACKSLASH = ord("\\")  # as a number: CPython 3.11 takes fifteen times as long to look for b"\\"
 _ESCAPED = re.compile(rb"\\(?:u00(3[0-9]|[4-7][0-9a-fA-F]|2[fF])|(/))")
 
@@ -63,6 +68,11 @@ def names_elsewhere(body: bytes) -> bool:
     """Whether the body names a file, a video, an earlier recording or a tool of the provider's own, or holds
     a document: then no count of what it holds tells how many tokens the prompt has."""
     return _ELSEWHERE.search(_plain(body)) is not None
+
+
+def sound_tokens_bound(body: bytes) -> int:
+    """What the sound in the body can cost at most beside the image that each piece of it counts as."""
+    return len(body) // SOUND_BYTES_PER_TOKEN if _SOUND.search(_plain(body)) else 0
 
 
 def _plain(body: bytes) -> bytes:

@@ -149,8 +149,7 @@ class TokenCounter:
         return tokens
 
     def _count_content(self, model: str, value: object, image_tokens: int) -> int:
-        """All texts in a message or a part of it; an image, a file or a recording counts as one image, long
-        sound as more."""
+        """All texts in a message or a part of it; an image, a file or a recording counts as one image."""
         if isinstance(value, str):
             return self.count_text(model, value)
         if isinstance(value, list):
@@ -160,7 +159,10 @@ class TokenCounter:
         if value.get("type") in _MEDIA_PARTS or not _MEDIA_KEYS.isdisjoint(value):
             beside = {key: item for key, item in value.items() if key not in _PAYLOADS and key != "type"}
             # What claims to be an image may be a message, to an upstream that knows no "type" of one.
-            return _media_tokens(value, image_tokens) + self._count_members(model, beside, image_tokens)
+            image = value.get("image_url")
+            low = isinstance(image, dict) and image.get("detail") == "low"
+            held = LOW_DETAIL_IMAGE_TOKENS if low else image_tokens
+            return held + self._count_members(model, beside, image_tokens)
         return self._count_members(model, value, image_tokens)
 
     def _count_members(self, model: str, value: Mapping[str, object], image_tokens: int) -> int:
@@ -202,26 +204,11 @@ _MEDIA_KEYS = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
 _PAYLOADS = _MEDIA_PARTS | _MEDIA_KEYS | {"source", "detail"}
 # Any JSON may stand here, and all of it is the model's to read: what a tool is given, and what it gives.
 _FREE = frozenset({"input", "args", "response"})
-# Speech is understood down to some 750 bytes a second, 1,000 in base64; the most that is billed for one is
-# Gemini's 32 tokens.
-_SOUND_BYTES_PER_TOKEN = 16
 
 # Names of things in a message, not text of it.
 _UNCOUNTED = frozenset(
     {"type", "id", "tool_call_id", "tool_use_id", "cache_control", "signature", "thoughtSignature", "model"}
 )
-
-
-def _media_tokens(part: Mapping[str, Any], image_tokens: int) -> int:
-    image = part.get("image_url")
-    if isinstance(image, dict) and image.get("detail") == "low":
-        return LOW_DETAIL_IMAGE_TOKENS
-    sound = part.get("input_audio")
-    held = part.get("inlineData") or part.get("inline_data")
-    if isinstance(held, dict) and not str(held.get("mimeType") or held.get("mime_type")).startswith("image/"):
-        sound = held
-    data = sound.get("data") if isinstance(sound, dict) else None
-    return image_tokens + (len(data) // _SOUND_BYTES_PER_TOKEN if isinstance(data, str) else 0)
 
 
 def _pieces(text: str, chars_max: int = PIECE_CHARS_MAX) -> list[str]:

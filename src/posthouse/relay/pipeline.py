@@ -29,19 +29,20 @@ from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.ledger.service import Ledger
 from posthouse.limits.rules import Demand, Refused, format_reset
 from posthouse.limits.service import Limiter
-from posthouse.metering.ceilings import names_elsewhere
 from posthouse.metering.usage import Usage
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Observer
 from posthouse.relay.answers import error_event, quota_block, render_refusal
 from posthouse.relay.ask import Ask, read_ask
-from posthouse.relay.call import Call, Terms
+from posthouse.relay.call import Call
 from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Answer, Forwarder, note_broken, refusal_of
+from posthouse.relay.holding import hold, size
 from posthouse.relay.keep_alive import EarlyDoor, keep_alive
 from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
+from posthouse.relay.outcomes import elapsed_ms, outcome_of, refused_outcome
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.replays import Recording, Replays
 from posthouse.relay.router import Trip
@@ -51,24 +52,10 @@ from posthouse.store.errors import StoreDown
 from posthouse.wire.headers import answer_header_block
 from posthouse.wire.json_edit import value_of
 
-# A capped answer shorter than this (or than what was asked for) helps nobody: then the call is refused.
-OUTPUT_TOKENS_MIN = 16
 IDEMPOTENCY_KEY_BYTES_MAX = 255
 # A repetition whose first answer is not kept any more is asked of the upstream again, free of charge: enough
 # for a client that lost an answer, too few to be served for nothing.
 ANSWERS_PER_KEY_MAX = 3
-# What to shorten when a request is too long.
-PROMPT_FIELDS = {
-    "chat/completions": "messages",
-    "completions": "prompt",
-    "embeddings": "input",
-    "messages": "messages",
-    "generateContent": "contents",
-    "streamGenerateContent": "contents",
-    "embedContent": "content",
-    "batchEmbedContents": "requests",
-}
-
 # What each call asks for: CPython 3.11 takes six times as long to find one in its class.
 _OPEN, _METERED, _COMPLETED = Kind.OPEN, Kind.METERED, Ending.COMPLETED
 
@@ -110,13 +97,13 @@ class Relay:
         try:
             await self._handle(request, door)
         except Refusal as refusal:
-            self._refuse(request, door, refusal, _refused(request, refusal))
+            self._refuse(request, door, refusal, refused_outcome(request, refusal))
         except asyncio.CancelledError:
             pass  # the caller is gone; what the call held has been settled below
         except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
             log.error("call_crashed", request_id=request.request_id, **describe(error))
             crash = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
-            self._refuse(request, door, crash, _refused(request, crash))
+            self._refuse(request, door, crash, refused_outcome(request, crash))
         finally:
             self.running -= 1
 
@@ -144,11 +131,11 @@ class Relay:
         terms = self._market.terms(key, ask)
         call = Call(request, door, key, ask, terms)
         try:
-            prompt_tokens = await self._size(call)
+            prompt_tokens = await size(call, self._estimator)
             await self._admit(call, prompt_tokens)
             if b"idempotency-key" in request.headers and await self._claim(call):  # costs two commits
                 return
-            await self._hold(call)
+            await hold(call, self._ledger, self._estimator, self._market.currency)
             call.answer = await self._forward(call)
             if call.answer.stream is None:
                 await self._answer_whole(call, call.answer)
@@ -159,7 +146,7 @@ class Relay:
             raise
         except Refusal as refusal:
             ending = Ending.FAILED if call.attempts else Ending.REFUSED
-            outcome = self._outcome(call, ending, refusal.row.http_status, None, int(refusal.code))
+            outcome = outcome_of(call, ending, refusal.row.http_status, None, int(refusal.code))
             await finish(self._give_back(call, outcome))
             self._refuse(request, door, refusal, outcome, await self._quota(call))
         except BaseException:
@@ -241,33 +228,6 @@ class Relay:
 
     # -- what it may use ---------------------------------------------------------------------------------
 
-    async def _size(self, call: Call) -> int:
-        """Prompt tokens to reserve (0 where no rule counts tokens). Raises Refusal when the request is longer
-        than the plan or the model takes. Counts exactly only where the cheap bound does not settle it."""
-        terms, ask = call.terms, call.ask
-        if ask.endpoint.is_free:  # counting is what it asks for
-            return 0
-        output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
-        bound = call.prompt_bound = self._estimator.prompt_bound(ask, terms.model)
-        if bound <= terms.reserved_by_bytes_max and bound + output <= terms.request_tokens_max:
-            return bound if terms.counts_tokens else 0
-        prompt_tokens = await self._estimator.prompt_tokens(ask, terms.model)
-        limits = (
-            ("plan_input", terms.plan.input_tokens_max, 0),
-            ("plan", terms.plan.request_tokens_max, output),
-            ("default", terms.model.max_input_tokens, 0),
-        )
-        for situation, limit, extra in limits:
-            if limit is not None and prompt_tokens + extra > limit:
-                raise Refusal(
-                    RelayCode.CONTEXT_LENGTH_EXCEEDED,
-                    situation,
-                    param=PROMPT_FIELDS[ask.endpoint.name],
-                    asked=prompt_tokens + extra,
-                    limit=limit,
-                )
-        return prompt_tokens
-
     async def _admit(self, call: Call, prompt_tokens: int) -> None:
         """Take one request from every rule, or raise Refusal and take nothing."""
         granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
@@ -282,62 +242,13 @@ class Relay:
             return b""
         return quota_block(await self._limiter.standings(_demand(call, 0), now_ms()))
 
-    async def _hold(self, call: Call) -> None:
-        """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer,
-        cap the answer instead of refusing it."""
-        terms, ask, key = call.terms, call.ask, call.key
-        tariff, tier, ledger = terms.tariff, ask.peek.service_tier, self._ledger
-        prompt = min(call.prompt_bound, terms.model.max_input_tokens or call.prompt_bound)
-        # Rejected prediction tokens are charged as output, beyond any limit.
-        predicted = len(ask.body) if ask.peek.has_prediction else 0
-        longest = _longest_output(ask, terms) + predicted
-        try:
-            budget = None
-            if key.budget_nanos is not None:
-                budget = ledger.budget(key.key_id) or await ledger.load_budget(key.key_id)
-            wallet = ledger.wallet(key.account_id) or await ledger.load_wallet(key.account_id)
-            ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
-            call.hold = wallet.hold(ceiling, budget)
-            if call.hold is not None:
-                return
-            if not names_elsewhere(ask.body):
-                prompt = await self._estimator.prompt_tokens(ask, terms.model)
-            ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
-            wallet = await ledger.load_wallet(key.account_id, ceiling)
-        except StoreDown:
-            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
-        call.hold = wallet.hold(ceiling, budget)
-        if call.hold is not None:
-            return
-        allowed = None if budget is None else budget.available_nanos
-        available = wallet.available_nanos if allowed is None else min(wallet.available_nanos, allowed)
-        cap = min(tariff.output_cap(available, prompt, ask.choices, tier), longest) - predicted
-        if cap >= max(1, min(longest - predicted, OUTPUT_TOKENS_MIN)):
-            call.output_cap = cap
-            call.hold = wallet.hold(tariff.ceiling(prompt, (cap + predicted) * ask.choices, tier), budget)
-        if call.hold is None:
-            currency = self._market.currency
-            if budget is not None and allowed is not None and allowed < wallet.available_nanos:
-                raise Refusal(
-                    RelayCode.KEY_BUDGET_EXCEEDED,
-                    budget=format_nanos(budget.limit_nanos or 0),
-                    spent=format_nanos(budget.spent_nanos),
-                    currency=currency,
-                )
-            raise Refusal(
-                RelayCode.INSUFFICIENT_QUOTA,
-                balance=format_nanos(wallet.available_nanos),
-                needed=format_nanos(ceiling),
-                currency=currency,
-            )
-
     # -- the upstream's answer ---------------------------------------------------------------------------
 
     async def _forward(self, call: Call) -> Answer:
         lineup = call.terms.lineup
         # Its bytes are four to a token, roughly; the upstream's own counts replace it.
         trip = Trip(call.terms.model.name, 1 + call.prompt_bound // 4)
-        if len(lineup.candidates) > 1:
+        if len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
             trip.affinity = _affinity(call)
         fetching = self._forwarder.fetch(
             call.ask,
@@ -361,7 +272,7 @@ class Relay:
         usage = None
         if answer.exchange.status < 300 and not call.ask.endpoint.is_free:
             usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
-        call.ttft_ms = self._elapsed_ms(call)
+        call.ttft_ms = elapsed_ms(call.request)
         await self._settle(call, _COMPLETED, answer.exchange.status, usage)
         call.door.respond(answer.exchange.status, self._headers(call, answer), answer.body)
         self._keep_replay(call)
@@ -369,7 +280,7 @@ class Relay:
     async def _answer_stream(self, call: Call, answer: Answer) -> None:
         stream = answer.stream
         assert stream is not None
-        call.ttft_ms = self._elapsed_ms(call)
+        call.ttft_ms = elapsed_ms(call.request)
         stream.tally = self._estimator.tally(call.terms.model)
         stream.open(call.door, answer.exchange.status, self._headers(call, answer))
         await stream.wait_over()
@@ -423,7 +334,7 @@ class Relay:
         hold, claim, granted = call.hold, call.claim, call.granted
         assert hold is not None
         call.hold = call.claim = call.granted = None
-        outcome = self._outcome(call, ending, status, usage)
+        outcome = outcome_of(call, ending, status, usage)
         durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim)
         if granted is not None:
             tokens = outcome.prompt_tokens + outcome.completion_tokens
@@ -439,56 +350,6 @@ class Relay:
             self._observer.finished(outcome)
             raise
         self._observer.finished(outcome)
-
-    def _outcome(
-        self, call: Call, ending: Ending, status: int, usage: Usage | None, relay_code: int = 0
-    ) -> Outcome:
-        request, terms, key, answer = call.request, call.terms, call.key, call.answer
-        quantities: dict[str, int] = {}
-        prompt_tokens = completion_tokens = charge_nanos = cost_nanos = 0
-        service_tier, estimated = "", False
-        if usage is not None:
-            quantities, estimated = usage.quantities, usage.estimated
-            if terms.tariff.has_tier(usage.service_tier):  # else it may be any text that the upstream says
-                service_tier = usage.service_tier
-            prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
-            charge_nanos = terms.tariff.charge(
-                quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
-            ).nanos
-            cost = answer.offer.cost if answer else None
-            if cost is not None and cost.id == terms.snapshot.price_id:
-                cost_nanos = charge_nanos
-            elif cost is not None:
-                cost_nanos = cost.charge(
-                    quantities, prompt_tokens=prompt_tokens, service_tier=usage.service_tier
-                ).nanos
-        return Outcome(
-            request_id=request.request_id,
-            ending=ending,
-            http_status=status,
-            relay_code=relay_code,
-            account_id=key.account_id,
-            key_id=key.key_id,
-            plan=key.plan,
-            family=terms.model.family,
-            model=terms.model.name,
-            endpoint=call.ask.endpoint.name,
-            stream=call.ask.peek.stream,
-            address_hash=request.address_hash,
-            channel=answer.offer.spec.name if answer else "",
-            attempts=tuple(call.attempts),
-            quantities=quantities,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            service_tier=service_tier,
-            estimated=estimated,
-            charge_nanos=charge_nanos,
-            cost_nanos=cost_nanos,
-            price_id=terms.snapshot.price_id,
-            started_ms=request.started_ms,
-            duration_ms=self._elapsed_ms(call),
-            ttft_ms=call.ttft_ms,
-        )
 
     async def _caller_left(self, call: Call) -> None:
         """Cancelled: stop the upstream, charge what was delivered."""
@@ -539,9 +400,6 @@ class Relay:
             door.respond(status, headers, body)
         self._observer.finished(outcome)
 
-    def _elapsed_ms(self, call: Call) -> int:
-        return int((monotonic_s() - call.request.started_s) * 1000)
-
 
 PREFLIGHT = (
     b"access-control-allow-origin: *\r\n"
@@ -550,29 +408,6 @@ PREFLIGHT = (
     b"access-control-max-age: 86400\r\n"
 )
 CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
-
-
-def _refused(request: RelayRequest, refusal: Refusal) -> Outcome:
-    """The outcome of a request that never became a call."""
-    return Outcome(
-        request_id=request.request_id,
-        ending=Ending.REFUSED,
-        http_status=refusal.row.http_status,
-        relay_code=int(refusal.code),
-        started_ms=request.started_ms,
-        duration_ms=int((monotonic_s() - request.started_s) * 1000),
-    )
-
-
-def _longest_output(ask: Ask, terms: Terms) -> int:
-    """Tokens of the longest answer that this request can get, as far as they are charged."""
-    if ask.endpoint.is_free:
-        return 0
-    longest, asked = terms.output_tokens_max, ask.output_tokens_asked
-    if asked is None:
-        return longest
-    # A model that tells no maximum may give as many as it is asked for.
-    return asked if terms.output_tokens_unknown else min(longest, asked)
 
 
 def _body_hash(ask: Ask) -> bytes:

@@ -12,9 +12,11 @@ from posthouse.metering import tokens
 from posthouse.metering.ceilings import (
     IMAGE_TOKENS_MAX,
     REFERENCE_TOKENS_MAX,
+    SOUND_BYTES_PER_TOKEN,
     TEMPLATE_TOKENS_MAX,
     names_elsewhere,
     prompt_tokens_bound,
+    sound_tokens_bound,
 )
 from posthouse.metering.tokens import (
     IMAGE_TOKENS,
@@ -255,15 +257,17 @@ def test_no_text_passes_for_an_image_or_for_nothing(endpoint: str, body: dict[st
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "sounds"),
     [
-        {"type": "input_audio", "input_audio": {"data": "A" * 160_000, "format": "mp3"}},
-        {"inlineData": {"mimeType": "audio/mp3", "data": "A" * 160_000}},
-        {"inline_data": {"mime_type": "audio/mp3", "data": "A" * 160_000}},
+        (b'{"type":"input_audio","input_audio":{"data":"AAAA"}}', True),
+        (b'{"inlineData":{"mimeType":"audio/mp3","data":"AAAA"}}', True),
+        (rb'{"inline_data":{"mime_type":"Audio\/ogg","data":"AAAA"}}', True),
+        (b'{"inlineData":{"mimeType":"image/png","data":"AAAA"}}', False),
+        (b'{"modalities":["audio"],"audio":{"voice":"alloy"}}', False),
     ],
 )
-def test_long_sound_counts_as_more_than_an_image(part: dict[str, Any]) -> None:
-    assert count_chat(messages=[part]) == 6 + IMAGE_TOKENS + 10_000
+def test_sound_is_known(part: bytes, sounds: bool) -> None:
+    assert sound_tokens_bound(part) == (len(part) // SOUND_BYTES_PER_TOKEN if sounds else 0)
 
 
 def test_an_image_counts_the_same_however_large() -> None:

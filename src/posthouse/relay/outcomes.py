@@ -1,0 +1,76 @@
+"""How a call ended, as the one value that usage record, log line and metrics are made of."""
+
+from __future__ import annotations
+
+from posthouse.kernel.clock import monotonic_s
+from posthouse.kernel.errors import Refusal
+from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.metering.usage import Usage
+from posthouse.relay.call import Call
+from posthouse.relay.values import RelayRequest
+
+
+def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, relay_code: int = 0) -> Outcome:
+    request, terms, key, answer = call.request, call.terms, call.key, call.answer
+    quantities: dict[str, int] = {}
+    prompt_tokens = completion_tokens = charge_nanos = cost_nanos = 0
+    service_tier, estimated = "", False
+    if usage is not None:
+        quantities, estimated = usage.quantities, usage.estimated
+        if terms.tariff.has_tier(usage.service_tier):  # else it may be any text that the upstream says
+            service_tier = usage.service_tier
+        prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        charge_nanos = terms.tariff.charge(
+            quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
+        ).nanos
+        cost = answer.offer.cost if answer else None
+        if cost is not None and cost.id == terms.snapshot.price_id:
+            cost_nanos = charge_nanos
+        elif cost is not None:
+            cost_nanos = cost.charge(
+                quantities, prompt_tokens=prompt_tokens, service_tier=usage.service_tier
+            ).nanos
+    return Outcome(
+        request_id=request.request_id,
+        ending=ending,
+        http_status=status,
+        relay_code=relay_code,
+        account_id=key.account_id,
+        key_id=key.key_id,
+        plan=key.plan,
+        family=terms.model.family,
+        model=terms.model.name,
+        endpoint=call.ask.endpoint.name,
+        stream=call.ask.peek.stream,
+        address_hash=request.address_hash,
+        channel=answer.offer.spec.name if answer else "",
+        attempts=tuple(call.attempts),
+        quantities=quantities,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        service_tier=service_tier,
+        estimated=estimated,
+        charge_nanos=charge_nanos,
+        cost_nanos=cost_nanos,
+        price_id=terms.snapshot.price_id,
+        started_ms=request.started_ms,
+        duration_ms=elapsed_ms(call.request),
+        ttft_ms=call.ttft_ms,
+    )
+
+
+def refused_outcome(request: RelayRequest, refusal: Refusal) -> Outcome:
+    """The outcome of a request that never became a call."""
+    return Outcome(
+        request_id=request.request_id,
+        ending=Ending.REFUSED,
+        http_status=refusal.row.http_status,
+        relay_code=int(refusal.code),
+        started_ms=request.started_ms,
+        duration_ms=elapsed_ms(request),
+    )
+
+
+def elapsed_ms(request: RelayRequest) -> int:
+    """Since the request came."""
+    return int((monotonic_s() - request.started_s) * 1000)
