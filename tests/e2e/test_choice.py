@@ -27,7 +27,7 @@ MORE = "".join(EQUALS.format(name=name) for name in ("cached", "failing", "quick
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("choice"), MORE, operator='choice = "latency"', scenes=3) as stage:
+    with staged(tmp_path_factory.mktemp("choice"), MORE, operator='choice = "latency"', scenes=4) as stage:
         yield stage
 
 
@@ -54,6 +54,18 @@ def test_calls_that_share_a_prompt_cache_go_to_one_channel_while_it_is_fit(scene
     scene.first.enqueue(Script(status=500))
     moved = upstreams_of(scene, [body_of("cached", prompt_cache_key=key)] * 2)
     assert moved == ["second", "first"]
+
+
+def test_calls_that_share_a_prompt_cache_go_with_one_credential_while_it_is_fit(scene: Scene) -> None:
+    bodies = [body_of(scene.pool, prompt_cache_key=f"conversation {number}") for number in range(12)]
+    for _ in range(2):
+        scene.chats(bodies, at_once=1)
+    used = [received.credential for received in scene.first.received]
+    assert used[:12] == used[12:]
+    assert len(set(used)) > 1
+    scene.first.for_credential(used[0], Script(status=429))
+    (moved,) = scene.chats(bodies[:1])
+    assert moved.status == 200
 
 
 def test_a_channel_that_keeps_failing_is_left_alone(scene: Scene) -> None:

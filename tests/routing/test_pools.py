@@ -45,6 +45,14 @@ def call(
     return pool.end(lease, verdict, at_s, retry_after_s=retry_after_s)
 
 
+def taken(pool: Pool, affinity: bytes) -> str:
+    """Whom a call takes that is over at once."""
+    lease = pool.take(0, 0.0, affinity=affinity)
+    assert lease is not None
+    pool.end(lease, Verdict.OK, 0.0)
+    return lease.name
+
+
 def is_free(pool: Pool, at_s: float, model: str = "", tokens: int = 0) -> bool:
     lease = pool.take(tokens, at_s, model=model)
     if lease is not None:
@@ -89,6 +97,20 @@ def test_calls_at_a_time_are_shared_by_weight() -> None:
             pool.end(lease, OK, 0.0)
     again = [pool.take(1, 0.0) for _ in range(30)]
     assert Counter(lease.name for lease in again if lease) == {"a": 30}
+
+
+def test_calls_that_share_a_prompt_cache_take_one_credential_while_it_is_free() -> None:
+    """The upstream keeps a cache for each account."""
+    pool = pool_of(credential("a", concurrency=2), credential("b", weight=3), credential("c"))
+    keys = [b"conversation %d" % number for number in range(1000)]
+    names = [taken(pool, affinity=key) for key in keys]
+    assert [taken(pool, affinity=key) for key in keys] == names
+    assert 540 < names.count("b") < 660, "three of five"
+    key = keys[names.index("a")]
+    leases = [pool.take(0, 0.0, affinity=key) for _ in range(3)]
+    assert [lease.name for lease in leases if lease is not None][:2] == ["a", "a"]
+    (other,) = {lease.name for lease in leases if lease is not None} - {"a"}
+    assert pool.take(0, 0.0, {other}, affinity=key).name == ({"b", "c"} - {other}).pop()  # type: ignore[union-attr]
 
 
 def test_who_comes_back_is_not_flooded_with_what_it_missed() -> None:

@@ -65,8 +65,8 @@ class Leg(Struct, eq=False):
 
 class Trip(Struct, eq=False):
     """One call's way through the channels: what it asks for, and what it has tried. `affinity`: calls of the
-    same bytes go to the same channel while that is well. `tokens`: about what the call uses at the upstream.
-    """
+    same bytes go to the same channel, with the same credential, while these are well. `tokens`: about what
+    the call uses at the upstream."""
 
     model: str
     tokens: int = 0
@@ -171,7 +171,9 @@ class Router:
 
     def _leg(self, offer: Offer, trip: Trip, now_s: float, insist: bool) -> Leg | None:
         refused = trip.refused.get(offer.channel, ())
-        lease = offer.pool.take(trip.tokens, now_s, refused, model=trip.model, insist=insist)
+        lease = offer.pool.take(
+            trip.tokens, now_s, refused, model=trip.model, insist=insist, affinity=trip.affinity
+        )
         if lease is None:
             return None
         ticket = self._health.begin(offer.channel, trip.model, offer.spec.health, now_s)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
+from hashlib import blake2b
+from math import log
 
 from msgspec import Struct
 
@@ -250,13 +252,15 @@ class Pool:
         *,
         model: str = "",
         insist: bool = False,
+        affinity: bytes = b"",
     ) -> Lease | None:
         """A credential for a call that may use so many tokens, or None: none is free now. `tried`: names that
         this call tried already. `insist`: also one that rests though nobody said for how long; never one that
-        is out, has no room under its ceilings, or was told when to come again."""
+        is out, has no room under its ceilings, or was told when to come again. `affinity`: calls with the
+        same bytes take the same one of those that are free."""
         member = self._single
         if member is None or not member.is_plain or tried:
-            member = self._choose(tokens, now_s, tried, model, insist)
+            member = self._choose(tokens, now_s, tried, model, insist, affinity)
             if member is None:
                 return None
             if member.has_ceilings:
@@ -268,9 +272,16 @@ class Pool:
         return Lease(member.credential.name, member, model, now_s)
 
     def _choose(
-        self, tokens: int, now_s: float, tried: Collection[str], model: str, insist: bool
+        self,
+        tokens: int,
+        now_s: float,
+        tried: Collection[str],
+        model: str,
+        insist: bool,
+        affinity: bytes,
     ) -> _Member | None:
-        """Whom the fewest calls of its share are under way with; among equals, whose turn comes first."""
+        """Whom the fewest calls of its share are under way with; among equals, whose turn comes first. With
+        an affinity, whom it is nearest to."""
         best: _Member | None = None
         best_rank = (0.0, 0.0)
         for name, member in self._members.items():
@@ -282,7 +293,8 @@ class Pool:
                 continue
             if name in tried:
                 continue
-            rank = (member.in_flight / member.credential.weight, max(member.turn, self._turn))
+            load = _distance(affinity, name) if affinity else float(member.in_flight)
+            rank = (load / member.credential.weight, max(member.turn, self._turn))
             if best is None or rank < best_rank:
                 best, best_rank = member, rank
         if best is not None:
@@ -422,6 +434,12 @@ class Pool:
             )
             for name, member in self._members.items()
         ]
+
+
+def _distance(affinity: bytes, name: str) -> float:
+    """Over the weight, weighted rendezvous hashing as in routing.choice: the least is the nearest."""
+    drawn = int.from_bytes(blake2b(affinity + name.encode(), digest_size=4).digest())
+    return -log((drawn + 1) / (2**32 + 1))
 
 
 def _correct(lease: Lease, verdict: Verdict | None, now_s: float, tokens: int | None) -> None:
