@@ -128,6 +128,17 @@ def test_the_callers_own_mistake_passes_as_it_came(scene: Scene, name: str) -> N
     assert scene.record().charge_nanos == 0
 
 
+def test_a_stream_that_breaks_before_its_first_word_costs_nothing(scene: Scene) -> None:
+    """Anthropic's first event reports the prompt's usage already."""
+    form = FORMS["anthropic, stream"]
+    scene.first.default = Script(text=TEXT, cut_after=1)
+    reply = form.ask(scene)
+    assert (reply.status, reply.whole, form.text(reply)) == (200, False, "")
+    assert b'"input_tokens"' in reply.body
+    record = scene.record()
+    assert (record.ending, record.charge_nanos) == (Ending.BROKEN, 0)
+
+
 @pytest.mark.parametrize("name", ["anthropic, stream", "gemini, events", "gemini, array"])
 def test_a_stream_that_breaks_costs_what_came_and_looks_broken(scene: Scene, name: str) -> None:
     form = FORMS[name]

@@ -47,6 +47,11 @@ class Tally:
         loop = asyncio.get_running_loop()
         self._counts.append(loop.run_in_executor(self._threads, self._count, texts))
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was added."""
+        return not self._counts
+
     async def tokens(self) -> int:
         """Of all that was added."""
         if not self._counts:

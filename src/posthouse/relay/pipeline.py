@@ -293,8 +293,8 @@ class Relay:
             return
         log.info("stream_broke", request_id=call.request.request_id, fault=stream.fault.fault.value)
         note_broken(call.attempts, stream.fault.fault)
-        said_nothing = usage.estimated and not usage.completion_tokens
-        await self._settle(call, Ending.BROKEN, answer.exchange.status, None if said_nothing else usage)
+        used = None if stream.said_nothing else usage
+        await self._settle(call, Ending.BROKEN, answer.exchange.status, used)
         call.door.abort(error_event(refusal_of(stream.fault, answer.offer.spec, "broken"), call.request))
 
     async def _stream_usage(self, call: Call, stream: EventStream) -> Usage:

@@ -82,6 +82,12 @@ class EventStream(Struct, eq=False):
                 self.fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
             self._wake()
 
+    @property
+    def said_nothing(self) -> bool:
+        """No text came, and no end of an answer that has none; though the prompt's usage may have."""
+        has_text = self.meter.text_chars or not (self.tally is None or self.tally.is_empty)
+        return not has_text and not self.meter.saw_finish
+
     # -- the pipeline's side -----------------------------------------------------------------------------
 
     async def wait_begun(self) -> None:
