@@ -203,6 +203,37 @@ def test_the_end_of_the_server_ends_its_probes(play: Play, monkeypatch: pytest.M
     play(story, health={"probe_every_s": 3600, "probe_model": "gpt-4o-mini"})
 
 
+def test_a_channel_may_go_before_its_probe_has_begun(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        stage.prober.look()
+        gone = stage.market.pools.pop("main")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert stage.faults == []
+        assert gone.standings(stage.now_s)[0].in_flight == 0
+        assert stage.health.in_flight("main", "gpt-4o-mini") == 0
+
+    play(story, health={"probe_every_s": 3600, "probe_model": "gpt-4o-mini"})
+
+
+def test_a_fault_does_not_end_the_looks(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "EVERY_S", 0.001)
+
+    async def story(stage: Stage) -> None:
+        pool = stage.market.pools.pop("main")
+        running = asyncio.create_task(stage.prober.run())
+        async with asyncio.timeout(5):
+            while not stage.faults:  # noqa: ASYNC110  the prober knows no event for it
+                await asyncio.sleep(0.001)
+            stage.market.pools["main"] = pool
+            while not stage.asked:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(story, health={"probe_every_s": 3600, "probe_model": "gpt-4o-mini"})
+
+
 def test_a_fault_of_ours_is_told(play: Play) -> None:
     async def story(stage: Stage) -> None:
         async def fail(spec: ChannelSpec, credential: SecretText | None, model: str) -> Verdict:

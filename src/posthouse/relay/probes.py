@@ -50,7 +50,10 @@ class Prober:
         try:
             while True:
                 await asyncio.sleep(EVERY_S)
-                self.look()
+                try:
+                    self.look()
+                except Exception as error:  # without probes what is out would never come back
+                    self.on_error(error)
         finally:
             for task in self._running:
                 task.cancel()
@@ -70,10 +73,11 @@ class Prober:
             if spec.health.probe_every_s and not spec.draining
         }
         for channel, model in self._health.probes_due(policies, now_s)[: self._room] if policies else ():
-            lease = self._market.pools[channel].take(TOKENS, now_s, model=model)
+            pool = self._market.pools[channel]
+            lease = pool.take(TOKENS, now_s, model=model)
             if lease is not None:
                 ticket = self._health.begin(channel, model, specs[channel].health, now_s)
-                self._start(self._model(specs[channel], lease, ticket, model))
+                self._start(self._model(specs[channel], pool, lease, ticket, model))
 
     @property
     def _room(self) -> int:
@@ -85,9 +89,8 @@ class Prober:
         if back is not None:
             self._listener.came_back(back)
 
-    async def _model(self, spec: ChannelSpec, lease: Lease, ticket: Ticket, model: str) -> None:
+    async def _model(self, spec: ChannelSpec, pool: Pool, lease: Lease, ticket: Ticket, model: str) -> None:
         verdict: Verdict | None = None
-        pool = self._market.pools[spec.name]
         try:
             verdict = await self._ask(spec, self._market.credential(spec.name, lease.name), model)
         finally:
