@@ -226,8 +226,9 @@ def test_a_fault_does_not_end_the_looks(play: Play, monkeypatch: pytest.MonkeyPa
             while not stage.faults:  # noqa: ASYNC110  the prober knows no event for it
                 await asyncio.sleep(0.001)
             stage.market.pools["main"] = pool
-            while not stage.asked:  # noqa: ASYNC110
+            while not stage.asked:  # noqa: ASYNC110  nor for this
                 await asyncio.sleep(0.001)
+        stage.faults.clear()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
