@@ -110,7 +110,7 @@ def test_calls_that_share_a_prompt_cache_take_one_credential_while_it_is_free() 
     leases = [pool.take(0, 0.0, affinity=key) for _ in range(3)]
     assert [lease.name for lease in leases if lease is not None][:2] == ["a", "a"]
     (other,) = {lease.name for lease in leases if lease is not None} - {"a"}
-    assert pool.take(0, 0.0, {other}, affinity=key).name == ({"b", "c"} - {other}).pop()  # type: ignore[union-attr]
+    assert pool.take(0, 0.0, {other}, affinity=key).name == ({"b", "c"} - {other}).pop()  # type: ignore[union-attr]  # one is free
 
 
 def test_who_comes_back_is_not_flooded_with_what_it_missed() -> None:
