@@ -36,6 +36,7 @@ CHANNELS = {
     "requests": credential("one", "requests_per_minute = 2"),
     "spill": credential("one", "requests_per_minute = 2") + ", " + credential("two"),
     "tokens": credential("one", "tokens_per_minute = 500"),
+    "tokens-of-files": credential("one", "tokens_per_minute = 500"),
     "tokens-streamed": credential("one", "tokens_per_minute = 500"),
     "at-once": credential("one", "concurrency = 1"),
     "shared": credential("one", "weight = 2") + ", " + credential("two"),
@@ -95,6 +96,11 @@ def test_tokens_count_as_the_upstream_counted_them(scene: Scene, model: str, str
     scene.relay.check_nothing_left()
     assert scene.chat(model, stream=stream).relay_code == NO_CHANNEL
     assert len(scene.first.received) == 1
+
+
+def test_a_call_with_a_file_is_not_held_back_for_the_longest_there_could_be(scene: Scene) -> None:
+    said = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
+    assert [scene.chat("tokens-of-files", messages=said).status for _ in range(2)] == [200, 200]
 
 
 def test_no_more_calls_at_once_than_the_upstream_takes(scene: Scene) -> None:

@@ -246,8 +246,10 @@ class Relay:
 
     async def _forward(self, call: Call) -> Answer:
         lineup = call.terms.lineup
-        # Its bytes are four to a token, roughly; the upstream's own counts replace it.
-        trip = Trip(call.terms.model.name, 1 + call.prompt_bound // 4)
+        # Bytes are four to a token, roughly; the upstream's own counts replace it. Not the prompt's bound: a
+        # call with a file in it would wait for a minute in which its credential was not used at all.
+        tokens = 0 if call.ask.endpoint.is_free else len(call.ask.body) // 4
+        trip = Trip(call.terms.model.name, 1 + min(tokens, call.terms.request_tokens_max))
         if len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
             trip.affinity = _affinity(call)
         fetching = self._forwarder.fetch(
