@@ -18,6 +18,7 @@ from posthouse.relay.ask import read_ask
 from posthouse.relay.endpoints import CHAT, EMBEDDINGS, Endpoint
 from posthouse.relay.forward import Answer, Forwarder, without_secret
 from posthouse.relay.router import Offer, Trip
+from posthouse.routing.channels import CredentialDef
 from posthouse.routing.verdicts import STATUSES
 from posthouse.testing.proxy import ScriptedProxy
 from posthouse.testing.upstream import Script, ScriptedUpstream, answer_pieces, event
@@ -346,6 +347,20 @@ def test_a_stream_that_never_began_is_tried_elsewhere(
     told = forward(play, offer("first", first), offer("second", second), body=STREAM)
     assert told.status == 200
     assert [channel for channel, _, _ in told.tries] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("status", "tried"), [(200, "first first second"), (500, "first first second first")]
+)
+def test_many_refused_credentials_keep_no_call_from_another_channel(
+    play: Play, first: ScriptedUpstream, second: ScriptedUpstream, status: int, tried: str
+) -> None:
+    second.default = Script(status=status)  # the first refuses them all: they have no secret
+    credentials = tuple(CredentialDef(name=name) for name in "abcde")
+    told = forward(play, offer("first", first, credentials=credentials), offer("second", second))
+    assert told.status == status
+    assert " ".join(channel for channel, _, _ in told.tries) == tried
+    assert len({one.credential for one in told.attempts if one.channel == "first"}) == tried.count("first")
 
 
 def test_a_stream_that_breaks_after_its_first_event_is_not_tried_elsewhere(

@@ -20,6 +20,9 @@ from posthouse.routing.verdicts import NEXT, Next, Verdict
 # Before another credential of a channel that has just refused one: doubled for each, up to the second.
 BACK_OFF_S = 0.05
 BACK_OFF_S_MAX = 0.5
+# So many of a channel's credentials are refused before another channel is tried, where there is one: what
+# refuses two, such as a limit of the account that all belong to, mostly refuses all.
+REFUSALS_MAX = 2
 _MISSING = Verdict.MODEL_MISSING
 
 
@@ -99,19 +102,30 @@ class Router:
         nothing."""
         again, trip.again = trip.again, None
         if again is not None:
-            leg = self._leg(again, trip, now_s, insist=False)
-            if leg is not None:
-                return leg
-            trip.tried.add(again.channel)
-        trip.back_off_s = 0.0
-        busy: set[str] = set()
-        for insist in (False, True):
-            while (offer := self._chosen(lineup, trip, now_s, busy)) is not None:
-                leg = self._leg(offer, trip, now_s, insist)
+            if len(trip.refused[again.channel]) < REFUSALS_MAX:
+                leg = self._leg(again, trip, now_s, insist=False)
                 if leg is not None:
                     return leg
-                busy.add(offer.channel)
-            busy = set()
+                trip.tried.add(again.channel)
+            elif leg := self._next(lineup, trip, now_s, {again.channel}, insist=False):
+                trip.back_off_s = 0.0
+                return leg
+        leg = self._next(lineup, trip, now_s, set(), insist=False)
+        leg = leg or self._next(lineup, trip, now_s, set(), insist=True)
+        if leg is None or leg.offer is not again:
+            trip.back_off_s = 0.0
+        return leg
+
+    def _next(
+        self, lineup: Lineup[Offer], trip: Trip, now_s: float, busy: set[str], *, insist: bool
+    ) -> Leg | None:
+        """An attempt at a channel that is not among the busy ones, to which those are added that have no
+        credential for it."""
+        while (offer := self._chosen(lineup, trip, now_s, busy)) is not None:
+            leg = self._leg(offer, trip, now_s, insist)
+            if leg is not None:
+                return leg
+            busy.add(offer.channel)
         return None
 
     def wait_s(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> float:
