@@ -109,6 +109,8 @@ def test_only_what_a_channel_offers_can_be_called() -> None:
     assert [model.name for model in CATALOGUE.models_for("free")] == ["gpt-4o-mini", "own"]
     assert all(model.name.startswith(("gpt-4o", "own")) for model in CATALOGUE.models_for("paid"))
     assert CATALOGUE.models_for("gold") == ()
+    assert CATALOGUE.models_for("paid", "gemini") == ()
+    assert CATALOGUE.models_for("paid") is CATALOGUE.models_for("paid"), "it is asked for at any time"
 
 
 @pytest.mark.parametrize(

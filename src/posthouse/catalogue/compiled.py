@@ -115,6 +115,8 @@ class Catalogue:
         self._tariffs: dict[tuple[str, str], Tariff | None] = {}
         self._costs: dict[tuple[str, str], Tariff | None] = {}
         self._rules: dict[tuple[str, str], tuple[LimitRule, ...]] = {}
+        # By plan and dialect: hundreds of models at tens of channels take a while to look through.
+        self._for_sale: dict[tuple[str, str], tuple[ModelSpec, ...]] = {}
         operator = configuration.operator
         self.operator = OperatorSpec(
             name=operator.name,
@@ -151,17 +153,13 @@ class Catalogue:
             name for name, plan in self._plans.items() if model in plan.models and self.tariff(name, model)
         )
 
-    def models_for(self, plan: str) -> tuple[ModelSpec, ...]:
-        """What a member of the plan can call, by name: allowed, priced, and offered by a channel."""
-        spec = self._plans.get(plan)
-        return tuple(
-            model
-            for model in self.models()
-            if spec
-            and model.name in spec.models
-            and self.tariff(plan, model.name)
-            and any(channel.offers(model.name) for channel in self.channels if not channel.draining)
-        )
+    def models_for(self, plan: str, dialect: str = "openai") -> tuple[ModelSpec, ...]:
+        """What a member of the plan can call, by name: allowed, priced, and offered by a channel; in another
+        dialect than OpenAI's, whose list is the whole one, by a channel that speaks it."""
+        key = (plan, dialect)
+        if key not in self._for_sale:
+            self._for_sale[key] = self._sold(plan, dialect)
+        return self._for_sale[key]
 
     def tariff(self, plan: str, model: str) -> Tariff | None:
         """What the plan's members pay for the model; None: not for sale."""
@@ -218,6 +216,19 @@ class Catalogue:
             streaming=definition.streaming,
             request_tokens_max=definition.request_tokens_max,
             input_tokens_max=definition.input_tokens_max,
+        )
+
+    def _sold(self, plan_name: str, dialect: str) -> tuple[ModelSpec, ...]:
+        plan = self._plans.get(plan_name)
+        if plan is None:
+            return ()
+        spoken = [one for one in self.channels if dialect == "openai" or one.speaks(dialect)]
+        return tuple(
+            model
+            for model in self.models()
+            if model.name in plan.models
+            and self.tariff(plan_name, model.name)
+            and any(one.offers(model.name) for one in spoken if not one.draining)
         )
 
     def _price(self, plan_name: str, model_name: str) -> Tariff | None:

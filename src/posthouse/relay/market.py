@@ -135,13 +135,7 @@ class Market:
     def models_for(self, key: KeyEntry, dialect: Dialect = "openai") -> list[ModelSpec]:
         """What this key can call; in another dialect than OpenAI's, whose list is the whole one, only what
         channels that speak it offer."""
-        models = self.catalogue.models_for(key.plan)
-        spoken = [one for one in self.catalogue.channels if dialect == "openai" or one.speaks(dialect)]
-        return [
-            model
-            for model in models
-            if _is_in_scope(key, model) and any(one.offers(model.name) for one in spoken)
-        ]
+        return [one for one in self.catalogue.models_for(key.plan, dialect) if _is_in_scope(key, one)]
 
     def _make_terms(self, plan_name: str, asked: str, dialect: Dialect) -> Terms:
         """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""
