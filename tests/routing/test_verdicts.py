@@ -29,7 +29,8 @@ def test_a_status_alone(status: int, verdict: Verdict) -> None:
         (429, b'{"type": "billing_hard_limit_reached"}', Verdict.QUOTA),
         (429, b'{"code": "rate_limit_exceeded"}', Verdict.RATE_LIMITED),
         (401, b'{"code": "invalid_api_key"}', Verdict.CREDENTIAL),
-        (404, b'{"code": "model_not_found"}', Verdict.MODEL_MISSING),
+        *((status, b'{"code": "model_not_found"}', Verdict.MODEL_MISSING) for status in (400, 404)),
+        (400, b'{"message": "Model Not Exist", "code": "invalid_request_error"}', Verdict.MODEL_MISSING),
         *((status, b'{"code": "context_length_exceeded"}', Verdict.CALLER) for status in (400, 429, 500)),
         *((status, b'{"code": "content_filter"}', Verdict.CALLER) for status in (400, 503)),
         (400, b'{"code": "content_filter", "details": "none"}', Verdict.CALLER),
@@ -53,6 +54,8 @@ def test_words_that_say_more_than_their_status(status: int, error: bytes, verdic
 
 
 def test_an_error_that_stands_alone() -> None:
+    missing = b'{"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"}'
+    assert verdict_of_status(400, missing) is Verdict.MODEL_MISSING
     assert verdict_of_status(400, b'{"code": "Arrearage", "message": "overdue"}') is Verdict.QUOTA
 
 

@@ -93,6 +93,10 @@ _QUOTA = re.compile(
 _QUOTA_MESSAGE = re.compile(r"(your )?credit balance is too low|insufficient balance", re.IGNORECASE)
 _CREDENTIAL = re.compile(r"API_KEY_INVALID|invalid_api_key", re.IGNORECASE)
 _CREDENTIAL_MESSAGE = re.compile(r"incorrect api key", re.IGNORECASE)
+# Mistral: invalid_model (400); DeepSeek: "Model Not Exist" (400). What the channel's models promise is not the
+# caller's mistake.
+_MISSING = re.compile(r"model_not_found|invalid_model\b", re.IGNORECASE)
+_MISSING_MESSAGE = re.compile(r"model not exist", re.IGNORECASE)
 _CALLER = re.compile(
     r"\b(moderation\w*|content_filter|content_policy\w*|context_length_exceeded)\b", re.IGNORECASE
 )
@@ -114,6 +118,8 @@ def verdict_of_status(status: int, body: bytes = b"") -> Verdict:
         return Verdict.CREDENTIAL
     if _CALLER.search(names) or (status == 403 and _CALLER_MESSAGE.search(message)):
         return Verdict.CALLER
+    if status == 400 and (_MISSING.search(names) or _MISSING_MESSAGE.match(message)):
+        return Verdict.MODEL_MISSING
     verdict = STATUSES.get(status)
     if verdict is not None:
         return verdict
