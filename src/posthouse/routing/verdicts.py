@@ -93,8 +93,8 @@ _QUOTA = re.compile(
 _QUOTA_MESSAGE = re.compile(r"(your )?credit balance is too low|insufficient balance", re.IGNORECASE)
 _CREDENTIAL = re.compile(r"API_KEY_INVALID|invalid_api_key", re.IGNORECASE)
 _CREDENTIAL_MESSAGE = re.compile(r"incorrect api key", re.IGNORECASE)
-# Mistral: invalid_model (400); DeepSeek: "Model Not Exist" (400). What the channel's models promise is not the
-# caller's mistake.
+# Mistral: invalid_model (400); DeepSeek: "Model Not Exist" (400). What the channel's models promise is not
+# the caller's mistake.
 _MISSING = re.compile(r"model_not_found|invalid_model\b", re.IGNORECASE)
 _MISSING_MESSAGE = re.compile(r"model not exist", re.IGNORECASE)
 _CALLER = re.compile(
