@@ -206,7 +206,6 @@ CHARGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "priority": (tokens(10, 5), "priority", "10*3 + 5*9"),
     "default said": (tokens(10, 5), "default", "10*1 + 5*4"),
     "unknown tier": (tokens(10, 5), "scale", "10*1 + 5*4"),
-    "nothing used": (tokens(0, 0), "", "0"),
     "searches": (tokens(10, 0, server_tool_use={"web_search_requests": 3}), "", "10*1 + 3*70"),
 }
 
@@ -234,6 +233,17 @@ def test_each_component_is_charged_exactly(
     assert (record.estimated, record.shortfall_nanos) == (False, 0)
     # A tier that the tariff does not know may be any text, and is not written down.
     assert record.service_tier == ("" if tier == "scale" else tier)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_upstream_that_reports_zeros_reports_nothing(
+    relay: ServedRelay, rich: str, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    upstream.enqueue(answered("all", tokens(0, 0), stream=stream))
+    assert chat(relay, rich, "all", stream=stream).status == 200
+    record = last(relay)
+    assert record.estimated
+    assert record.charge_nanos > 0
 
 
 def test_a_charge_is_rounded_up_once(relay: ServedRelay, rich: str, upstream: ScriptedUpstream) -> None:

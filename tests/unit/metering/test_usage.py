@@ -253,6 +253,7 @@ def test_the_last_of_two_reports_counts() -> None:
         b'{"usage":{"total_tokens":5}}',
         b'{"usage":{"prompt_tokens":-1,"completion_tokens":5}}',
         b'{"usage":{"prompt_tokens":1.5}}',
+        b'{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}',
         b'{"usage":{"prompt_tokens":"1"}}',
         b'{"usage":{"prompt_tokens":1,"completion_tokens":99999999999999999999}}',
         b'{"usage":{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}}',
@@ -307,8 +308,8 @@ completion_details = fields("reasoning_tokens", "audio_tokens", "image_tokens")
 def test_quantities_always_sum_to_the_totals(usage: dict[str, Any]) -> None:
     got = usage_of(usage)
     if got is None:
-        assert usage.get("prompt_tokens") is None
-        assert usage.get("input_tokens") is None
+        assert not usage.get("prompt_tokens")
+        assert usage.get("prompt_tokens") == 0 or not usage.get("input_tokens")
         return
     assert sum(got.quantities.get(component, 0) for component in INPUTS) == got.prompt_tokens
     assert sum(got.quantities.get(component, 0) for component in OUTPUTS) == got.completion_tokens
