@@ -41,6 +41,7 @@ def test_a_status_alone(status: int, verdict: Verdict) -> None:
         (400, b'"Incorrect API key provided: xa***yz."', Verdict.CREDENTIAL),
         (403, b'{"message": "Your model requires moderation, and the input was flagged."}', Verdict.CALLER),
         (403, b'{"message": "You do not have permission to access the File abc."}', Verdict.CALLER),
+        (403, b'{"message": "CachedContent not found (or permission denied)"}', Verdict.CALLER),
         (403, b'{"message": "The caller does not have permission"}', Verdict.CREDENTIAL),
         (403, b'{"message": "Insufficient Balance"}', Verdict.QUOTA),
         (403, b'{"code": "insufficient_user_quota"}', Verdict.QUOTA),
