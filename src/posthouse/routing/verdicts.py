@@ -101,7 +101,9 @@ _CALLER = re.compile(
     r"\b(moderation\w*|content_filter|content_policy\w*|context_length_exceeded)\b", re.IGNORECASE
 )
 # OpenRouter's moderation; Google's files, which nobody else's key may read.
-_CALLER_MESSAGE = re.compile(r"moderation|input was flagged|to access the (File|CachedContent)|^CachedContent not found")
+_CALLER_MESSAGE = re.compile(
+    r"moderation|input was flagged|to access the (File|CachedContent)|^CachedContent not found"
+)
 _OK = Verdict.OK  # nearly each call's: CPython 3.11 takes six times as long to find it in its class
 
 
