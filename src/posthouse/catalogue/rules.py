@@ -227,6 +227,9 @@ class PlanDef(_Definition, frozen=True):
                 raise ValueError(f"endpoints: {endpoint!r} is no endpoint of the relay{hint}")
 
 
+KEEP_ALIVE_S_MIN = 0.1  # more comments than this are a flood
+
+
 class ChannelDef(_Definition, frozen=True):
     """What an operator says of a channel; what is None or empty here the preset says (routing.channels.
     ChannelSpec has both, and tells what each means). `credentials`: without any there is one of the name
@@ -280,6 +283,8 @@ class ChannelDef(_Definition, frozen=True):
             check_header(name, value)
         check_reshaping(self.drop, self.rename)
         _check("cost_multiplier", parse_ratio, self.cost_multiplier)
+        if 0 < self.keep_alive_s < KEEP_ALIVE_S_MIN:
+            raise ValueError(f"keep_alive_s: at least {KEEP_ALIVE_S_MIN:g}, or 0 for none")
         names = [one.name for one in self.credentials]
         if len(names) != len(set(names)):
             raise ValueError("credentials: two have the same name")
