@@ -233,7 +233,7 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
         quantities["output"] = left
     if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests:
         quantities["web_search"] = usage.server_tool_use.web_search_requests
-    if not prompt and not completion:
+    if not quantities:
         return None  # no call uses nothing: some servers fill in zeros for what they did not count
     return Usage(quantities, prompt, completion, service_tier)
 
