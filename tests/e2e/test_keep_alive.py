@@ -85,6 +85,12 @@ def test_what_comes_soon_and_what_is_no_stream_has_none(scene: Scene) -> None:
     assert COMMENT not in scene.chat("waiting", Script(delay_s=0.3)).body
 
 
+def test_what_can_be_no_stream_has_none_though_it_asks_for_one(scene: Scene) -> None:
+    body = body_of("waiting", Script(delay_s=0.3), stream=True, input="a")
+    reply = scene.post("/v1/embeddings", body)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+
+
 def test_another_channel_is_tried_all_the_same(scene: Scene) -> None:
     scene.first.for_model("spared", Script(delay_s=5))
     reply = scene.chat("spared", stream=True)

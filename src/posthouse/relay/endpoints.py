@@ -56,6 +56,8 @@ STREAM_ARRAY = Endpoint("streamGenerateContent", Kind.METERED, "POST", "gemini",
 EMBED = Endpoint("embedContent", Kind.METERED, "POST", "gemini")
 EMBED_BATCH = Endpoint("batchEmbedContents", Kind.METERED, "POST", "gemini")
 GEMINI_COUNT = Endpoint("countTokens", Kind.METERED, "POST", "gemini", is_free=True)
+# Whose answers can be server-sent events.
+EVENT_STREAMS = (CHAT, COMPLETIONS, MESSAGES, STREAM_EVENTS)
 MODELS = Endpoint("models", Kind.MODELS, "GET")
 MODEL = Endpoint("models", Kind.MODEL, "GET")
 GEMINI_MODELS = Endpoint("models", Kind.MODELS, "GET", "gemini")

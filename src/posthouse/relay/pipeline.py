@@ -35,7 +35,7 @@ from posthouse.observe.observer import Observer
 from posthouse.relay.answers import error_event, quota_block, render_refusal
 from posthouse.relay.ask import Ask, read_ask
 from posthouse.relay.call import Call
-from posthouse.relay.endpoints import Endpoint, Kind, find_endpoint
+from posthouse.relay.endpoints import EVENT_STREAMS, Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Answer, Forwarder, note_broken, refusal_of
 from posthouse.relay.holding import hold, size
@@ -260,7 +260,8 @@ class Relay:
             output_cap=call.output_cap,
             attempts=call.attempts,
         )
-        if not (call.terms.keep_alive_s and call.ask.peek.stream) or call.ask.endpoint.as_array:
+        ask = call.ask
+        if not (call.terms.keep_alive_s and ask.peek.stream and ask.endpoint in EVENT_STREAMS):
             return await fetching
         early = EarlyDoor(call.door, call.ask.endpoint.dialect)
         if isinstance(call.door, Recording):  # keeps the answer alone
