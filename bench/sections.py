@@ -143,11 +143,12 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
 
 
 def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
-    """Posthouse alone: CPU of a call whose model one channel offers, and of one that fifty do."""
+    """Posthouse alone: CPU of a call whose model one channel offers, and of one that fifty do. Every other
+    round the fifty come first, so that neither always follows the other."""
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):
-            for name, model in ONE_AND_MANY.items():
+            for name, model in sorted(ONE_AND_MANY.items(), reverse=number % 2 == 0):
                 result = load.calls(
                     msgspec.structs.replace(gateway.calls, model=model),
                     concurrency=CONCURRENCY,
