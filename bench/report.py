@@ -15,7 +15,7 @@ MAIN = {
     "latency": "added_p50_us",
     "streams": "cpu_us_per_chunk",
     "open": "rss_mb",
-    "routing": "cpu_us_per_call",
+    "routing": "more_us_per_call",
     "failover": "added_p50_us",
     "soak": "rss_mb",
     "store": "calls_per_s",

@@ -143,11 +143,12 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
 
 
 def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
-    """Posthouse alone: CPU of a call whose model one channel offers, and of one that fifty do. Every other
-    round the fifty come first, so that neither always follows the other."""
+    """Posthouse alone: CPU of a call whose model one channel offers, and how much more one costs that fifty
+    do, in the same round. Every other round the fifty come first: neither always follows the other."""
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):
+            taken = {}
             for name, model in sorted(ONE_AND_MANY.items(), reverse=number % 2 == 0):
                 result = load.calls(
                     msgspec.structs.replace(gateway.calls, model=model),
@@ -156,8 +157,12 @@ def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list
                     seconds=effort.seconds,
                     probe=gateway.process.cpu_ns,
                 )
-                values = {"cpu_us_per_call": result.cpu_ns / 1000 / max(1, result.calls)}
-                samples.append(Sample(name, number, values))
+                taken[name] = result.cpu_ns / 1000 / max(1, result.calls)
+            for name in ONE_AND_MANY:
+                more = taken[name] - taken["1 channel"]
+                samples.append(
+                    Sample(name, number, {"cpu_us_per_call": taken[name], "more_us_per_call": more})
+                )
     return samples
 
 
