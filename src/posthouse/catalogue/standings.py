@@ -89,7 +89,7 @@ def ask_reports(store: Store, *, now_ms: int, patience_s: float) -> Answers:
     reports: tuple[Report, ...] = ()
     give_up_s = time.monotonic() + patience_s
     while alive - {one.process_id for one in reports} and time.monotonic() < give_up_s:
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # the answers are rows that other processes write: a store wakes nobody
         reports = _reports(store)
     return Answers(reports, len(alive - {one.process_id for one in reports}))
 

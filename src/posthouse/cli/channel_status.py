@@ -73,7 +73,7 @@ def status(
         while True:
             answers, found = _look(desk)
             live.update(_live(found, _said(answers)), refresh=True)
-            time.sleep(EVERY_S)
+            time.sleep(EVERY_S)  # the pace of the live table; Ctrl-C ends it
 
 
 def _look(desk: Desk) -> tuple[Answers, list[Status]]:

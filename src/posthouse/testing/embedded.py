@@ -92,7 +92,7 @@ class EmbeddedRelay(Operated):
         give_up_s = time.monotonic() + SETTLING_S
         while left := self.leftovers():
             assert time.monotonic() < give_up_s, left
-            time.sleep(0.005)
+            time.sleep(0.005)  # what is left goes within turns of another thread's loop, which tells nobody
 
     def run(self, job: Callable[[], Awaitable[T]]) -> T:
         """What it returns, run on the relay's own loop."""

@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import re
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOP_BY_HOP = frozenset(("proxy-authorization", "proxy-connection", "connection", "keep-alive"))
 
 
-class _Threaded:
+class _Threaded(ABC):
     """A proxy in a thread with a loop of its own: use it as a context manager."""
 
     port: int
@@ -68,12 +69,12 @@ class _Threaded:
         await self._stopped.wait()
         await self._close()
 
+    @abstractmethod
     async def _start(self) -> None:
         """Listen, and set the port."""
-        raise NotImplementedError
 
-    async def _close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _close(self) -> None: ...
 
 
 class ScriptedProxy(_Threaded):
