@@ -158,6 +158,7 @@ class Forwarder:
             raise Refusal(RelayCode.OVERLOADED, "no_channel", retry_after_s=wait_s)
         if best.answer is not None:
             return best.answer
+        assert best.fault is not None, "an attempt fails by an answer or by a fault"
         raise refusal_of(best.fault, best.spec, "default", attempts=len(attempts))
 
     async def _attempt(
@@ -340,12 +341,8 @@ def _tokens(answer: Answer | None) -> int | None:
     return None if usage is None else usage.prompt_tokens + usage.completion_tokens
 
 
-def refusal_of(
-    fault: UpstreamFault | None, spec: ChannelSpec | None, situation: str, *, attempts: int = 1
-) -> Refusal:
+def refusal_of(fault: UpstreamFault, spec: ChannelSpec, situation: str, *, attempts: int = 1) -> Refusal:
     """What the caller is told of an upstream's fault: 40258 with the deadline that passed, else 40257."""
-    if fault is None or spec is None:
-        return Refusal(RelayCode.OVERLOADED, retry_after_s=1)
     if fault.fault not in TIMEOUTS:
         return Refusal(RelayCode.UPSTREAM_UNREACHABLE, situation, retry_after_s=1, attempts=attempts)
     phase = fault.fault.value.removeprefix("timeout_")

@@ -13,11 +13,11 @@ from posthouse.kernel.secrets import SecretText
 from posthouse.metering.prices import Tariff
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Chooser, Lineup
-from posthouse.routing.health import Health, HealthPolicy, Ticket
+from posthouse.routing.health import Health, Ticket
 from posthouse.routing.pools import Departure, Lease, Pool
 from posthouse.routing.verdicts import NEXT, Next, Verdict
 
-# Before another credential of a channel that has just refused one: doubled for each, up to the second.
+# Before another credential of a channel that has just refused one: doubled for each, up to half a second.
 BACK_OFF_S = 0.05
 BACK_OFF_S_MAX = 0.5
 # So many of a channel's credentials are refused before another channel is tried, where there is one: what
@@ -45,10 +45,6 @@ class Offer(Struct, frozen=True, eq=False):
     @property
     def weight(self) -> int:
         return self.spec.weight
-
-    @property
-    def policy(self) -> HealthPolicy:
-        return self.spec.health
 
 
 class Leg(Struct, eq=False):
