@@ -33,7 +33,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
 Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 Choice = Literal["weighted", "latency"]
 Dialect = Literal["openai", "anthropic", "gemini"]
