@@ -19,6 +19,7 @@ CHUNKS, PACE_MS = 100, 20
 # Models of operator.toml by what stands behind them.
 ONE_AND_MANY = {"1 channel": "gpt-4o-mini", "50 channels": "gpt-4o"}
 FAILING_FIRST = "gpt-4.1"
+SLICES = 16  # of a round of `routing`: of a quarter of a second each at the usual effort
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -144,25 +145,28 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
 
 def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
     """Posthouse alone: CPU of a call whose model one channel offers, and how much more one costs that fifty
-    do, in the same round. Every other round the fifty come first: neither always follows the other."""
+    do. A round is many short slices of the two in turn (one, fifty, fifty, one, …), since a core's speed drifts
+    over seconds by more than the difference."""
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):
-            taken = {}
-            for name, model in sorted(ONE_AND_MANY.items(), reverse=number % 2 == 0):
-                result = load.calls(
-                    msgspec.structs.replace(gateway.calls, model=model),
-                    concurrency=CONCURRENCY,
-                    warm_up_s=effort.seconds / 4,
-                    seconds=effort.seconds,
-                    probe=gateway.process.cpu_ns,
-                )
-                taken[name] = result.cpu_ns / 1000 / max(1, result.calls)
-            for name in ONE_AND_MANY:
-                more = taken[name] - taken["1 channel"]
-                samples.append(
-                    Sample(name, number, {"cpu_us_per_call": taken[name], "more_us_per_call": more})
-                )
+            spent = {name: [0, 0] for name in ONE_AND_MANY}
+            for turn in range(SLICES):
+                for name, model in sorted(ONE_AND_MANY.items(), reverse=turn % 2 == 0):
+                    result = load.calls(
+                        msgspec.structs.replace(gateway.calls, model=model),
+                        concurrency=CONCURRENCY,
+                        warm_up_s=effort.seconds / SLICES / 4,
+                        seconds=effort.seconds / SLICES,
+                        probe=gateway.process.cpu_ns,
+                    )
+                    spent[name][0] += result.cpu_ns
+                    spent[name][1] += result.calls
+            taken = {name: cpu_ns / 1000 / max(1, calls) for name, (cpu_ns, calls) in spent.items()}
+            samples.extend(
+                Sample(name, number, {"cpu_us_per_call": cost, "more_us_per_call": cost - taken["1 channel"]})
+                for name, cost in taken.items()
+            )
     return samples
 
 
