@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0002"  # the newest migration; a test holds it to be the head of migrations/versions
+REVISION = "0007"  # the newest migration; a test holds it to be the head of migrations/versions
 
 metadata = MetaData(
     naming_convention={

@@ -1,0 +1,8 @@
+"""Sums of usage by hour."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,8 @@
+"""Keys: kinds, budgets by period."""
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    pass
