@@ -4,6 +4,8 @@ database. No check needs it to be empty or leaves its books wrong."""
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from posthouse import store as store_room
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key
 from posthouse.catalogue.events import list_events
@@ -129,6 +132,9 @@ async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 
 def check_migrations_give_the_schema(store: Store) -> None:
+    for module in iter_modules(store_room.__path__):
+        if module.name.startswith("schema"):  # each adds its tables to the metadata
+            import_module(f"{store_room.__name__}.{module.name}")
     with store.read() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
     assert difference == []
