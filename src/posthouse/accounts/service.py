@@ -22,14 +22,20 @@ from posthouse.store.schema import accounts, keys, ledger_accounts
 def create_account(store: Store, email: str, *, plan: str | None = None) -> Account:
     """Make an account with an empty balance, on the given or the operator's default plan. Raises
     InvalidField, EmailTaken."""
-    email = rules.parse_email(email)
     with store.begin() as connection:
-        account = Account(new_id("acc"), email, plan or default_plan(connection), "active", now_ms())
-        try:
-            connection.execute(insert(accounts).values(msgspec.structs.asdict(account)))
-        except IntegrityError:
-            raise EmailTaken(f"there is already an account {email!r}") from None
-        connection.execute(insert(ledger_accounts).values(id=account.id, kind="member", balance_nanos=0))
+        return add_account(connection, email, plan=plan)
+
+
+def add_account(connection: Connection, email: str, *, plan: str | None = None) -> Account:
+    """The same within the caller's transaction, which has failed with EmailTaken. Raises InvalidField,
+    EmailTaken."""
+    email = rules.parse_email(email)
+    account = Account(new_id("acc"), email, plan or default_plan(connection), "active", now_ms())
+    try:
+        connection.execute(insert(accounts).values(msgspec.structs.asdict(account)))
+    except IntegrityError:
+        raise EmailTaken(f"there is already an account {email!r}") from None
+    connection.execute(insert(ledger_accounts).values(id=account.id, kind="member", balance_nanos=0))
     return account
 
 
@@ -82,26 +88,49 @@ def create_key(
 ) -> NewKey:
     """Make a key for an account and return it, the only time that it is seen: only its hash is stored. None
     restricts nothing. Raises UnknownAccount, InvalidField."""
-    scope = _scope(models=models, endpoints=endpoints, addresses=addresses)
     with store.begin() as connection:
-        account = find_account(connection, who)
-        prefix = rules.parse_prefix(key_prefix(connection))
-        made = NewKey(new_id("key"), new_key(prefix))
-        connection.execute(
-            insert(keys).values(
-                id=made.id,
-                account_id=account.id,
-                hash=hash_key(made.key.encode()),
-                hint=rules.hint_of(made.key, prefix),
-                name=rules.parse_name(name),
-                status="active",
-                created_ms=now_ms(),
-                expires_ms=expires_ms,
-                budget_nanos=rules.parse_budget(budget_nanos),
-                **scope,
-            )
+        return add_key(
+            connection,
+            find_account(connection, who).id,
+            name=name,
+            expires_ms=expires_ms,
+            budget_nanos=budget_nanos,
+            models=models,
+            endpoints=endpoints,
+            addresses=addresses,
         )
-        announce(connection, "key", made.id, now_ms())
+
+
+def add_key(
+    connection: Connection,
+    account_id: str,
+    *,
+    name: str = "",
+    expires_ms: int | None = None,
+    budget_nanos: int | None = None,
+    models: tuple[str, ...] | None = None,
+    endpoints: tuple[str, ...] | None = None,
+    addresses: tuple[str, ...] | None = None,
+) -> NewKey:
+    """The same for an account that is there, within the caller's transaction. Raises InvalidField."""
+    scope = _scope(models=models, endpoints=endpoints, addresses=addresses)
+    prefix = rules.parse_prefix(key_prefix(connection))
+    made = NewKey(new_id("key"), new_key(prefix))
+    connection.execute(
+        insert(keys).values(
+            id=made.id,
+            account_id=account_id,
+            hash=hash_key(made.key.encode()),
+            hint=rules.hint_of(made.key, prefix),
+            name=rules.parse_name(name),
+            status="active",
+            created_ms=now_ms(),
+            expires_ms=expires_ms,
+            budget_nanos=rules.parse_budget(budget_nanos),
+            **scope,
+        )
+    )
+    announce(connection, "key", made.id, now_ms())
     return made
 
 
