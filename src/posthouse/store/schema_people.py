@@ -11,7 +11,7 @@ profiles = Table(
     metadata,
     Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("name", Text, nullable=False, server_default=""),
-    Column("role", Text, nullable=False, server_default="member"),
+    Column("role", Text, nullable=False, server_default="member", index=True),
     Column("language", Text, nullable=False, server_default="en"),
     Column("password_hash", Text),  # argon2; NULL: there is no password to sign in with
     Column("email_verified_ms", BigInteger),
@@ -102,4 +102,43 @@ mails = Table(
     Column("due_ms", BigInteger, nullable=False, index=True),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("expires_ms", BigInteger, nullable=False),
+)
+
+# Who is signed in. The cookie holds 256 random bits, of which only the SHA-256 is here.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),  # how lists name it
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("viewing_id", Text, ForeignKey("accounts.id")),  # the member whose pages are looked at
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),  # to the minute
+    Column("expires_ms", BigInteger, nullable=False, index=True),  # however busy it is
+    Column("user_agent", Text, nullable=False),
+    Column("address_hash", LargeBinary, nullable=False),
+    Column("address_hint", Text, nullable=False),  # "203.0.113.…"
+)
+
+# What scripts sign in with; the token is shown once, its SHA-256 is here.
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("hint", Text, nullable=False),  # "pht_…aB3d"
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON list of permissions
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),  # NULL: never
+    Column("used_ms", BigInteger),  # to the minute
+)
+
+# What somebody tries again and again, such as passwords: see people/throttles.py.
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("subject", Text, primary_key=True),  # what is tried, and a hash of who tries
+    Column("full_ms", BigInteger, nullable=False, index=True),  # when all tries will be free again
 )
