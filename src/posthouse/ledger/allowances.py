@@ -7,6 +7,7 @@ The rule that all of them keep, for every account and across any number of proce
 A process is alive while its row in `processes` is; its allowances end with that row.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -37,6 +38,14 @@ def lock_balance(connection: Connection, account_id: str) -> int | None:
     account."""
     query = select(ledger_accounts.c.balance_nanos).where(ledger_accounts.c.id == account_id)
     return connection.execute(query.with_for_update()).scalar()
+
+
+def lock_balances(connection: Connection, account_ids: Iterable[str]) -> dict[str, int]:
+    """The balances of those accounts that there are, locked in the order of their ids: in one order
+    everywhere, so that no two transactions can wait for each other."""
+    query = select(ledger_accounts.c.id, ledger_accounts.c.balance_nanos)
+    query = query.where(ledger_accounts.c.id.in_(set(account_ids))).order_by(ledger_accounts.c.id)
+    return {row.id: row.balance_nanos for row in connection.execute(query.with_for_update())}
 
 
 def free_nanos(connection: Connection, account_id: str) -> int:
