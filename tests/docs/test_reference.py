@@ -23,6 +23,15 @@ from posthouse.catalogue.rules import (
     PriceDef,
 )
 from posthouse.catalogue.service import put
+from posthouse.catalogue.site import (
+    MailDef,
+    OidcDef,
+    ReferralDef,
+    RegistrationDef,
+    SignInDef,
+    SiteDef,
+    TopupDef,
+)
 from posthouse.cli import app
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.secrets import SecretBox
@@ -214,8 +223,23 @@ _OF_THE_PRESET = (
     *("base_url", "api_version", "dialects", "connect_s", "tls_s", "header_s"),
     *("first_byte_s", "idle_s", "total_s", "connection_idle_s", "connections_max"),
 )
+# Fields that are kept apart from their definition.
+_SECRETS = {
+    "[channels.NAME]": "credential",
+    "[[channels.NAME.credentials]]": "credential",
+    "[site.mail]": "password",
+    "[site.sign_in]": "github_client_secret",
+    "[[site.sign_in.oidc]]": "client_secret",
+}
 DEFINITIONS = {
     "[operator]": OperatorDef,
+    "[site]": SiteDef,
+    "[site.mail]": MailDef,
+    "[site.sign_in]": SignInDef,
+    "[[site.sign_in.oidc]]": OidcDef,
+    "[site.registration]": RegistrationDef,
+    "[site.referral]": ReferralDef,
+    "[site.topup]": TopupDef,
     "[families.NAME]": FamilyDef,
     "[models.NAME]": ModelDef,
     "prices": PriceDef,
@@ -241,8 +265,8 @@ def test_every_field_of_the_configuration_stands_with_its_default(words: Words, 
         del expected["`name`"]  # stands in the heading
         for field in _OF_THE_PRESET:
             expected[f"`{field}`"] = words["the preset's"]
-    if title in ("[channels.NAME]", "[[channels.NAME.credentials]]"):
-        expected["`credential`"] = words["none"]  # kept apart from the definition
+    if title in _SECRETS:
+        expected[f"`{_SECRETS[title]}`"] = words["none"]
     assert {row[0]: row[1] for row in rows} == expected
 
 

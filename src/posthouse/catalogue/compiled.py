@@ -130,6 +130,8 @@ class Catalogue:
             attempts_max=operator.attempts_max,
             attempts_total_s=operator.attempts_total_s,
         )
+        site = configuration.site
+        self.site = msgspec.structs.replace(site, name=site.name or operator.name)
         self.channels: tuple[ChannelSpec, ...] = tuple(
             _set_apart(resolved(one), apart.get(one.name)) for one in configuration.channels.values()
         )

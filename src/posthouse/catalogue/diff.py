@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.catalogue.errors import Path, dotted
-from posthouse.catalogue.rules import TABLES, Definition, Kind
+from posthouse.catalogue.rules import SINGLE, TABLES, Definition, Kind
 
 _HIDDEN = ("proxy", "headers")  # of a channel: they may hold a password
 
@@ -30,7 +30,7 @@ class Change(Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        return (TABLES[self.kind],) if self.kind == "operator" else (TABLES[self.kind], self.name)
+        return (TABLES[self.kind],) if self.kind in SINGLE else (TABLES[self.kind], self.name)
 
     def __str__(self) -> str:
         sign = {"add": "+", "change": "~", "remove": "-"}[self.action]

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
-from posthouse.catalogue.rules import OPERATOR, TABLES, TYPES, Definition, Kind, did_you_mean
-from posthouse.catalogue.sealed import Name
+from posthouse.catalogue.rules import SINGLE, TABLES, TYPES, Definition, Kind, did_you_mean
+from posthouse.catalogue.sealed import SITE, Name
+from posthouse.catalogue.site import GITHUB, MAIL, OIDC
 from posthouse.catalogue.toml_lines import line_at, lines_of
 from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
@@ -21,13 +22,14 @@ _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _FIELD = re.compile(r"([a-z_0-9]+(?:\.[^ :]+)?): ")
 _ANY = "*"
+SECRET_CHARS_MAX = 1000  # longer than any provider's, short enough to be no file
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _ENUM = re.compile(r"Invalid enum value '(.*)'")
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """A file's definitions by kind and name; the credentials of its channels by channel and name; `kinds` are
+    """A file's definitions by kind and name; the secrets of its channels and of the site by name; `kinds` are
     those that the file speaks of at all."""
 
     source: str
@@ -42,17 +44,18 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def read_document(text: str, *, source: str, environment: Mapping[str, str]) -> Document:
-    """Definitions of a TOML text; `${NAME}` in channels stands for a variable of the environment. Raises
-    ConfigurationError with everything that is wrong with single definitions."""
+    """Definitions of a TOML text; `${NAME}` in channels and in the site stands for a variable of the
+    environment. Raises ConfigurationError with everything that is wrong with single definitions."""
     tables, lines = _parse(text, source)
     problems: list[Problem] = []
     definitions: dict[tuple[Kind, str], Definition] = {}
     credentials: dict[Name, SecretText] = {}
     for kind, name, path, table in _entries(tables, problems):
         try:
-            if kind == "channel":
+            if kind in ("channel", "site"):
                 table = _filled(table, environment, path)
-                credentials |= _credentials(name, table, path)
+                taken = _credentials(name, table, path) if kind == "channel" else _site_secrets(table, path)
+                credentials |= taken
             definitions[kind, name] = define(kind, name, table, path)
         except ConfigurationError as error:
             problems += error.problems
@@ -93,12 +96,12 @@ def _entries(
         if kind is None:
             problems.append(Problem((table_name,), "unknown table" + did_you_mean(table_name, kinds)))
             continue
-        named = {OPERATOR: table} if kind == "operator" else table
+        named = {kind: table} if kind in SINGLE else table
         if not isinstance(named, dict):
             problems.append(Problem((table_name,), "must be a table of tables"))
             continue
         for name, fields in named.items():
-            path: Path = (table_name,) if kind == "operator" else (table_name, name)
+            path: Path = (table_name,) if kind in SINGLE else (table_name, name)
             if isinstance(fields, dict):
                 yield kind, name, path, fields
             else:
@@ -149,6 +152,32 @@ def _taken(name: Name, table: dict[str, Any], path: Path) -> dict[Name, SecretTe
     if not isinstance(credential, str) or not is_header_text(credential):
         raise ConfigurationError([Problem((*path, "credential"), "must be printable ASCII text")])
     return {name: SecretText(credential)}
+
+
+def _site_secrets(table: dict[str, Any], path: Path) -> dict[Name, SecretText]:
+    """Take the secrets out of the site's table."""
+    mail, sign_in = table.get("mail"), table.get("sign_in")
+    found = _site_secret(MAIL, "password", mail, (*path, "mail"))
+    found |= _site_secret(GITHUB, "github_client_secret", sign_in, (*path, "sign_in"))
+    listed = sign_in.get("oidc") if isinstance(sign_in, dict) else None
+    for i, one in enumerate(listed if isinstance(listed, list) else ()):
+        name = OIDC + str(one.get("name") if isinstance(one, dict) else "")
+        found |= _site_secret(name, "client_secret", one, (*path, "sign_in", "oidc", i))
+    return found
+
+
+def _site_secret(name: str, field: str, table: Any, path: Path) -> dict[Name, SecretText]:
+    if not isinstance(table, dict) or field not in table:
+        return {}
+    secret = table.pop(field)
+    if not is_secret(secret):
+        raise ConfigurationError([Problem((*path, field), "must be printable text, and not empty")])
+    return {(SITE, name): SecretText(secret)}
+
+
+def is_secret(text: object) -> bool:
+    """Whether it can be one of the site's secrets."""
+    return isinstance(text, str) and text.isprintable() and 0 < len(text) <= SECRET_CHARS_MAX
 
 
 def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:

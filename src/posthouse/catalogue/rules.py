@@ -6,7 +6,7 @@ numbers, so that no float is near money.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
 
-from posthouse.kernel.money import parse_nanos, parse_ratio
+from posthouse.catalogue.fields import Amount, Count, Seconds, amount_nanos, checked
+from posthouse.catalogue.site import SiteDef
+from posthouse.kernel.money import parse_ratio
 from posthouse.limits.rules import Subject
 from posthouse.routing.channels import (
     CredentialDef,
@@ -28,12 +30,9 @@ from posthouse.routing.health import HealthPolicy
 
 FamilyKind = Literal["standard", "premium", "image", "image_legacy", "other"]
 PlanKind = Literal["free", "paid"]
-Kind = Literal["operator", "family", "model", "plan", "channel"]
+Kind = Literal["operator", "site", "family", "model", "plan", "channel"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
-Count = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(gt=0)]
 Choice = Literal["weighted", "latency"]
 Dialect = Literal["openai", "anthropic", "gemini"]
 
@@ -92,8 +91,8 @@ class OperatorDef(_Definition, frozen=True):
     attempts_total_s: Seconds = 600.0
 
     def __post_init__(self) -> None:
-        _check("exchange_rate", _positive_ratio, self.exchange_rate)
-        _check("timezone", _time_zone, self.timezone)
+        checked("exchange_rate", _positive_ratio, self.exchange_rate)
+        checked("timezone", _time_zone, self.timezone)
         if re.fullmatch(r"[A-Za-z0-9_-]{0,20}", self.key_prefix) is None:
             raise ValueError("key_prefix: at most 20 letters, digits, - and _")
 
@@ -137,7 +136,7 @@ class PriceDef(_Definition, frozen=True):
 
     def __post_init__(self) -> None:
         for component, text in self.components.items():
-            _check(component, _price, text)
+            checked(component, amount_nanos, text)
         if not self.components:
             raise ValueError("a price names at least one component, such as input")
 
@@ -186,9 +185,9 @@ class LimitDef(_Definition, frozen=True):
     concurrency: Count | None = None
 
     def __post_init__(self) -> None:
-        _check("window", parse_window_ms, self.window)
+        checked("window", parse_window_ms, self.window)
         if self.spend is not None:
-            _check("spend", _price, self.spend)
+            checked("spend", amount_nanos, self.spend)
         if (self.requests, self.tokens, self.spend, self.concurrency) == (None,) * 4:
             raise ValueError("a limit needs requests, tokens, spend or concurrency")
 
@@ -217,9 +216,9 @@ class PlanDef(_Definition, frozen=True):
     limits: tuple[LimitDef, ...] = ()
 
     def __post_init__(self) -> None:
-        _check("multiplier", parse_ratio, self.multiplier)
+        checked("multiplier", parse_ratio, self.multiplier)
         for model, ratio in self.multipliers.items():
-            _check(f"multipliers.{model}", parse_ratio, ratio)
+            checked(f"multipliers.{model}", parse_ratio, ratio)
         for endpoint in self.endpoints:
             if endpoint != "*" and endpoint not in ENDPOINTS:
                 hint = did_you_mean(endpoint, ENDPOINTS)
@@ -281,7 +280,7 @@ class ChannelDef(_Definition, frozen=True):
         for name, value in self.headers.items():
             check_header(name, value)
         check_reshaping(self.drop, self.rename)
-        _check("cost_multiplier", parse_ratio, self.cost_multiplier)
+        checked("cost_multiplier", parse_ratio, self.cost_multiplier)
         if 0 < self.keep_alive_s < KEEP_ALIVE_S_MIN:
             raise ValueError(f"keep_alive_s: at least {KEEP_ALIVE_S_MIN:g}, or 0 for none")
         names = [one.name for one in self.credentials]
@@ -295,10 +294,11 @@ class ChannelDef(_Definition, frozen=True):
         return (price,) if isinstance(price, PriceDef) else price
 
 
-Definition = OperatorDef | FamilyDef | ModelDef | PlanDef | ChannelDef
+Definition = OperatorDef | SiteDef | FamilyDef | ModelDef | PlanDef | ChannelDef
 
 TYPES: dict[Kind, type[Definition]] = {
     "operator": OperatorDef,
+    "site": SiteDef,
     "family": FamilyDef,
     "model": ModelDef,
     "plan": PlanDef,
@@ -306,22 +306,25 @@ TYPES: dict[Kind, type[Definition]] = {
 }
 
 
-# The file's table of each kind; the operator's is one definition, the others hold definitions by name.
+# The file's table of each kind; those of SINGLE are one definition, named as their kind, the others hold
+# definitions by name.
 TABLES: dict[Kind, str] = {
     "operator": "operator",
+    "site": "site",
     "family": "families",
     "model": "models",
     "plan": "plans",
     "channel": "channels",
 }
 FAMILY_PREFIX = "family:"  # in a plan's patterns: all models of a family
-OPERATOR = "operator"  # the name of the one operator definition
+SINGLE: frozenset[Kind] = frozenset({"operator", "site"})
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
     """All definitions by name."""
 
     operator: OperatorDef
+    site: SiteDef = SiteDef()
     families: dict[str, FamilyDef] = {}
     models: dict[str, ModelDef] = {}
     plans: dict[str, PlanDef] = {}
@@ -334,6 +337,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
             named[kind][name] = definition
         return Configuration(
             operator=next(iter(named["operator"].values()), OperatorDef()),
+            site=next(iter(named["site"].values()), SiteDef()),
             families=named["family"],
             models=named["model"],
             plans=named["plan"],
@@ -362,22 +366,9 @@ def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def _check(field: str, read: Callable[[str], object], value: Amount) -> None:
-    """Put the field's name before what `read` says against its value."""
-    try:
-        read(str(value))
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from None
-
-
 def _positive_ratio(text: str) -> None:
     if not parse_ratio(text):
         raise ValueError("must be more than zero")
-
-
-def _price(text: str) -> None:
-    if parse_nanos(text) < 0:
-        raise ValueError("must not be negative")
 
 
 def _time_zone(name: str) -> None:

@@ -1,4 +1,5 @@
-"""Secrets that the store keeps sealed: channels' credentials, and the key that addresses are hashed with."""
+"""Secrets that the store keeps sealed: channels' credentials, the site's own, and the key that addresses are
+hashed with."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -13,15 +14,18 @@ from posthouse.store.schema import secrets
 
 # Rows' names. Neither a channel's nor a credential's has a colon.
 ADDRESSES = "addresses"
+SITE = "site:"  # in place of a channel's name, which has no colon: the secret is the site's
 _CHANNEL = "channel:"
 _SEALING_LOCK = 0x7365616C  # "seal"
 
-Name = tuple[str, str]  # a channel's name and its credential's
+Name = tuple[str, str]  # a channel's name and its credential's, or SITE and the secret's (catalogue.site)
 Credentials = Mapping[Name, SecretText]
 
 
 def _row_name(name: Name) -> str:
     channel, credential = name
+    if channel == SITE:
+        return SITE + credential
     return _CHANNEL + (channel if credential == DEFAULT_CREDENTIAL else f"{channel}:{credential}")
 
 
@@ -33,15 +37,27 @@ def _name(row_name: str) -> Name:
 def load_credentials(store: Store, box: SecretBox) -> dict[Name, SecretText]:
     """All channels' credentials. Raises StoreDown, UnreadableSecret."""
     with store.read() as connection:
-        rows = connection.execute(select(secrets).where(secrets.c.name != ADDRESSES)).all()
+        rows = connection.execute(select(secrets).where(secrets.c.name.startswith(_CHANNEL))).all()
     return {_name(row.name): box.open(row.name, row.sealed) for row in rows}
+
+
+def site_secret(store: Store, box: SecretBox, name: str) -> SecretText | None:
+    """One of the site's secrets, None where it is not set. Raises StoreDown, UnreadableSecret."""
+    with store.read() as connection:
+        sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == SITE + name)).scalar()
+    return None if sealed is None else box.open(SITE + name, sealed)
+
+
+def site_secret_names(connection: Connection) -> set[str]:
+    """Which of the site's secrets are set, without opening any."""
+    names = connection.execute(select(secrets.c.name).where(secrets.c.name.startswith(SITE))).scalars()
+    return {name.removeprefix(SITE) for name in names}
 
 
 def stored_names(connection: Connection, channel: str) -> set[str]:
     """Which credentials of a channel there are, without opening any."""
-    names = map(
-        _name, connection.execute(select(secrets.c.name).where(secrets.c.name != ADDRESSES)).scalars()
-    )
+    rows = connection.execute(select(secrets.c.name).where(secrets.c.name.startswith(_CHANNEL)))
+    names = map(_name, rows.scalars())
     return {credential for of, credential in names if of == channel}
 
 

@@ -1,0 +1,28 @@
+"""What the fields of all definitions are made of. Pure."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from msgspec import Meta
+
+from posthouse.kernel.money import parse_nanos
+
+Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+def checked(field: str, read: Callable[[str], object], value: Amount) -> None:
+    """Put the field's name before what `read` says against its value."""
+    try:
+        read(str(value))
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None
+
+
+def amount_nanos(text: str) -> int:
+    """Nanos of an amount of zero or more; raises ValueError."""
+    nanos = parse_nanos(text)
+    if nanos < 0:
+        raise ValueError("must not be negative")
+    return nanos
