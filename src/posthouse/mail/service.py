@@ -1,0 +1,106 @@
+"""Sends what waits in the outbox, from one background thread."""
+
+import smtplib
+import threading
+from collections.abc import Callable
+
+from structlog import get_logger
+
+from posthouse.kernel.clock import now_ms
+from posthouse.kernel.secrets import SecretBox, UnreadableSecret
+from posthouse.mail.letters import NOBODY, Letter
+from posthouse.mail.outbox import Waiting, claim, due, opened, postpone, remove
+from posthouse.mail.smtp import MailRefused, MailServer, deliver
+from posthouse.observe.log import describe
+from posthouse.store.engine import Store
+
+POLL_S = 1.0  # how long a mail waits that another process has written
+BATCH = 20  # mails looked up at once
+RETRY_S = (30, 60, 300, 900, 3600)  # after each try that failed; the last from then on
+STOP_S = 5.0  # what a mail under way gets when the server stops; it is sent again otherwise
+
+log = get_logger()
+
+
+class Mailer:
+    """Sends with what `server` says at the time; while that is None there is no mail server, and mails are
+    shown in the log, for development. A mail goes out at least once."""
+
+    def __init__(self, store: Store, box: SecretBox, server: Callable[[], MailServer | None]) -> None:
+        self._store = store
+        self._box = box
+        self._server = server
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mail", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no other mail, and wait a little for the one under way."""
+        self._stopping.set()
+        self._woken.set()
+        self._thread.join(STOP_S)
+
+    def wake(self) -> None:
+        """A mail was written and committed: don't wait to look."""
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                more = self.send_due()
+            except Exception as error:  # the store is down, or a fault of ours: later mails are still sent
+                log.error("mail_fault", **describe(error))
+                more = False
+            if not more:
+                self._woken.wait(POLL_S)
+
+    def send_due(self) -> bool:
+        """Try each mail that is due; whether there may be more. Raises StoreDown."""
+        waiting = due(self._store, now_ms=now_ms(), limit=BATCH)
+        for mail in waiting:
+            if self._stopping.is_set():
+                break
+            if claim(self._store, mail, now_ms=now_ms()):
+                self._send(mail)
+        return len(waiting) == BATCH
+
+    def _send(self, mail: Waiting) -> None:
+        """Try one, and remove it or put it off. Raises StoreDown."""
+        try:
+            self._hand_over(mail)
+        except (MailRefused, UnreadableSecret) as error:
+            self._give_up(mail, error)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            retry_s = RETRY_S[min(mail.tries, len(RETRY_S) - 1)]
+            at_ms = now_ms() + retry_s * 1000
+            if at_ms >= mail.expires_ms:
+                self._give_up(mail, error)
+                return
+            log.warning("mail_put_off", mail=mail.id, tries=mail.tries + 1, error=type(error).__name__)
+            postpone(self._store, mail.id, due_ms=at_ms)
+        else:
+            remove(self._store, mail.id)
+
+    def _hand_over(self, mail: Waiting) -> None:
+        letter = opened(self._box, mail)
+        if letter == NOBODY:
+            return
+        server = self._server()
+        if server is None:
+            _show(letter)
+        else:
+            deliver(server, letter)
+
+    def _give_up(self, mail: Waiting, error: Exception) -> None:
+        status = error.status if isinstance(error, MailRefused) else 0
+        log.error("mail_lost", mail=mail.id, tries=mail.tries + 1, status=status, error=type(error).__name__)
+        remove(self._store, mail.id)
+
+
+def _show(letter: Letter) -> None:
+    """Without a mail server: for who develops, or sets the site up."""
+    log.warning("mail_shown", to=letter.to, subject=letter.subject, text=letter.text)

@@ -1,0 +1,75 @@
+"""A real SMTP server on loopback that keeps what it got."""
+
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope, Session
+from aiosmtpd.smtp import SMTP as Server
+
+from posthouse.kernel.secrets import SecretBox, SecretText
+from posthouse.mail.smtp import MailServer
+from posthouse.store.engine import Store, open_store
+
+
+class Postbox:
+    """Takes mails, or answers with `refusals`, one for each try."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refusals: list[str] = []
+
+    async def handle_DATA(self, _server: Server, _session: Session, envelope: Envelope) -> str:
+        if self.refusals:
+            return self.refusals.pop(0)
+        content: Any = envelope.content
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        assert envelope.rcpt_tos == [message["To"]]
+        self.mails.append(message)
+        return "250 OK"
+
+
+class OnFreePort(Controller):
+    """aiosmtpd's controller asks itself at the port that it was told, so it can't be told 0; this one looks."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture
+def server(postbox: Postbox) -> Iterator[MailServer]:
+    controller = OnFreePort(postbox, hostname="127.0.0.1", port=0)
+    controller.start()
+    yield MailServer(
+        host="127.0.0.1",
+        port=controller.port,
+        security="none",
+        username="",
+        password=SecretText(""),
+        sender="relay@example.org",
+        sender_name="Posthouse, 中继",
+    )
+    controller.stop()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def box() -> SecretBox:
+    return SecretBox(bytes(32))
