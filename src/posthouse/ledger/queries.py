@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Select, func, or_, select, union_all
 
 from posthouse.ledger.errors import UnknownMember
+from posthouse.ledger.rollups import wrong_sums
 from posthouse.ledger.rules import Transfer
 from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store
@@ -47,8 +48,8 @@ class Balance(msgspec.Struct, frozen=True):
 
 class Difference(msgspec.Struct, frozen=True):
     """Something in the books that should not be. `what` names the rule: balance, negative_balance, key_spent,
-    allowance, amount, unknown_account, unknown_key, unknown_ledger_account, price_missing, price_changed.
-    Where the rule is about an amount, `expected` is what the rows add up to and `actual` what is stored."""
+    key_period, allowance, amount, unknown_account, unknown_key, unknown_ledger_account, price_missing, price_changed,
+    charge, sums. Where the rule is about an amount, `expected` is what the rows add up to and `actual` what is stored."""
 
     what: str
     subject: str
@@ -103,7 +104,7 @@ def list_transfers(store: Store, who: str, *, limit: int = 100) -> list[Transfer
 def verify(store: Store) -> list[Difference]:
     """Recompute the books from their rows, in one snapshot. Empty when nothing differs."""
     with store.read() as connection:
-        checks = (_balances, _keys, _allowances, _orphans, _prices, _charges)
+        checks = (_balances, _keys, _allowances, _orphans, _prices, _charges, _sums)
         found = (difference for check in checks for difference in check(connection))
         return [difference for difference, _ in zip(found, range(DIFFERENCES_MAX), strict=False)]
 
@@ -140,6 +141,22 @@ def _keys(connection: Connection) -> Iterator[Difference]:
             yield Difference("key_spent", row.id, nanos, row.spent_nanos)
     for key_id, nanos in expected.items():
         yield Difference("unknown_key", key_id, nanos)
+    yield from _periods(connection)
+
+
+def _periods(connection: Connection) -> Iterator[Difference]:
+    """Every key has spent in its day or month what the calls that began in it were charged."""
+    by_key = (
+        select(usage_records.c.key_id, func.sum(usage_records.c.charge_nanos))
+        .join(keys, keys.c.id == usage_records.c.key_id)
+        .where(usage_records.c.started_ms >= keys.c.period_since_ms)
+        .group_by(usage_records.c.key_id)
+    )
+    expected = _totals(connection, by_key)
+    counted = select(keys.c.id, (keys.c.spent_nanos - keys.c.period_base_nanos).label("nanos"))
+    for row in connection.execute(counted.where(keys.c.period_since_ms.is_not(None))):
+        if row.nanos != expected.get(row.id, 0):
+            yield Difference("key_period", row.id, expected.get(row.id, 0), row.nanos)
 
 
 def _allowances(connection: Connection) -> Iterator[Difference]:
@@ -209,6 +226,12 @@ def _charges(connection: Connection) -> Iterator[Difference]:
             ).nanos
         if row.asked_nanos > most_nanos:
             yield Difference("charge", row.request_id, most_nanos, row.asked_nanos)
+
+
+def _sums(connection: Connection) -> Iterator[Difference]:
+    """The sums that pages show are those of their records."""
+    for which, expected, actual in wrong_sums(connection):
+        yield Difference("sums", which, expected, actual)
 
 
 def _tariff(lines: str) -> Tariff | None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Dialect, insert, select, update
+from sqlalchemy import Connection, Dialect, case, insert, select, update
 
+from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.outcome import Ending, Outcome
-from posthouse.ledger import claims
+from posthouse.kernel.periods import QUARTER_MS
+from posthouse.ledger import claims, rollups
 from posthouse.ledger.allowances import free_nanos, own_allowance
 from posthouse.ledger.claims import Claim
 from posthouse.store.schema import allowances, keys, ledger_accounts, price_snapshots, usage_records
@@ -46,6 +48,10 @@ class AllowanceLost(Exception):
     """Some account of the group has no allowance of this process any more, or less than the group spends."""
 
 
+class Late(Exception):
+    """Some record of the group may belong to what is already rolled up: it is written by itself."""
+
+
 def usage_row(outcome: Outcome) -> list[Any]:
     """The outcome as a row of usage_records, in the order of its columns."""
     row = list(msgspec.structs.astuple(outcome))
@@ -64,10 +70,13 @@ _UPDATE_BALANCES = """
 _UPDATE_ALLOWANCES = """
     UPDATE allowances SET spent_nanos = spent_nanos + charged.column2
     FROM (VALUES {rows}) AS charged WHERE account_id = charged.column1 AND process_id = {mark}"""
+# What a call is charged that began before the key's counted period belongs to the ones before.
 _UPDATE_KEYS = """
-    UPDATE keys SET spent_nanos = spent_nanos + charged.column2
+    UPDATE keys SET spent_nanos = spent_nanos + charged.column2, period_base_nanos = period_base_nanos
+        + CASE WHEN period_since_ms > {mark} THEN charged.column2 ELSE 0 END
     FROM (VALUES {rows}) AS charged WHERE id = charged.column1"""
 _INSERT_PRICE = "INSERT INTO price_snapshots (id, lines) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"
+_READ_PROMISE = "SELECT promised FROM usage_watermark"
 _LOCK_BALANCES = "SELECT 1 FROM ledger_accounts WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 
 
@@ -87,13 +96,20 @@ class GroupSql:
         self._update_keys = _by_length(_UPDATE_KEYS, pair, mark)
         self._insert_price = _INSERT_PRICE.replace("{mark}", mark)
         self._known_prices: set[str] = set()
+        self._promised = ""
+        self._promise_read_s = float("-inf")
+
+    def is_late(self, outcome: Outcome) -> bool:
+        """Whether the record must be written by itself, as far as is known: see ledger/rollups.py."""
+        return outcome.request_id < self._promised
 
     def write(self, connection: Any, group: Sequence[Charged]) -> None:
-        """Write and commit the group on a DBAPI connection that is in no transaction. Raises AllowanceLost or
-        the driver's exception; then roll back."""
+        """Write and commit the group on a DBAPI connection that is in no transaction. Raises AllowanceLost, Late
+        or the driver's exception; then roll back."""
         if not self._postgresql:
             connection.execute("BEGIN IMMEDIATE")
-        by_account, by_key = _sums(group)
+        self._heed_promise(connection, group)
+        by_account, by_quarter = _sums(group)
         if self._postgresql and by_account:
             # In one order in every process, so that two groups can't wait for each other.
             connection.execute(_LOCK_BALANCES, [sorted(by_account)])
@@ -104,21 +120,42 @@ class GroupSql:
                 values += usage_row(charged.outcome)
             connection.execute(self._insert_usage(len(part)), values)
         self._add(connection, self._update_balances, by_account)
-        if self._add(connection, self._update_allowances, by_account, self._process_id) != len(by_account):
+        mine = (self._process_id,)
+        if self._add(connection, self._update_allowances, by_account, last=mine) != len(by_account):
             raise AllowanceLost
-        self._add(connection, self._update_keys, by_key)
+        for quarter, by_key in by_quarter.items():
+            self._add(connection, self._update_keys, by_key, first=(quarter * QUARTER_MS,))
         new_prices = self._write_prices(connection, group)
         connection.execute("COMMIT")
         self._known_prices.update(new_prices)
 
-    def _add(self, connection: Any, sql: Callable[[int], str], sums: dict[str, int], *last: str) -> int:
-        """Apply the sums; the number of rows that there were."""
+    def _heed_promise(self, connection: Any, group: Sequence[Charged]) -> None:
+        """Read now and then which records go by themselves, and raise Late where the group has one."""
+        at_s = monotonic_s()
+        if at_s - self._promise_read_s < rollups.READ_S:
+            return
+        (self._promised,) = connection.execute(_READ_PROMISE).fetchone()
+        self._promise_read_s = at_s
+        if any(self.is_late(charged.outcome) for charged in group):
+            raise Late
+
+    def _add(
+        self,
+        connection: Any,
+        sql: Callable[[int], str],
+        sums: dict[str, int],
+        *,
+        first: tuple[int, ...] = (),
+        last: tuple[str, ...] = (),
+    ) -> int:
+        """Apply the sums; the number of rows that there were. `first` and `last` are the statement's other
+        values, before and after its rows'."""
         items = list(sums.items())
         rows = 0
         for start in range(0, len(items), GROUP_ROWS_MAX):
             part = items[start : start + GROUP_ROWS_MAX]
             values = [value for item in part for value in item]
-            rows += connection.execute(sql(len(part)), [*values, *last]).rowcount
+            rows += connection.execute(sql(len(part)), [*first, *values, *last]).rowcount
         return rows
 
     def _write_prices(self, connection: Any, group: Sequence[Charged]) -> set[str]:
@@ -143,10 +180,16 @@ def settle_one(connection: Connection, process_id: str, charged: Charged) -> Out
     outcome = lower_charge(outcome, left + free)
     charge = outcome.charge_nanos
     connection.execute(insert(usage_records).values(usage_row(outcome)))
+    rollups.add_late(connection, outcome.request_id)
     _add_one(connection, ledger_accounts.c.balance_nanos, -charge, id=outcome.account_id)
     mine = {"account_id": outcome.account_id, "process_id": process_id}
     _add_one(connection, allowances.c.spent_nanos, min(charge, left), **mine)
-    _add_one(connection, keys.c.spent_nanos, charge, id=outcome.key_id)
+    late = case((keys.c.period_since_ms > outcome.started_ms, charge), else_=0)
+    columns = {
+        "spent_nanos": keys.c.spent_nanos + charge,
+        "period_base_nanos": keys.c.period_base_nanos + late,
+    }
+    connection.execute(update(keys).where(keys.c.id == outcome.key_id).values(columns))
     if charged.snapshot is not None:
         insert_if_absent(
             connection, price_snapshots, dict(zip(("id", "lines"), charged.snapshot, strict=True))
@@ -177,17 +220,19 @@ def _add_one(connection: Connection, column: Any, nanos: int, **which: str) -> N
         connection.execute(update(column.table).filter_by(**which).values({column.name: column + nanos}))
 
 
-def _sums(group: Sequence[Charged]) -> tuple[dict[str, int], dict[str, int]]:
-    """What the group charges each account and each key."""
+def _sums(group: Sequence[Charged]) -> tuple[dict[str, int], dict[int, dict[str, int]]]:
+    """What the group charges each account, and each key by the quarter of an hour in which its calls began:
+    no day begins within one, so all of its calls lie on the same side of where a period does."""
     by_account: dict[str, int] = {}
-    by_key: dict[str, int] = {}
+    by_quarter: dict[int, dict[str, int]] = {}
     for charged in group:
         outcome = charged.outcome
         charge = outcome.charge_nanos
         if charge:
             by_account[outcome.account_id] = by_account.get(outcome.account_id, 0) + charge
+            by_key = by_quarter.setdefault(outcome.started_ms // QUARTER_MS, {})
             by_key[outcome.key_id] = by_key.get(outcome.key_id, 0) + charge
-    return by_account, by_key
+    return by_account, by_quarter
 
 
 def _by_length(template: str, row: str, mark: str) -> Callable[[int], str]:

@@ -22,7 +22,7 @@ from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.outcome import Outcome
 from posthouse.ledger.claims import Claim
-from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, Snapshot, settle_one
+from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, Late, Snapshot, settle_one
 from posthouse.ledger.wallet import Hold
 from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
@@ -166,7 +166,7 @@ class Writer:
 
     def _work(self) -> None:
         while (writes := self._queue.get()) is not None:
-            for grouped, group in groupby(writes, _is_grouped):
+            for grouped, group in groupby(writes, self._is_grouped):
                 self._write(list(group), grouped)
             self._on_loop(partial(self._written, writes))
         self._drop()
@@ -174,6 +174,11 @@ class Writer:
     def _written(self, writes: list[Write]) -> None:
         self._tell_all(writes)
         self._arrange()
+
+    def _is_grouped(self, write: Write) -> bool:
+        """Settlements go to disk together; by itself goes a job, a settlement that ends a claim, and one whose
+        record may already be late for the sums."""
+        return isinstance(write, Settling) and write.claim is None and not self._sql.is_late(write.outcome)
 
     def _write(self, group: list[Write], grouped: bool) -> None:
         """Write them together where that goes, else one by one."""
@@ -198,7 +203,9 @@ class Writer:
                 return None
             except Exception as error:  # whatever it is, those who wait must be told
                 self._drop()
-                if isinstance(error, AllowanceLost | PosthouseError) and not isinstance(error, StoreDown):
+                if isinstance(error, AllowanceLost | Late | PosthouseError) and not isinstance(
+                    error, StoreDown
+                ):
                     return error
                 cause = error.orig if isinstance(error, DBAPIError) else error
                 if not isinstance(cause, self._transient) or monotonic_s() >= give_up_s:
@@ -244,8 +251,3 @@ class Writer:
                     self.on_lost({write.outcome.account_id})
                 if write.error is not None:
                     self.on_error(write.error)
-
-
-def _is_grouped(write: Write) -> bool:
-    """Settlements go to disk together; a job, or a settlement that ends a claim, by itself."""
-    return isinstance(write, Settling) and write.claim is None
