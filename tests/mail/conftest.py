@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope, Session
 from aiosmtpd.smtp import SMTP as Server
+from aiosmtpd.smtp import Envelope, Session
 
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.mail.smtp import MailServer
@@ -35,7 +35,7 @@ class Postbox:
 
 
 class OnFreePort(Controller):
-    """aiosmtpd's controller asks itself at the port that it was told, so it can't be told 0; this one looks."""
+    """aiosmtpd's controller asks at the port that it was told, even where that is 0; this one looks."""
 
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]

@@ -26,7 +26,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 def post(connection: Connection, box: SecretBox, letter: Letter, *, now_ms: int) -> None:
     """Write a mail into the outbox. One to nobody is written like any other, so that asking about an address
-    that nobody has costs what asking about a member's does. Raises OSError, ValueError (see store.sealing)."""
+    that nobody has costs what asking about a member's does. Raises OSError, ValueError."""
     mail_id = new_id("mail")
     sealed = seal(connection, box, mail_id, msgspec.json.encode(letter).decode())
     connection.execute(

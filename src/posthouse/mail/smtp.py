@@ -29,7 +29,7 @@ class MailServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MailRefused(PosthouseError):
-    """The mail server takes this mail neither now nor later. `status`: its SMTP code, 0: the address is none."""
+    """The mail server takes this mail neither now nor later. `status`: its code; 0: no address."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the mail server refused a mail ({status})")

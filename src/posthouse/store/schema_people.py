@@ -1,11 +1,21 @@
 """The people's tables: who somebody is, how they sign in, and what is mailed to them."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
 
 from posthouse.store.schema import metadata
 
-# What is known of the person behind an account; the relay never reads it. An account without a row is a member
-# who has no password.
+# What is known of the person behind an account; the relay never reads it. An account without a row is a
+# member who has no password.
 profiles = Table(
     "profiles",
     metadata,
@@ -32,8 +42,8 @@ profiles = Table(
     Index("ix_profiles_invited_by", "invited_by"),
 )
 
-# What may be done once: links in mails, steps of a sign-in elsewhere, passkeys' challenges, proofs of work that
-# were handed in. Taking one deletes it.
+# What may be done once: links in mails, steps of a sign-in elsewhere, passkeys' challenges, proofs of work
+# that were handed in. Taking one deletes it.
 one_time = Table(
     "one_time",
     metadata,
