@@ -1,4 +1,4 @@
-"""The ASGI app: the relay's other door, for any ASGI server, and the page at the root.
+"""The ASGI app: the relay's other door, for any ASGI server, and the door of the console.
 
 In our own server it answers what the lane hands on; the relay's paths reach it there when a connection first
 asked for another path.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from importlib import resources
 from typing import Any
 
 from posthouse.kernel.clock import monotonic_s, now_ms
@@ -19,6 +18,7 @@ from posthouse.kernel.settings import Settings
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.values import Flow, RelayRequest
 from posthouse.server.addresses import Addresses
+from posthouse.server.console import Console
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,6 +39,7 @@ class AsgiApp:
         self._settings = settings
         self._addresses = addresses
         self._is_relay_path = is_relay_path
+        self._console = Console()
         self.body_bytes = 0  # of all requests in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +49,7 @@ class AsgiApp:
         if self._is_relay_path(path):
             await self._relay_call(scope, path, receive, send)
         else:
-            await _page(scope, send)
+            await self._console(scope, send)
 
     async def _relay_call(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = {}
@@ -205,21 +206,3 @@ class AsgiDoor:
         if self._flow is not None and self._paused and self._queued_bytes <= QUEUED_BYTES_MAX:
             self._paused = False
             self._flow.resume()
-
-
-async def _page(scope: Scope, send: Send) -> None:
-    """The landing page at `/`; 404 anywhere else."""
-    if scope["path"] == "/":
-        status, kind = 200, b"text/html; charset=utf-8"
-        body = (resources.files("posthouse") / "data" / "welcome.html").read_bytes()
-    else:
-        status, kind = 404, b"text/plain; charset=utf-8"
-        body = b"Not found. The API is under /v1.\n"
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", b"%d" % len(body)),
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -1,0 +1,33 @@
+/** What the API answers instead of a result: RFC 9457, already in the reader's language. */
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail?: string;
+  code?: string;
+  errors?: { field: string; message: string }[];
+}
+
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly fields: Record<string, string>;
+  readonly retryAfterS: number | null;
+
+  constructor(body: ProblemBody, retryAfterS: number | null = null) {
+    super(body.detail || body.title);
+    this.name = "Problem";
+    this.status = body.status;
+    this.code = body.code ?? "";
+    this.fields = Object.fromEntries((body.errors ?? []).map((one) => [one.field, one.message]));
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** The relay did not answer at all; `message` is a key of the common texts. */
+export class Unreachable extends Error {
+  constructor() {
+    super("unreachable");
+    this.name = "Unreachable";
+  }
+}

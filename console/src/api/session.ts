@@ -1,0 +1,60 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, setCsrfToken, take } from "./client";
+import { Problem } from "./problems";
+
+/** Who is signed in, and what they may do. */
+export type Session = Awaited<ReturnType<typeof readSession>>;
+
+const KEY = ["session"];
+
+function readSession() {
+  return take(api.GET("/api/v1/session"));
+}
+
+/** The session, or null where nobody is signed in. Also keeps the CSRF token of later changes. */
+async function sessionOrNull(): Promise<Session | null> {
+  try {
+    const session = await readSession();
+    setCsrfToken(session.csrf_token);
+    return session;
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) return null;
+    throw error;
+  }
+}
+
+/** `data` is undefined until it is known, null for a visitor. */
+export function useSession() {
+  return useQuery({ queryKey: KEY, queryFn: sessionOrNull, staleTime: 60_000, retry: 1 });
+}
+
+/** The signed-in member; only for pages of the console's shells, which show nothing before it is known. */
+export function useMember(): Session {
+  const { data } = useSession();
+  if (!data) throw new Error("a page of members was shown to a visitor");
+  return data;
+}
+
+/** Ask anew who is signed in: after signing in or out, and after a change of one's own profile. */
+export function useRefreshSession(): () => Promise<void> {
+  const client = useQueryClient();
+  return async () => {
+    await client.resetQueries({ queryKey: KEY });
+  };
+}
+
+export function mayUse(session: Session | null | undefined, permission: string | undefined): boolean {
+  return !permission || (session?.permissions as string[] | undefined)?.includes(permission) === true;
+}
+
+/** Ends the session and shows the public site. */
+export function useSignOut() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => take(api.DELETE("/api/v1/session")),
+    onSettled: () => {
+      client.clear(); // nothing of the account stays for who comes next
+      location.assign("/");
+    },
+  });
+}

@@ -1,0 +1,127 @@
+import { Burger, Drawer, Group, Menu, UnstyledButton } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconChevronUp } from "@tabler/icons-react";
+import { useTranslation } from "react-i18next";
+import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
+import { useSession, useSignOut, type Session } from "@/api/session";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Brand } from "./Brand";
+import { MissingPage } from "./FailedPage";
+import { LanguageMenu, SchemeButton } from "./Preferences";
+import { grouped, navOf } from "./nav";
+import styles from "./ConsoleShell.module.css";
+
+type Side = "member" | "operator";
+
+/** The console: navigation at the left (on a phone behind a button), the page at the right. */
+export function ConsoleShell({ side }: { side: Side }) {
+  const { data: session, error, refetch } = useSession();
+  const { pathname, search } = useLocation();
+  if (error) return <ErrorNote error={error} onRetry={() => void refetch()} />;
+  if (session === undefined) return <PageSkeleton />;
+  if (session === null) {
+    return <Navigate to={`/sign-in?next=${encodeURIComponent(pathname + search)}`} replace />;
+  }
+  if (side === "operator" && navOf("operator", session).length === 0) return <MissingPage />;
+  return <Frame side={side} session={session} />;
+}
+
+function Frame({ side, session }: { side: Side; session: Session }) {
+  const { t } = useTranslation();
+  const [isOpen, menu] = useDisclosure();
+  const navigation = (
+    <nav className={styles.nav} aria-label={t("nav.main")} onClick={menu.close}>
+      <Entries side={side} session={session} />
+    </nav>
+  );
+  return (
+    <div className={styles.shell}>
+      <a href="#main" className={styles.skip}>
+        {t("nav.skip")}
+      </a>
+      <header className={styles.bar}>
+        <Burger size="sm" opened={isOpen} onClick={menu.toggle} aria-label={t("nav.open")} />
+        <Brand />
+      </header>
+      <div className={styles.side}>
+        <div className={styles.brand}>
+          <Brand />
+        </div>
+        {navigation}
+        <Foot side={side} session={session} />
+      </div>
+      <Drawer opened={isOpen} onClose={menu.close} size="17rem" title={<Brand />} classNames={{ body: styles.drawer }}>
+        {navigation}
+        <Foot side={side} session={session} />
+      </Drawer>
+      <div className={styles.page}>
+        {session.is_view_only && (
+          <p className={styles.viewing} role="status">
+            {t("viewing", { email: session.email })}
+          </p>
+        )}
+        <main id="main" className={styles.main}>
+          <Outlet />
+        </main>
+      </div>
+    </div>
+  );
+}
+
+function Entries({ side, session }: { side: Side; session: Session }) {
+  const { t } = useTranslation();
+  return grouped(navOf(side, session)).map(([heading, entries]) => (
+    <div key={heading} className={styles.group}>
+      {heading && <div className={styles.heading}>{t(heading)}</div>}
+      {entries.map((entry) => (
+        <NavLink key={entry.path} to={entry.path} end={entry.path === "/admin"} className={styles.entry!}>
+          {entry.icon}
+          {t(entry.label)}
+        </NavLink>
+      ))}
+    </div>
+  ));
+}
+
+function Foot({ side, session }: { side: Side; session: Session }) {
+  const { t } = useTranslation();
+  const signOut = useSignOut();
+  const isOperator = navOf("operator", session).length > 0;
+  return (
+    <div className={styles.foot}>
+      {isOperator && (
+        <Link to={side === "member" ? "/admin" : "/dashboard"} className={styles.switch}>
+          {t(side === "member" ? "nav.operator" : "nav.member")}
+        </Link>
+      )}
+      <Group gap={2} wrap="nowrap" justify="space-between">
+        <Menu position="top-start" withinPortal>
+          <Menu.Target>
+            <UnstyledButton className={styles.who} aria-label={t("nav.account")}>
+              <span>{session.name || session.email}</span>
+              <IconChevronUp size={14} stroke={1.6} aria-hidden />
+            </UnstyledButton>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item component={Link} to="/profile">
+              {t("nav.profile")}
+            </Menu.Item>
+            <Menu.Item component={Link} to="/">
+              {t("nav.home")}
+            </Menu.Item>
+            <Menu.Divider />
+            <Menu.Item onClick={() => signOut.mutate()}>
+              {t(session.is_view_only ? "nav.end_view" : "nav.sign_out")}
+            </Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+        <Group gap={0} wrap="nowrap">
+          <LanguageMenu />
+          <SchemeButton />
+        </Group>
+      </Group>
+    </div>
+  );
+}
+

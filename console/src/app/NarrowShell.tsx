@@ -1,0 +1,23 @@
+import { Group } from "@mantine/core";
+import { Outlet } from "react-router";
+import { Brand } from "./Brand";
+import { LanguageMenu, SchemeButton } from "./Preferences";
+import styles from "./NarrowShell.module.css";
+
+/** One narrow column for signing in, registering, setting up. */
+export function NarrowShell() {
+  return (
+    <div className={styles.shell}>
+      <header className={styles.head}>
+        <Brand />
+        <Group gap={4} wrap="nowrap">
+          <LanguageMenu />
+          <SchemeButton />
+        </Group>
+      </header>
+      <main id="main" className={styles.main}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,6 @@
+import type { Area } from "@/app/area";
+
+export const area: Area = {
+  routes: [{ path: "/", shell: "public", page: () => import("./HomePage") }],
+  nav: [],
+};

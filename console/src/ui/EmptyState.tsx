@@ -1,0 +1,12 @@
+import type { ReactNode } from "react";
+import styles from "./Notes.module.css";
+
+/** What stands where a list has nothing: what would be here, and how to get it. */
+export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className={styles.empty}>
+      <div className={styles.emptyTitle}>{title}</div>
+      {children && <div>{children}</div>}
+    </div>
+  );
+}

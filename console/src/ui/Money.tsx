@@ -1,0 +1,34 @@
+import { Tooltip } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import { useSite } from "@/api/site";
+import { formatMoney } from "./money";
+import styles from "./Figures.module.css";
+
+interface Props {
+  value: string; // decimal, as the API gives it
+  decimals?: number | "all";
+  isSigned?: boolean; // a plus before what is added
+}
+
+/** An amount in the operator's currency, rounded for reading; the tooltip has every digit. */
+export function Money({ value, decimals, isSigned }: Props) {
+  const format = useMoney();
+  const shown = format(value, decimals);
+  const exact = format(value, "all");
+  const sign = isSigned && !value.startsWith("-") ? "+" : "";
+  if (shown === exact) return <span className={styles.figure}>{sign + shown}</span>;
+  return (
+    <Tooltip label={exact}>
+      <span className={styles.figure} data-rounded>
+        {sign + shown}
+      </span>
+    </Tooltip>
+  );
+}
+
+/** Formats amounts where no component can stand: charts, labels, messages. */
+export function useMoney(): (value: string, decimals?: number | "all") => string {
+  const { i18n } = useTranslation();
+  const currency = useSite()?.currency ?? "";
+  return (value, decimals) => formatMoney(value, { currency, locale: i18n.language, decimals });
+}
