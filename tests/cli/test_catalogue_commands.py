@@ -159,3 +159,12 @@ def test_a_channel_that_works_and_one_that_refuses(cli: Cli, ask: Ask) -> None:
 def test_a_channel_that_is_not_there(configured: Cli) -> None:
     assert "connect" in configured("channel", "test", "main", status=1).stdout
     assert "posthouse channel list" in configured("channel", "test", "none", status=1).stderr
+
+
+def test_what_is_exported_is_applied_with_no_difference(configured: Cli, ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "exported.toml"
+    configured("export", str(file))
+    assert configured("export").stdout == file.read_text() == ask("export")["toml"]
+    assert "canary" not in file.read_text()
+    assert ask("apply", str(file))["changes"] == []
+    assert "there is already" in configured("export", str(file), status=1).stderr

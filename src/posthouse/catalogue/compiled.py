@@ -107,7 +107,7 @@ class Catalogue:
     def __init__(self, configuration: Configuration, apart: Mapping[str, State] = {}) -> None:
         """`configuration` has passed `check`; `apart`: the channels that are set apart by hand."""
         self._configuration = configuration
-        self._definitions = _expanded(configuration)
+        self._definitions = expanded(configuration)
         self._models = {name: self._spec(name, one) for name, one in self._definitions.items()}
         self._by_name = {alias: model for model in self._models.values() for alias in model.aliases}
         self._by_name |= self._models
@@ -279,7 +279,7 @@ def _set_apart(spec: ChannelSpec, state: State | None) -> ChannelSpec:
     )
 
 
-def _expanded(configuration: Configuration) -> dict[str, ModelDef]:
+def expanded(configuration: Configuration) -> dict[str, ModelDef]:
     """All models by name. Where several patterns fit one model of a list, the longest has it; a name of its
     own goes before every pattern."""
     expanded = {name: one for name, one in configuration.models.items() if not is_pattern(name)}

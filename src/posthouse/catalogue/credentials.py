@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 
 from posthouse.catalogue.diff import Change
 from posthouse.catalogue.document import define
+from posthouse.catalogue.edits import Definitions
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.queries import read_definitions
 from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, did_you_mean
 from posthouse.catalogue.sealed import stored_names
-from posthouse.catalogue.writing import Definitions, write
+from posthouse.catalogue.writing import changing, write
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, CredentialDef, is_header_text
 from posthouse.store.engine import Store
@@ -26,6 +27,7 @@ def put_credential(
     fields: Mapping[str, Any],
     *,
     now_ms: int,
+    actor: str = "cli",
     credential: SecretText | None = None,
     dry_run: bool = False,
 ) -> list[Change]:
@@ -33,7 +35,7 @@ def put_credential(
     Raises ConfigurationError, StoreDown."""
     if credential is not None:
         check_secret((*_path(channel), name), credential)
-    with store.read() if dry_run else store.begin() as connection:
+    with changing(store, dry_run=dry_run) as connection:
         before = read_definitions(connection)
         definition = find_channel(before, channel)
         if credential is None and name not in stored_names(connection, channel):
@@ -41,21 +43,30 @@ def put_credential(
         listed = _listed(connection, definition) | {name: {**fields, "name": name}}
         after = _with_listed(before, definition, listed)
         given = {} if credential is None else {(channel, name): credential}
-        return write(connection, before, after, given, box, now_ms=now_ms, dry_run=dry_run)
+        return write(connection, before, after, given, box, now_ms=now_ms, actor=actor, dry_run=dry_run)
 
 
 def remove_credential(
-    store: Store, box: SecretBox, channel: str, name: str, *, now_ms: int, dry_run: bool = False
+    store: Store,
+    box: SecretBox,
+    channel: str,
+    name: str,
+    *,
+    now_ms: int,
+    actor: str = "cli",
+    dry_run: bool = False,
 ) -> list[Change]:
     """Take one out, with its secret. Raises ConfigurationError when there is none, StoreDown."""
-    with store.read() if dry_run else store.begin() as connection:
+    with changing(store, dry_run=dry_run) as connection:
         before = read_definitions(connection)
         definition = find_channel(before, channel)
         listed = _listed(connection, definition)
         check_named(channel, name, listed)
         after = _with_listed(before, definition, {other: listed[other] for other in listed if other != name})
         gone = [(channel, name)]
-        return write(connection, before, after, {}, box, now_ms=now_ms, gone=gone, dry_run=dry_run)
+        return write(
+            connection, before, after, {}, box, now_ms=now_ms, actor=actor, gone=gone, dry_run=dry_run
+        )
 
 
 def find_channel(definitions: Definitions, channel: str) -> ChannelDef:

@@ -10,14 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
-from posthouse.catalogue.rules import SINGLE, TABLES, TYPES, Definition, Kind, did_you_mean
+from posthouse.catalogue.rules import FILLED, SINGLE, TABLES, TYPES, VARIABLE, Definition, Kind, did_you_mean
 from posthouse.catalogue.sealed import SITE, Name
 from posthouse.catalogue.site import GITHUB, MAIL, OIDC
 from posthouse.catalogue.toml_lines import line_at, lines_of
 from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _FIELD = re.compile(r"([a-z_0-9]+(?:\.[^ :]+)?): ")
@@ -45,14 +44,15 @@ class Document(Struct, frozen=True, kw_only=True):
 
 def read_document(text: str, *, source: str, environment: Mapping[str, str]) -> Document:
     """Definitions of a TOML text; `${NAME}` in channels and in the site stands for a variable of the
-    environment. Raises ConfigurationError with everything that is wrong with single definitions."""
+    environment, `$${NAME}` for that text itself. Raises ConfigurationError with everything that is wrong with
+    single definitions."""
     tables, lines = _parse(text, source)
     problems: list[Problem] = []
     definitions: dict[tuple[Kind, str], Definition] = {}
     credentials: dict[Name, SecretText] = {}
     for kind, name, path, table in _entries(tables, problems):
         try:
-            if kind in ("channel", "site"):
+            if kind in FILLED:
                 table = _filled(table, environment, path)
                 taken = _credentials(name, table, path) if kind == "channel" else _site_secrets(table, path)
                 credentials |= taken
@@ -119,13 +119,12 @@ def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -
             return [fill(inner, (*at, i)) for i, inner in enumerate(value)]
         if not isinstance(value, str):
             return value
-        names = _VARIABLE.findall(value)
         missing.extend(
             Problem(at, f"the environment variable {name} is not set")
-            for name in names
-            if name not in environment
+            for escape, name in VARIABLE.findall(value)
+            if not escape and name not in environment
         )
-        return _VARIABLE.sub(lambda match: environment.get(match[1], ""), value)
+        return VARIABLE.sub(lambda one: one[0][1:] if one[1] else environment.get(one[2], ""), value)
 
     filled: dict[str, Any] = fill(table, path)
     if missing:

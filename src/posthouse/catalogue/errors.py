@@ -28,6 +28,13 @@ class ConfigurationError(PosthouseError):
         super().__init__("\n".join(_render(problem, source) for problem in self.problems))
 
 
+class ChangedMeanwhile(PosthouseError):
+    """What was to be changed is no longer what the caller has seen; nothing was changed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has been changed meanwhile; look at it again")
+
+
 def dotted(path: Path) -> str:
     """A path as TOML writes it: `models."gpt-3.5-turbo".price[1].input`."""
     text = ""

@@ -318,6 +318,8 @@ TABLES: dict[Kind, str] = {
 }
 FAMILY_PREFIX = "family:"  # in a plan's patterns: all models of a family
 SINGLE: frozenset[Kind] = frozenset({"operator", "site"})
+FILLED: frozenset[Kind] = frozenset({"channel", "site"})  # a file's variables are filled in here
+VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # with one more "$" in front it is none
 
 
 class Configuration(Struct, frozen=True, kw_only=True):

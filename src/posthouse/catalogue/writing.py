@@ -1,11 +1,15 @@
 """Writes what is different between two sets of definitions, with their channels' credentials."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, text
 
 from posthouse.catalogue.diff import Change, FieldChange, diff
+from posthouse.catalogue.edits import Definitions
+from posthouse.catalogue.masking import masked
 from posthouse.catalogue.rules import ChannelDef, Definition, Kind
 from posthouse.catalogue.sealed import (
     SITE,
@@ -20,10 +24,26 @@ from posthouse.catalogue.site import SiteDef
 from posthouse.catalogue.states import forget_gone, note_back
 from posthouse.kernel.secrets import SecretBox
 from posthouse.routing.channels import DEFAULT_CREDENTIAL
+from posthouse.store.audit import note
 from posthouse.store.changes import announce
+from posthouse.store.engine import Store
 from posthouse.store.schema import configuration
 
-Definitions = dict[tuple[Kind, str], Definition]
+_CONFIGURATION_LOCK = 0x636F6E66  # "conf"
+
+
+@contextmanager
+def changing(store: Store, *, dry_run: bool) -> Iterator[Connection]:
+    """A transaction that reads the definitions and then changes them: nobody else's comes between. Raises
+    StoreDown."""
+    if dry_run:
+        with store.read() as connection:
+            yield connection
+        return
+    with store.begin() as connection:
+        if not store.is_sqlite:  # which has one writer anyway
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CONFIGURATION_LOCK})
+        yield connection
 
 
 def write(
@@ -34,10 +54,12 @@ def write(
     box: SecretBox,
     *,
     now_ms: int,
+    actor: str,
     gone: Collection[Name] = (),
     dry_run: bool,
 ) -> list[Change]:
-    """Write what is different; `gone`: credentials that go though the definitions do not say so."""
+    """Write what is different, and who changed it; `gone`: credentials that go though the definitions do not
+    say so."""
     changes = diff(before, after)
     new = renewed(connection, box, credentials)
     report = _with_credentials(changes, new, gone)
@@ -47,8 +69,46 @@ def write(
         write_credentials(connection, box, new, {*unused, *gone} - new.keys(), now_ms)
         for channel, credential in (name for name in new if name[0] != SITE):
             note_back(connection, channel, credential, reason="a new one", process_id="", now_ms=now_ms)
+        for change in report:
+            _note(connection, change, before, after, actor, now_ms)
         announce(connection, "configuration", "", now_ms)
     return report
+
+
+def _note(
+    connection: Connection,
+    change: Change,
+    before: Definitions,
+    after: Definitions,
+    actor: str,
+    now_ms: int,
+) -> None:
+    """Of what was changed the fields that differ, of what came or went the whole definition; of secrets that
+    they came or went."""
+    key = change.kind, change.name
+    said: list[dict[str, Any] | None] = [
+        {one.field: one.before for one in change.fields},
+        {one.field: one.after for one in change.fields},
+    ]
+    if change.action == "add":
+        said = [None, _shown(after[key]) | {one.field: one.after for one in change.fields}]
+    if change.action == "remove":
+        said = [_shown(before[key]), None]
+    subject, action = f"{change.kind}:{change.name}", f"{change.kind}.{change.action}"
+    note(
+        connection,
+        actor=actor,
+        action=action,
+        subject=subject,
+        before=said[0],
+        after=said[1],
+        at_ms=now_ms,
+    )
+
+
+def _shown(definition: Definition) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(masked(definition))
+    return fields
 
 
 def _unused(connection: Connection, change: Change, after: Definitions) -> set[Name]:
@@ -89,14 +149,14 @@ def _write_definitions(
         key = (configuration.c.kind == change.kind) & (configuration.c.name == change.name)
         connection.execute(delete(configuration).where(key))
         if change.action != "remove":
-            text = msgspec.json.encode(after[change.kind, change.name]).decode()
-            row = {"kind": change.kind, "name": change.name, "definition": text, "updated_ms": now_ms}
+            definition = msgspec.json.encode(after[change.kind, change.name]).decode()
+            row = {"kind": change.kind, "name": change.name, "definition": definition, "updated_ms": now_ms}
             connection.execute(insert(configuration).values(row))
         if change.kind == "channel":
-            definition = after.get(("channel", change.name))
+            channel = after.get(("channel", change.name))
             kept: tuple[str, ...] = ()
-            if change.action == "change" and isinstance(definition, ChannelDef):
-                kept = ("", *credential_names(definition))
+            if change.action == "change" and isinstance(channel, ChannelDef):
+                kept = ("", *credential_names(channel))
             forget_gone(connection, change.name, kept)
 
 

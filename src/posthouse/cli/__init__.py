@@ -17,6 +17,7 @@ from posthouse.cli import (
     credential,
     credit,
     doctor,
+    export,
     key,
     ledger,
     model,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 serve.add_to(app)
 apply.add_to(app)
+export.add_to(app)
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 credit.add_to(app)
