@@ -3,6 +3,7 @@
 LedgerError
 ├── UnknownMember        no account of that id or email
 ├── InvalidTransfer      an amount, kind or reason that no transfer can have
+├── InvalidPeriod        a time that ends before it began, or has too many steps
 ├── InsufficientFunds    the balance does not cover the debit
 ├── TransferConflict     the idempotency key was used for another transfer
 ├── ClaimRunning         the first call with this Idempotency-Key has not ended
@@ -22,6 +23,10 @@ class UnknownMember(LedgerError):
 
 class InvalidTransfer(LedgerError):
     """An amount, kind or reason that no transfer can have."""
+
+
+class InvalidPeriod(LedgerError):
+    """A time that ends before it began, or that has too many steps for one chart."""
 
 
 class InsufficientFunds(LedgerError):

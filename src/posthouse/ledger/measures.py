@@ -8,10 +8,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from posthouse.kernel.outcome import Ending
+from posthouse.kernel.periods import QUARTER_MS
 from posthouse.store.schema import usage_records
 from posthouse.store.schema_rollups import TTFT_BOUNDS_MS, TTFT_COLUMNS
 
-SLOT_MS = 900_000
 DAY_MS = 86_400_000
 CACHED = ("cached_input", "audio_cached_input", "image_cached_input")
 REASONING = ("reasoning_output",)
@@ -52,7 +52,7 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
 
 
-SLOT = _records.started_ms // SLOT_MS
+SLOT = _records.started_ms // QUARTER_MS
 DAY = _records.started_ms // DAY_MS
 
 _one: ColumnElement[int] = literal_column("1", BigInteger)

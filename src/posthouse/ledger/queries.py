@@ -48,8 +48,9 @@ class Balance(msgspec.Struct, frozen=True):
 
 class Difference(msgspec.Struct, frozen=True):
     """Something in the books that should not be. `what` names the rule: balance, negative_balance, key_spent,
-    key_period, allowance, amount, unknown_account, unknown_key, unknown_ledger_account, price_missing, price_changed,
-    charge, sums. Where the rule is about an amount, `expected` is what the rows add up to and `actual` what is stored."""
+    key_period, allowance, amount, unknown_account, unknown_key, unknown_ledger_account, price_missing,
+    price_changed, charge, sums. Where the rule is about an amount, `expected` is what the rows add up to and
+    `actual` what is stored."""
 
     what: str
     subject: str

@@ -4,12 +4,12 @@
 
     the sums have exactly the records whose id is below `rolled`  <=  `promised`
 
-Rolling takes the records from `rolled` up to `promised`, a slice at a time. That no record appears in what has
-been rolled is the settlements' part. One whose id is below `promised` looks at `rolled`, under the roller's
-lock, and where it comes too late adds itself to the sums (`add_late`). Most are far above: they are written in
-groups, which read `promised` every READ_S and not each time. So a promise is kept for AGED_S before it is used;
-then every group under way knows of it. Both waits go by a clock that never goes back. Ids come from the wall
-clock: if it does go back, every record takes the exact way until it has caught up.
+Rolling takes the records from `rolled` up to `promised`, a slice at a time. That no record appears in what
+has been rolled is the settlements' part. One whose id is below `promised` looks at `rolled`, under the
+roller's lock, and where it comes too late adds itself to the sums (`add_late`). Most are far above: they are
+written in groups, which read `promised` every READ_S and not each time. So a promise is kept for AGED_S
+before it is used; then every group under way knows of it. Both waits go by a clock that never goes back. Ids
+come from the wall clock: if it does go back, every record takes the exact way until it has caught up.
 """
 
 import asyncio
@@ -144,7 +144,9 @@ class Roller:
             up_to = first_request_id(now_ms() - GRACE_MS)
             self._aging = await self._run(partial(promise, up_to=up_to))
             self._aging_since_s = monotonic_s()
-        while await self._run(partial(roll_slice, promised=self._aged)):
+        more = True
+        while more:
+            more = await self._run(partial(roll_slice, promised=self._aged))
             await asyncio.sleep(PAUSE_S)
 
 

@@ -104,8 +104,8 @@ class GroupSql:
         return outcome.request_id < self._promised
 
     def write(self, connection: Any, group: Sequence[Charged]) -> None:
-        """Write and commit the group on a DBAPI connection that is in no transaction. Raises AllowanceLost, Late
-        or the driver's exception; then roll back."""
+        """Write and commit the group on a DBAPI connection that is in no transaction. Raises AllowanceLost,
+        Late or the driver's exception; then roll back."""
         if not self._postgresql:
             connection.execute("BEGIN IMMEDIATE")
         self._heed_promise(connection, group)

@@ -1,26 +1,35 @@
 """Reads sums of usage, exact to the record: what is rolled up (ledger/rollups.py) and the records since, in
 one snapshot. Changes nothing.
 
-Times are ms since 1970; they are taken down to a whole quarter of an hour, which every time zone's hours and
-days begin at. `until_ms` is not included.
+Times are ms since 1970; `since_ms` is taken down and `until_ms`, which is not included, up to a whole quarter
+of an hour. Every time zone's hours and days begin at one.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from sqlalchemy import ColumnElement, Connection, func, select, union_all
 
+from posthouse.kernel.periods import QUARTER_MS
+from posthouse.ledger import measures
+from posthouse.ledger.figures import Step, quantile_ms, slots, steps, stretches
+from posthouse.ledger.rollups import TARGETS, Target, watermark
 from posthouse.store.engine import Store
+from posthouse.store.schema import usage_records
+from posthouse.store.schema_rollups import TTFT_BOUNDS_MS, TTFT_COLUMNS
 
-Step = Literal["hour", "day", "month"]
 Side = Literal["model", "key", "account"]
-STEPS_MAX = 1_000  # a chart has fewer pixels; 31 days by hour are 744
 GROUPS_MAX = 8  # more lines in one chart nobody tells apart; the rest is one line, ""
+ADDRESSES_MAX = 100_000  # rows of one answer: far more than a signal needs
+_COLUMNS = {"model": "model", "key": "key_id", "account": "account_id"}
+_USAGE, _CHANNELS, _ADDRESSES = TARGETS
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """What some calls add up to. `errors` are calls that failed, broke off, or got a status of 400 or above."""
+    """What some calls add up to. `errors` are calls that failed, broke off, or got a status of 400 and up."""
 
     requests: int = 0
     errors: int = 0
@@ -59,8 +68,8 @@ class Series(msgspec.Struct, frozen=True):
 
 class ModelStatus(msgspec.Struct, frozen=True):
     """How a model did in each step: calls, and those of them that no upstream answered or that ended with the
-    upstream's fault (broken off, status 429 or 500 and above). Quantiles are of the time to the first byte, from
-    a histogram; 0: unknown."""
+    upstream's fault (broken off, status 429, 500 and up). Quantiles are of the time to a stream's first
+    event, from a histogram; 0: unknown."""
 
     model: str
     requests: tuple[int, ...]
@@ -76,7 +85,7 @@ class Statuses(msgspec.Struct, frozen=True):
     models: tuple[ModelStatus, ...]
 
 
-class ChannelSums(msgspec.Struct, frozen=True):
+class ChannelSums(msgspec.Struct, frozen=True, kw_only=True):
     """What the calls that a channel answered add up to; channel "": that none answered."""
 
     channel: str
@@ -101,7 +110,9 @@ class AddressUse(msgspec.Struct, frozen=True):
 
 def totals(store: Store, scope: Scope, *, since_ms: int, until_ms: int) -> Sums:
     """What the calls of that time add up to."""
-    raise NotImplementedError
+    with store.read() as connection:
+        rows = _added(connection, _USAGE, (), slots(since_ms, until_ms), scope)
+    return Sums(*map(int, rows[0])) if rows and rows[0].requests else Sums()
 
 
 def series(
@@ -114,31 +125,156 @@ def series(
     zone: tzinfo,
     by: Side | None = None,
 ) -> Series:
-    """Sums by step of the time zone, filled with zeros, for at most GROUPS_MAX groups and the rest as "". Raises
-    InvalidPeriod for more than STEPS_MAX steps, or none."""
-    raise NotImplementedError
+    """Sums by step of the time zone, filled with zeros, for at most GROUPS_MAX groups and the rest as "".
+    Raises InvalidPeriod for more than STEPS_MAX steps, or none."""
+    starts = steps(step, since_ms, until_ms, zone)
+    names = [] if by is None else [_COLUMNS[by]]
+    lines: dict[str, list[Sums]] = {}
+    with store.read() as connection:
+        for stretch in stretches(step, starts, since_ms, until_ms):
+            span = (stretch.since, stretch.until)
+            for row in _added(connection, _USAGE, names, span, scope, unit=(stretch.shift, stretch.width)):
+                number, *name = row[: len(names) + 1]
+                points = lines.setdefault(name[0] if name else "", [Sums()] * len(starts))
+                at = max(0, bisect_right(starts, stretch.starts_ms(int(number))) - 1)
+                points[at] = _sum((points[at], Sums(*map(int, row[len(names) + 1 :]))))
+    groups = sorted(
+        (Group(name, _sum(points), tuple(points)) for name, points in lines.items()),
+        key=lambda group: (-group.total.charge_nanos, -group.total.requests, group.name),
+    )
+    return Series(starts, _sum(group.total for group in groups), _folded(groups))
 
 
 def ranking(
     store: Store, scope: Scope, *, since_ms: int, until_ms: int, by: Side, limit: int = 20
 ) -> list[tuple[str, Sums]]:
-    """The models, keys or accounts with the largest charge, by name."""
-    raise NotImplementedError
+    """The models, keys or accounts with the largest charge: id or name, and what they add up to."""
+    with store.read() as connection:
+        rows = _added(connection, _USAGE, [_COLUMNS[by]], slots(since_ms, until_ms), scope)
+    found = [(str(row[0]), Sums(*map(int, row[1:]))) for row in rows]
+    found.sort(key=lambda one: (-one[1].charge_nanos, -one[1].requests, one[0]))
+    return found[:limit]
 
 
 def model_statuses(
     store: Store, *, since_ms: int, until_ms: int, step: Literal["hour", "day"], zone: tzinfo
 ) -> Statuses:
-    """How the models did. Cached for STATUS_S, as everybody may ask. Raises InvalidPeriod."""
-    raise NotImplementedError
+    """How the models did. Over 90 days it takes a while: whoever shows it to everybody keeps it for a minute.
+    Raises InvalidPeriod."""
+    starts = steps(step, since_ms, until_ms, zone)
+    requests: dict[str, list[int]] = {}
+    faults: dict[str, list[int]] = {}
+    ttft: dict[str, list[int]] = {}
+    with store.read() as connection:
+        for stretch in stretches(step, starts, since_ms, until_ms):
+            span, unit = (stretch.since, stretch.until), (stretch.shift, stretch.width)
+            for row in _added(connection, _CHANNELS, ["model"], span, unit=unit):
+                at = max(0, bisect_right(starts, stretch.starts_ms(int(row.number))) - 1)
+                requests.setdefault(row.model, [0] * len(starts))[at] += int(row.requests)
+                faults.setdefault(row.model, [0] * len(starts))[at] += int(row.faults)
+                known = ttft.get(row.model, [0] * len(TTFT_COLUMNS))
+                ttft[row.model] = [one + more for one, more in zip(known, _histogram(row), strict=True)]
+    return Statuses(
+        starts,
+        tuple(
+            ModelStatus(model, tuple(requests[model]), tuple(faults[model]), *_quantiles(ttft[model]))
+            for model in sorted(requests)
+        ),
+    )
 
 
 def channel_totals(store: Store, *, since_ms: int, until_ms: int) -> list[ChannelSums]:
     """What each channel's calls add up to, dearest first."""
-    raise NotImplementedError
+    with store.read() as connection:
+        rows = _added(connection, _CHANNELS, ["channel"], slots(since_ms, until_ms))
+    figures = ("requests", "errors", "faults", "charge_nanos", "cost_nanos", "duration_ms")
+    found = []
+    for row in rows:
+        p50, p95 = _quantiles(_histogram(row))
+        sums = {name: int(getattr(row, name)) for name in figures}
+        found.append(ChannelSums(channel=row.channel, ttft_p50_ms=p50, ttft_p95_ms=p95, **sums))
+    return sorted(found, key=lambda one: (-one.charge_nanos, -one.requests, one.channel))
 
 
 def address_uses(store: Store, *, since_ms: int, addresses: Sequence[bytes] = ()) -> list[AddressUse]:
-    """Calls by address and key from that (UTC) day on; only of those addresses where some are given. The
-    records of the last minutes are counted too."""
-    raise NotImplementedError
+    """Calls by address and key from that (UTC) day on; only from those addresses where some are given."""
+    names = [name for name in _ADDRESSES.keys if name != "day"]
+    with store.read() as connection:
+        rolled = watermark(connection).rolled
+        table, records = _ADDRESSES.table.c, usage_records.c
+        day = since_ms // measures.DAY_MS
+        old = select(*[table[name] for name in (*names, "requests")]).where(table.day >= day)
+        new = select(
+            *[_ADDRESSES.keys[name] for name in names], measures.OF_ADDRESS["requests"].label("requests")
+        )
+        new = new.where(records.request_id >= rolled, records.started_ms >= day * measures.DAY_MS)
+        if addresses:
+            old, new = (
+                old.where(table.address_hash.in_(addresses)),
+                new.where(records.address_hash.in_(addresses)),
+            )
+        both = union_all(old, new).subquery()
+        query = select(*[both.c[name] for name in names], func.sum(both.c.requests))
+        query = query.group_by(*[both.c[name] for name in names]).limit(ADDRESSES_MAX)
+        rows = connection.execute(query).all()
+    return [AddressUse(bytes(row[0]), row[1], row[2], int(row[3])) for row in rows]
+
+
+def _added(
+    connection: Connection,
+    target: Target,
+    names: Sequence[str],
+    span: tuple[int, int],
+    scope: Scope | None = None,
+    *,
+    unit: tuple[int, int] | None = None,
+) -> Sequence[Any]:
+    """Rows of names and sums, over what is rolled up and the records since, of the slots from the span's first
+    to before its last. With a unit (shift and width) also by its `number`, which comes first."""
+    rolled = watermark(connection).rolled
+    table, records = target.table.c, usage_records.c
+    old = select(table.slot, *[table[name] for name in names], *[table[name] for name in target.sums])
+    new = select(
+        target.keys["slot"].label("slot"),
+        *[target.keys[name].label(name) for name in names],
+        *[expression.label(name) for name, expression in target.sums.items()],
+    )
+    old = old.where(table.slot >= span[0], table.slot < span[1])
+    new = new.where(
+        records.request_id >= rolled,
+        records.started_ms >= span[0] * QUARTER_MS,
+        records.started_ms < span[1] * QUARTER_MS,
+    )
+    for name in () if scope is None else scope.__struct_fields__:
+        wanted = getattr(scope, name)
+        if wanted:
+            old, new = old.where(table[name] == wanted), new.where(records[name] == wanted)
+    both = union_all(old, new).subquery()
+    keys: list[ColumnElement[Any]] = [both.c[name] for name in names]
+    if unit is not None:
+        keys.insert(0, ((both.c.slot - unit[0]) // unit[1]).label("number"))
+    sums = [func.sum(both.c[name]).label(name) for name in target.sums]
+    return connection.execute(select(*keys, *sums).group_by(*keys)).all()
+
+
+def _sum(many: Iterable[Sums]) -> Sums:
+    columns = list(zip(*map(msgspec.structs.astuple, many), strict=True))
+    return Sums(*map(sum, columns))
+
+
+def _folded(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """The first groups, and the others as one."""
+    rest = groups[GROUPS_MAX:]
+    if not rest:
+        return tuple(groups)
+    points = tuple(map(_sum, zip(*(group.points for group in rest), strict=True)))
+    return (*groups[:GROUPS_MAX], Group("", _sum(group.total for group in rest), points))
+
+
+def _histogram(row: Any) -> list[int]:
+    return [int(getattr(row, column)) for column in TTFT_COLUMNS]
+
+
+def _quantiles(counts: Sequence[int]) -> tuple[int, int]:
+    """The median, and what 95 % lie below, in ms."""
+    return quantile_ms(counts, TTFT_BOUNDS_MS, 0.5), quantile_ms(counts, TTFT_BOUNDS_MS, 0.95)

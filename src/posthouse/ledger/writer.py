@@ -32,6 +32,7 @@ BACK_OFF_S = 0.05  # between two tries; doubled each time
 BACK_OFF_S_MAX = 1.0
 GATHER_S = 0.002  # nothing beside a model's answer, and at 5,000 calls/s ten of them
 SIBLINGS_MIN = 5  # so many calls must be running for a settlement to expect company
+REFUSED = (AllowanceLost, Late, PosthouseError)  # not the store's fault: trying again gives the same
 
 T = TypeVar("T")
 
@@ -176,8 +177,8 @@ class Writer:
         self._arrange()
 
     def _is_grouped(self, write: Write) -> bool:
-        """Settlements go to disk together; by itself goes a job, a settlement that ends a claim, and one whose
-        record may already be late for the sums."""
+        """Settlements go to disk together; by itself goes a job, a settlement that ends a claim, and one
+        whose record may be late for the sums."""
         return isinstance(write, Settling) and write.claim is None and not self._sql.is_late(write.outcome)
 
     def _write(self, group: list[Write], grouped: bool) -> None:

@@ -4,6 +4,7 @@ database. No check needs it to be empty or leaves its books wrong."""
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from datetime import UTC
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -16,7 +17,15 @@ from sqlalchemy.exc import IntegrityError
 
 from posthouse import store as store_room
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key
+from posthouse.accounts.queries import find_entry
+from posthouse.accounts.service import (
+    create_account,
+    create_key,
+    freeze_account,
+    freeze_key,
+    rotate_key,
+    set_key_budget,
+)
 from posthouse.catalogue.events import list_events
 from posthouse.catalogue.sealed import load_credentials, reseal, write_credentials
 from posthouse.catalogue.standings import (
@@ -31,11 +40,25 @@ from posthouse.catalogue.states import forget_gone, load_states, note_back, note
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id, new_request_id
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.periods import ALWAYS_MS, span_at
 from posthouse.kernel.secrets import SecretBox, SecretText, hash_key
+from posthouse.ledger.claims import Claim
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning, InsufficientFunds, TransferConflict
 from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.settlement import Snapshot
+from posthouse.ledger.sums import (
+    AddressUse,
+    Group,
+    Scope,
+    Sums,
+    address_uses,
+    channel_totals,
+    model_statuses,
+    ranking,
+    series,
+    totals,
+)
 from posthouse.ledger.transfers import credit, debit
 from posthouse.ledger.usage import UsageFilter, UsagePage, export_usage, list_usage, spend_by_day
 from posthouse.metering.prices import PriceLine, Tariff
@@ -50,6 +73,7 @@ from posthouse.store.schema import (
     processes,
     transfers,
 )
+from posthouse.testing.rolled import roll_all
 
 TARIFF = Tariff.of([PriceLine("query", "each", 1)])
 PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
@@ -423,6 +447,47 @@ def check_key_budgets(store: Store) -> None:
     with_ledger(store, story)
 
 
+def check_a_budget_by_month(store: Store) -> None:
+    """What the calls that began in a month were charged counts in that month, whenever they are settled."""
+    member = new_member(store, 1_000)
+    month = span_at("month", now_ms(), UTC)
+    before, during = month.since_ms - 1, month.since_ms
+
+    async def story(ledger: Ledger) -> None:
+        async def call(charge_nanos: int, started_ms: int, claim: Claim | None = None) -> None:
+            hold = (await ledger.load_wallet(member.account_id)).hold(charge_nanos)
+            outcome = outcome_of(member, charge_nanos, started_ms=started_ms)
+            await ledger.settle(hold, outcome, snapshot=PRICE, claim=claim)
+
+        await asyncio.gather(call(1, before), call(2, during))
+        await asyncio.to_thread(set_key_budget, store, member.key_id, 100, "month")
+        budget = await ledger.load_budget(member.key_id)
+        assert (budget.spent_nanos, budget.until_ms) == (2, month.until_ms)
+        await asyncio.gather(call(4, before), call(8, during), call(16, during))
+        for charge_nanos, started_ms in ((32, before), (64, during)):  # each by itself: the claim's way
+            claim = await ledger.claim(member.account_id, b"%d" % charge_nanos, b"body", "r")
+            await call(charge_nanos, started_ms, claim)
+        await ledger.on_change("key", member.key_id)
+        assert budget.spent_nanos == 2 + 8 + 16 + 64
+        await asyncio.to_thread(set_key_budget, store, member.key_id, 100, "total")
+        await ledger.on_change("key", member.key_id)
+        assert (budget.spent_nanos, budget.until_ms) == (127, ALWAYS_MS)
+
+    with_ledger(store, story)
+
+
+def check_a_rotated_key(store: Store) -> None:
+    member = new_member(store)
+    made = rotate_key(store, member.key_id, overlap_ms=60_000)
+    old, new = (find_entry(store, hash_key(key.encode())) for key in (member.key, made.key))
+    assert old is not None
+    assert new is not None
+    assert old.key_id == new.key_id == made.id == member.key_id
+    assert new.expires_ms is None
+    assert old.expires_ms is not None
+    assert 0 < old.expires_ms - now_ms() <= 60_000
+
+
 def check_an_idempotency_key_is_charged_once(store: Store) -> None:
     member = new_member(store, 1_000)
     who = member.account_id
@@ -522,6 +587,43 @@ def check_standings_come_when_somebody_asks(store: Store) -> None:
     with_ledger(store, story)
 
 
+def check_sums_are_those_of_the_records(store: Store) -> None:
+    """Whether a record is rolled up, comes after, or late: before the sums' end, as the second one here."""
+    member = new_member(store, 1_000)
+    slot_ms = 900_000
+    quantities = {"query": 10, "cached_input": 2**40, "reasoning_output": 7}
+    first, late, new = (
+        outcome_of(member, 10, quantities=quantities, started_ms=slot_ms, http_status=status, ttft_ms=90)
+        for status in (200, 500, 200)
+    )
+    scope = Scope(account_id=member.account_id)
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        await ledger.settle(wallet.hold(10), first, snapshot=PRICE)
+        await asyncio.to_thread(roll_all, store, new.request_id)
+        claim = await ledger.claim(member.account_id, b"key", b"body", late.request_id)
+        await ledger.settle(wallet.hold(10), late, snapshot=PRICE, claim=claim)
+        await ledger.settle(wallet.hold(10), new, snapshot=PRICE)
+
+    with_ledger(store, story)
+    expected = Sums(3, 1, 3 * 2**40, 3, 3 * 2**40, 21, 30, 15, 3 * 812)
+    assert totals(store, scope, since_ms=0, until_ms=2 * slot_ms) == expected
+    assert totals(store, scope, since_ms=2 * slot_ms, until_ms=3 * slot_ms) == Sums()
+    span = {"since_ms": 0, "until_ms": 7_200_000}
+    hours = series(store, scope, **span, step="hour", zone=UTC, by="model")
+    assert hours.groups == (Group("gpt-4o-mini", expected, (expected, Sums())),)
+    assert ranking(store, scope, **span, by="key") == [(member.key_id, expected)]
+    (status,) = (one for one in model_statuses(store, **span, step="hour", zone=UTC).models)
+    assert (status.requests[0], status.faults[0], status.ttft_p50_ms) == (3, 1, 50)
+    (channel,) = channel_totals(store, **span)
+    assert (channel.channel, channel.requests, channel.errors, channel.charge_nanos) == ("main", 3, 1, 30)
+    for addresses in ((), (first.address_hash,)):
+        uses = address_uses(store, since_ms=0, addresses=addresses)
+        assert AddressUse(first.address_hash, member.account_id, member.key_id, 3) in uses
+    assert address_uses(store, since_ms=0, addresses=[b"none"]) == []
+
+
 CHECKS: tuple[Callable[[Store], None], ...] = (
     check_migrations_give_the_schema,
     check_a_transaction_is_all_or_nothing,
@@ -531,6 +633,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     check_a_frozen_key_is_known_to_the_directory,
     check_a_settlement_is_read_back_as_written,
     check_groups_of_many_members,
+    check_sums_are_those_of_the_records,
     check_the_same_call_is_charged_once,
     check_200_calls_on_a_balance_for_20,
     check_a_charge_above_everything_becomes_a_shortfall,
@@ -538,6 +641,8 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     check_money_in_and_out_reaches_a_running_server,
     check_a_transfer_is_made_once,
     check_key_budgets,
+    check_a_budget_by_month,
+    check_a_rotated_key,
     check_an_idempotency_key_is_charged_once,
     check_what_is_set_apart_is_known_to_all,
     check_a_rotation_waits_for_whoever_seals,
