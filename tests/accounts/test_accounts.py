@@ -1,21 +1,28 @@
+import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from posthouse.accounts import queries, service
-from posthouse.accounts.errors import EmailTaken, InvalidField, UnknownAccount, UnknownKey
+from posthouse.accounts.errors import EmailTaken, InvalidField, TooManyKeys, UnknownAccount, UnknownKey
 from posthouse.accounts.rules import (
     hint_of,
     parse_budget,
     parse_email,
     parse_name,
     parse_networks,
+    parse_overlap,
+    parse_period,
     parse_prefix,
     parse_scope,
 )
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.secrets import hash_key, is_key_shaped
 from posthouse.store.engine import Store
+from posthouse.store.schema_desk import audit_log
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,8 @@ from posthouse.store.engine import Store
         (parse_networks, ("10.1.2.3/8", "::1"), ("10.0.0.0/8", "::1/128")),
         (parse_budget, None, None),
         (parse_budget, 0, 0),
+        (parse_period, "day", "day"),
+        (parse_overlap, 30 * 86_400_000, 30 * 86_400_000),
     ],
 )
 def test_what_a_field_may_be(parse: Callable[[Any], Any], value: object, parsed: object) -> None:
@@ -51,6 +60,9 @@ def test_what_a_field_may_be(parse: Callable[[Any], Any], value: object, parsed:
         (parse_networks, ("10.0.0.0/99",)),
         (parse_budget, -1),
         (parse_budget, 2**63),
+        (parse_period, "week"),
+        (parse_overlap, -1),
+        (parse_overlap, 30 * 86_400_000 + 1),
     ],
 )
 def test_what_a_field_may_not_be(parse: Callable[[Any], Any], value: object) -> None:
@@ -124,6 +136,79 @@ def test_a_keys_life(store: Store) -> None:
     with pytest.raises(InvalidField):
         service.unfreeze_key(store, key_id)
     assert queries.list_keys(store, account.email) == [queries.get_key(store, key_id)]
+
+
+def test_a_keys_life_is_in_the_audit_log_without_its_secret(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    made = service.create_key(store, account.id, name="laptop", actor=account.id)
+    service.set_key_budget(store, made.id, 7, "month", actor=account.id)
+    rotated = service.rotate_key(store, made.id, overlap_ms=1000, actor="acc_x/tok_y")
+    service.delete_key(store, made.id)
+    with store.read() as connection:
+        query = select(audit_log).where(audit_log.c.subject == f"key:{made.id}").order_by(audit_log.c.id)
+        rows = connection.execute(query).all()
+    assert [(row.action, row.actor) for row in rows] == [
+        ("key.create", account.id),
+        ("key.update", account.id),
+        ("key.rotate", "acc_x/tok_y"),
+        ("key.delete", "cli"),
+    ]
+    assert json.loads(rows[1].before) == {"budget_nanos": None, "budget_period": "total"}
+    assert json.loads(rows[1].after) == {"budget_nanos": 7, "budget_period": "month"}
+    told = "".join(map(str, rows))
+    for key in (made.key, rotated.key):
+        assert key not in told
+        assert hash_key(key.encode()).hex() not in told
+
+
+def test_a_rotated_key_keeps_all_but_its_secret(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    first = service.create_key(store, account.id, name="laptop", budget_nanos=5, expires_ms=2**50)
+    before = queries.get_key(store, first.id)
+    second = service.rotate_key(store, first.id, overlap_ms=60_000)
+    third = service.rotate_key(store, first.id)
+    after = queries.get_key(store, first.id)
+    assert (after.hint, after.old_until_ms) == (hint_of(third.key, "sk-"), None)
+    assert msgspec.structs.replace(after, hint=before.hint) == before
+    found = [queries.find_entry(store, hash_key(one.key.encode())) for one in (first, second, third)]
+    assert [entry is not None for entry in found] == [False, False, True]
+    service.revoke_key(store, first.id)
+    with pytest.raises(InvalidField):
+        service.rotate_key(store, first.id)
+
+
+def test_a_deleted_key_is_hidden_and_refused(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    made = service.create_key(store, account.id)
+    assert service.delete_key(store, made.id).status == "revoked"
+    assert queries.list_keys(store, account.id) == []
+    entry = queries.find_entry(store, hash_key(made.key.encode()))
+    assert entry is not None
+    assert entry.key_status == "revoked"
+
+
+def test_only_so_many_keys(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    first = service.create_key(store, account.id, keys_max=1)
+    service.issue_playground_key(store, account.id, lifetime_ms=1000)
+    with pytest.raises(TooManyKeys):
+        service.create_key(store, account.id, keys_max=1)
+    service.revoke_key(store, first.id)
+    service.create_key(store, account.id, keys_max=1)
+    with pytest.raises(UnknownAccount):
+        service.issue_playground_key(store, "acc_x", lifetime_ms=1000)
+
+
+def test_the_playgrounds_key_keeps_its_id_and_is_in_no_list(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    first, second = (service.issue_playground_key(store, account.id, lifetime_ms=60_000) for _ in range(2))
+    assert first.id == second.id
+    assert queries.list_keys(store, account.id) == []
+    for one in (first, second):  # another tab has the first
+        entry = queries.find_entry(store, hash_key(one.key.encode()))
+        assert entry is not None
+        assert entry.expires_ms is not None
+        assert 0 < entry.expires_ms - now_ms() <= 60_000
 
 
 def test_unknown_keys(store: Store) -> None:

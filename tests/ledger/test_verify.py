@@ -27,6 +27,10 @@ TAMPERINGS = {
     ),
     "a call moved to another key": ("UPDATE usage_records SET key_id = 'key_x'", "unknown_key"),
     "a key's spending forgotten": ("UPDATE keys SET spent_nanos = 0", "key_spent"),
+    "a day's spending forgotten": (
+        "UPDATE keys SET period_base_nanos = 300, period_since_ms = 1",
+        "key_period",
+    ),
     "an account removed": ("DELETE FROM accounts", "unknown_account"),
     "a ledger account removed": (
         "DELETE FROM ledger_accounts WHERE kind = 'member'",

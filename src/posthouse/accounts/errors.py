@@ -4,6 +4,7 @@ AccountsError
 ├── UnknownAccount   no account of that id or email
 ├── UnknownKey       no key of that id
 ├── EmailTaken       another account has that email
+├── TooManyKeys      the account has as many keys as it may
 └── InvalidField     a value that no account or key can have
 """
 
@@ -28,3 +29,11 @@ class EmailTaken(AccountsError):
 
 class InvalidField(AccountsError):
     """A value that no account or key can have."""
+
+
+class TooManyKeys(AccountsError):
+    """The account has as many keys as it may."""
+
+    def __init__(self, keys_max: int) -> None:
+        super().__init__(f"an account has at most {keys_max} keys; delete one first")
+        self.keys_max = keys_max

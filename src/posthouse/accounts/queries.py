@@ -62,18 +62,21 @@ def get_key(store: Store, key_id: str) -> Key:
 
 
 def list_keys(store: Store, who: str) -> list[Key]:
-    """All keys of an account, oldest first, revoked ones included. Raises UnknownAccount."""
+    """The keys of an account, oldest first: revoked ones too, deleted ones and the console's own not. Raises
+    UnknownAccount."""
     with store.read() as connection:
         account = find_account(connection, who)
-        query = select(keys).where(keys.c.account_id == account.id).order_by(keys.c.created_ms, keys.c.id)
+        listed = (keys.c.account_id == account.id, keys.c.deleted_ms.is_(None), keys.c.kind == "api")
+        query = select(keys).where(*listed).order_by(keys.c.created_ms, keys.c.id)
         return [_key(row) for row in connection.execute(query)]
 
 
 def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:
-    """What the relay needs to know of the key with that hash."""
+    """What the relay needs to know of the key with that hash, which may be the one before a rotation."""
+    by_hash = or_(keys.c.hash == key_hash, keys.c.old_hash == key_hash)
     with store.read() as connection:
-        row = connection.execute(_ENTRY.where(keys.c.hash == key_hash)).first()
-    return None if row is None else _entry(row)
+        row = connection.execute(_ENTRY.where(by_hash)).first()
+    return None if row is None else _entry(row, is_old=bytes(row.hash) != key_hash)
 
 
 def key_prefix(connection: Connection) -> str:
@@ -104,11 +107,18 @@ def _key(row: Row[Any]) -> Key:
         models=_items(row.models),
         endpoints=_items(row.endpoints),
         addresses=_items(row.addresses),
+        kind=row.kind,
+        budget_period=row.budget_period,
+        period_since_ms=row.period_since_ms,
+        period_spent_nanos=0 if row.period_since_ms is None else row.spent_nanos - row.period_base_nanos,
+        old_until_ms=row.old_until_ms,
+        deleted_ms=row.deleted_ms,
     )
 
 
-def _entry(row: Row[Any]) -> KeyEntry:
+def _entry(row: Row[Any], *, is_old: bool) -> KeyEntry:
     models, endpoints, addresses = _items(row.models), _items(row.endpoints), _items(row.addresses)
+    ends = [row.expires_ms, row.old_until_ms if is_old else None]
     return KeyEntry(
         key_id=row.id,
         account_id=row.account_id,
@@ -116,7 +126,7 @@ def _entry(row: Row[Any]) -> KeyEntry:
         plan=row.plan,
         key_status=row.status,
         account_status=row.account_status,
-        expires_ms=row.expires_ms,
+        expires_ms=min((end for end in ends if end is not None), default=None),
         budget_nanos=row.budget_nanos,
         models=None if models is None else frozenset(models),
         endpoints=None if endpoints is None else frozenset(endpoints),

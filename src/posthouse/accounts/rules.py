@@ -2,20 +2,24 @@
 
 import ipaddress
 import re
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import msgspec
 
 from posthouse.accounts.errors import InvalidField
+from posthouse.kernel.periods import BudgetPeriod
 
 AccountStatus = Literal["active", "frozen"]
 KeyStatus = Literal["active", "frozen", "revoked"]
+KeyKind = Literal["api", "playground"]  # playground: the console's own, one for each account, in no list
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 EMAIL_CHARS_MAX = 254  # RFC 5321's longest path
 NAME_CHARS_MAX = 100
 SCOPE_ITEMS_MAX = 200  # models, endpoints or networks of one key: a list that a person can read
 HINT_TAIL_CHARS = 4
+KEYS_MAX = 200  # of one account, not deleted: more than a person keeps apart, and a list is one page
+OVERLAP_MS_MAX = 30 * 86_400_000  # a rotated key is out of use a month later at the latest
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}")
 
@@ -45,6 +49,12 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] | None
     endpoints: tuple[str, ...] | None
     addresses: tuple[str, ...] | None
+    kind: KeyKind = "api"
+    budget_period: BudgetPeriod = "total"
+    period_since_ms: int | None = None  # the day or month that period_spent_nanos was spent in
+    period_spent_nanos: int = 0
+    old_until_ms: int | None = None  # how long the key before the last rotation works
+    deleted_ms: int | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -122,6 +132,20 @@ def parse_budget(nanos: int | None) -> int | None:
     if nanos is not None and not 0 <= nanos < 2**63:
         raise InvalidField("a budget is not negative and below 2^63 nanos")
     return nanos
+
+
+def parse_period(text: str) -> BudgetPeriod:
+    """What a budget is for. Raises InvalidField."""
+    if text not in get_args(BudgetPeriod):
+        raise InvalidField(f"{text!r} is no period of a budget: total, day or month")
+    return cast(BudgetPeriod, text)
+
+
+def parse_overlap(overlap_ms: int) -> int:
+    """How long a rotated key still works. Raises InvalidField."""
+    if not 0 <= overlap_ms <= OVERLAP_MS_MAX:
+        raise InvalidField("an old key works for at most 30 days more")
+    return overlap_ms
 
 
 def hint_of(key: str, prefix: str) -> str:

@@ -1,32 +1,38 @@
 """Makes and changes accounts and keys. Each function is one transaction, callable from any process: a running
 server hears of the change within a second. Accounts are named by id or email."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, update
+from msgspec import UNSET, UnsetType
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts import rules
-from posthouse.accounts.errors import EmailTaken, InvalidField
+from posthouse.accounts.errors import EmailTaken, InvalidField, TooManyKeys, UnknownAccount
 from posthouse.accounts.queries import default_plan, find_account, find_key, key_prefix
 from posthouse.accounts.rules import Account, AccountStatus, Key, KeyStatus, NewKey
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.periods import BudgetPeriod
 from posthouse.kernel.secrets import hash_key, new_key
+from posthouse.store import audit
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, keys, ledger_accounts
 
 
-def create_account(store: Store, email: str, *, plan: str | None = None) -> Account:
+def create_account(store: Store, email: str, *, plan: str | None = None, actor: str = "cli") -> Account:
     """Make an account with an empty balance, on the given or the operator's default plan. Raises
     InvalidField, EmailTaken."""
     with store.begin() as connection:
-        return add_account(connection, email, plan=plan)
+        return add_account(connection, email, plan=plan, actor=actor)
 
 
-def add_account(connection: Connection, email: str, *, plan: str | None = None) -> Account:
+def add_account(
+    connection: Connection, email: str, *, plan: str | None = None, actor: str = "cli"
+) -> Account:
     """The same within the caller's transaction, which has failed with EmailTaken. Raises InvalidField,
     EmailTaken."""
     email = rules.parse_email(email)
@@ -36,43 +42,87 @@ def add_account(connection: Connection, email: str, *, plan: str | None = None) 
     except IntegrityError:
         raise EmailTaken(f"there is already an account {email!r}") from None
     connection.execute(insert(ledger_accounts).values(id=account.id, kind="member", balance_nanos=0))
+    _note_account(connection, actor, "account.create", None, account)
     return account
 
 
-def freeze_account(store: Store, who: str) -> Account:
+def freeze_account(store: Store, who: str, *, actor: str = "cli") -> Account:
     """Refuse all calls of the account. Raises UnknownAccount."""
-    return _change_account(store, who, status="frozen")
+    return _change_account(store, who, status="frozen", actor=actor)
 
 
-def unfreeze_account(store: Store, who: str) -> Account:
+def unfreeze_account(store: Store, who: str, *, actor: str = "cli") -> Account:
     """Serve the account's calls again. Raises UnknownAccount."""
-    return _change_account(store, who, status="active")
+    return _change_account(store, who, status="active", actor=actor)
 
 
-def set_plan(store: Store, who: str, plan: str) -> Account:
+def set_plan(store: Store, who: str, plan: str, *, actor: str = "cli") -> Account:
     """Move the account to a plan. Raises UnknownAccount."""
-    return _change_account(store, who, plan=plan)
+    return _change_account(store, who, plan=plan, actor=actor)
 
 
 def change_account(
-    connection: Connection, account: Account, *, plan: str | None = None, status: AccountStatus | None = None
+    connection: Connection,
+    account: Account,
+    *,
+    plan: str | None = None,
+    status: AccountStatus | None = None,
+    actor: str = "cli",
 ) -> Account:
     """Change an account within the caller's transaction; None leaves a field as it is."""
-    changed = Account(
-        account.id, account.email, plan or account.plan, status or account.status, account.created_ms
-    )
-    if changed != account:
-        statement = update(accounts).where(accounts.c.id == account.id)
-        connection.execute(statement.values(plan=changed.plan, status=changed.status))
-        announce(connection, "account", account.id, now_ms())
+    changed = msgspec.structs.replace(account, plan=plan or account.plan, status=status or account.status)
+    if changed == account:
+        return account
+    statement = update(accounts).where(accounts.c.id == account.id)
+    connection.execute(statement.values(plan=changed.plan, status=changed.status))
+    announce(connection, "account", account.id, now_ms())
+    if changed.plan != account.plan:
+        _note_account(connection, actor, "account.plan", account, changed)
+    if changed.status != account.status:
+        action = "account.freeze" if changed.status == "frozen" else "account.unfreeze"
+        _note_account(connection, actor, action, account, changed)
     return changed
 
 
 def _change_account(
-    store: Store, who: str, *, plan: str | None = None, status: AccountStatus | None = None
+    store: Store,
+    who: str,
+    *,
+    plan: str | None = None,
+    status: AccountStatus | None = None,
+    actor: str,
 ) -> Account:
     with store.begin() as connection:
-        return change_account(connection, find_account(connection, who), plan=plan, status=status)
+        account = find_account(connection, who)
+        return change_account(connection, account, plan=plan, status=status, actor=actor)
+
+
+def _note_account(
+    connection: Connection, actor: str, action: str, before: Account | None, after: Account
+) -> None:
+    """Into the audit log, without the email: it has to be forgotten with the account."""
+    states = [one and {"plan": one.plan, "status": one.status} for one in (before, after)]
+    audit.note(
+        connection,
+        actor=actor,
+        action=action,
+        subject=f"account:{after.id}",
+        before=states[0],
+        after=states[1],
+        at_ms=now_ms(),
+    )
+
+
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What to change of a key; UNSET leaves a field as it is, None lifts a restriction."""
+
+    name: str | UnsetType = UNSET
+    expires_ms: int | UnsetType | None = UNSET
+    budget_nanos: int | UnsetType | None = UNSET
+    budget_period: str | UnsetType = UNSET
+    models: tuple[str, ...] | UnsetType | None = UNSET
+    endpoints: tuple[str, ...] | UnsetType | None = UNSET
+    addresses: tuple[str, ...] | UnsetType | None = UNSET
 
 
 def create_key(
@@ -82,12 +132,15 @@ def create_key(
     name: str = "",
     expires_ms: int | None = None,
     budget_nanos: int | None = None,
+    budget_period: str = "total",
     models: tuple[str, ...] | None = None,
     endpoints: tuple[str, ...] | None = None,
     addresses: tuple[str, ...] | None = None,
+    keys_max: int | None = None,
+    actor: str = "cli",
 ) -> NewKey:
     """Make a key for an account and return it, the only time that it is seen: only its hash is stored. None
-    restricts nothing. Raises UnknownAccount, InvalidField."""
+    restricts nothing. Raises UnknownAccount, InvalidField, TooManyKeys."""
     with store.begin() as connection:
         return add_key(
             connection,
@@ -95,9 +148,12 @@ def create_key(
             name=name,
             expires_ms=expires_ms,
             budget_nanos=budget_nanos,
+            budget_period=budget_period,
             models=models,
             endpoints=endpoints,
             addresses=addresses,
+            keys_max=keys_max,
+            actor=actor,
         )
 
 
@@ -108,60 +164,115 @@ def add_key(
     name: str = "",
     expires_ms: int | None = None,
     budget_nanos: int | None = None,
+    budget_period: str = "total",
     models: tuple[str, ...] | None = None,
     endpoints: tuple[str, ...] | None = None,
     addresses: tuple[str, ...] | None = None,
+    keys_max: int | None = None,
+    actor: str = "cli",
 ) -> NewKey:
-    """The same for an account that is there, within the caller's transaction. Raises InvalidField."""
-    scope = _scope(models=models, endpoints=endpoints, addresses=addresses)
-    prefix = rules.parse_prefix(key_prefix(connection))
-    made = NewKey(new_id("key"), new_key(prefix))
-    connection.execute(
-        insert(keys).values(
-            id=made.id,
-            account_id=account_id,
-            hash=hash_key(made.key.encode()),
-            hint=rules.hint_of(made.key, prefix),
-            name=rules.parse_name(name),
-            status="active",
-            created_ms=now_ms(),
-            expires_ms=expires_ms,
-            budget_nanos=rules.parse_budget(budget_nanos),
-            **scope,
-        )
+    """The same for an account that is there, within the caller's transaction. Raises InvalidField,
+    TooManyKeys."""
+    change = KeyChange(
+        name=name,
+        expires_ms=expires_ms,
+        budget_nanos=budget_nanos,
+        budget_period=budget_period,
+        models=models,
+        endpoints=endpoints,
+        addresses=addresses,
     )
-    announce(connection, "key", made.id, now_ms())
+    values = _columns(change)
+    if keys_max is not None:
+        _check_count(connection, account_id, keys_max)
+    made = _insert_key(connection, account_id, **values)
+    _note(connection, actor, "key.create", None, find_key(connection, made.id))
     return made
 
 
-def freeze_key(store: Store, key_id: str) -> Key:
+def update_key(store: Store, key_id: str, change: KeyChange, *, actor: str = "cli") -> Key:
+    """Change what is given. A budget of another period begins to count anew. Raises UnknownKey,
+    InvalidField."""
+    values = _columns(change)
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        if values.get("budget_period", key.budget_period) != key.budget_period:
+            values |= {"period_since_ms": None, "period_base_nanos": 0}
+        return _write_key(connection, key, values, actor=actor, action="key.update") if values else key
+
+
+def freeze_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
     """Refuse the key's calls until it is unfrozen. Raises UnknownKey, InvalidField when it is revoked."""
-    return _set_status(store, key_id, "frozen")
+    return _set_status(store, key_id, "frozen", actor=actor, action="key.freeze")
 
 
-def unfreeze_key(store: Store, key_id: str) -> Key:
+def unfreeze_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
     """Serve the key's calls again. Raises UnknownKey, InvalidField when it is revoked."""
-    return _set_status(store, key_id, "active")
+    return _set_status(store, key_id, "active", actor=actor, action="key.unfreeze")
 
 
-def revoke_key(store: Store, key_id: str) -> Key:
+def revoke_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
     """End the key for good. Raises UnknownKey."""
-    return _set_status(store, key_id, "revoked")
+    return _set_status(store, key_id, "revoked", actor=actor, action="key.revoke")
 
 
-def rename_key(store: Store, key_id: str, name: str) -> Key:
+def delete_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
+    """Revoke the key and hide it from lists; its records stay. Raises UnknownKey."""
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        values = {"status": "revoked", "deleted_ms": key.deleted_ms or now_ms()}
+        return _write_key(connection, key, values, actor=actor, action="key.delete")
+
+
+def rotate_key(store: Store, key_id: str, *, overlap_ms: int = 0, actor: str = "cli") -> NewKey:
+    """Give the key a new secret and return it, the only time that it is seen. Name, budget, limits and
+    records stay. The secret until now works for `overlap_ms` more; one from an earlier rotation ends. Raises
+    UnknownKey, InvalidField when it is revoked."""
+    rules.parse_overlap(overlap_ms)
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        _check_not_revoked(key)
+        made, values = _new_secret(connection, key_id, overlap_ms)
+        _write_key(connection, key, values, actor=actor, action="key.rotate")
+    return made
+
+
+def issue_playground_key(store: Store, account_id: str, *, lifetime_ms: int) -> NewKey:
+    """A key with which the console calls for the account, under the same id each time, so that its limits
+    count on. The one issued before works until it expires. Is no change that anybody would look for, so it is
+    not in the audit log. Raises UnknownAccount."""
+    expires_ms = now_ms() + lifetime_ms
+    with store.begin() as connection:
+        _lock_account(connection, account_id)
+        query = select(keys).where(keys.c.account_id == account_id, keys.c.kind == "playground")
+        row = connection.execute(query).first()
+        if row is None:
+            return _insert_key(
+                connection, account_id, name="playground", kind="playground", expires_ms=expires_ms
+            )
+        made, values = _new_secret(connection, row.id, max(0, row.expires_ms - now_ms()))
+        connection.execute(update(keys).where(keys.c.id == row.id).values(**values, expires_ms=expires_ms))
+        announce(connection, "key", row.id, now_ms())
+    return made
+
+
+def rename_key(store: Store, key_id: str, name: str, *, actor: str = "cli") -> Key:
     """Raises UnknownKey, InvalidField."""
-    return _change_key(store, key_id, name=rules.parse_name(name))
+    return update_key(store, key_id, KeyChange(name=name), actor=actor)
 
 
-def expire_key(store: Store, key_id: str, expires_ms: int | None) -> Key:
+def expire_key(store: Store, key_id: str, expires_ms: int | None, *, actor: str = "cli") -> Key:
     """Refuse the key's calls from that time on; None: never. Raises UnknownKey."""
-    return _change_key(store, key_id, expires_ms=expires_ms)
+    return update_key(store, key_id, KeyChange(expires_ms=expires_ms), actor=actor)
 
 
-def set_key_budget(store: Store, key_id: str, budget_nanos: int | None) -> Key:
-    """Limit what the key may spend in all its life; None: no limit. Raises UnknownKey, InvalidField."""
-    return _change_key(store, key_id, budget_nanos=rules.parse_budget(budget_nanos))
+def set_key_budget(
+    store: Store, key_id: str, budget_nanos: int | None, period: BudgetPeriod = "total", *, actor: str = "cli"
+) -> Key:
+    """Limit what the key may spend in all its life, or in each day or month of the operator's time zone;
+    None: no limit. Raises UnknownKey, InvalidField."""
+    change = KeyChange(budget_nanos=budget_nanos, budget_period=period)
+    return update_key(store, key_id, change, actor=actor)
 
 
 def set_key_scope(
@@ -171,39 +282,105 @@ def set_key_scope(
     models: tuple[str, ...] | None = None,
     endpoints: tuple[str, ...] | None = None,
     addresses: tuple[str, ...] | None = None,
+    actor: str = "cli",
 ) -> Key:
     """Replace the key's restrictions; None: not restricted. Raises UnknownKey, InvalidField."""
-    return _change_key(store, key_id, **_scope(models=models, endpoints=endpoints, addresses=addresses))
+    change = KeyChange(models=models, endpoints=endpoints, addresses=addresses)
+    return update_key(store, key_id, change, actor=actor)
 
 
-def _scope(
-    *, models: tuple[str, ...] | None, endpoints: tuple[str, ...] | None, addresses: tuple[str, ...] | None
-) -> dict[str, str | None]:
-    """The three columns' texts. Raises InvalidField."""
-    parsed = {
-        "models": rules.parse_scope(models),
-        "endpoints": rules.parse_scope(endpoints),
-        "addresses": rules.parse_networks(addresses),
-    }
-    return {
-        column: None if items is None else msgspec.json.encode(items).decode()
-        for column, items in parsed.items()
-    }
+_PARSED: dict[str, Callable[[Any], Any]] = {
+    "name": rules.parse_name,
+    "budget_nanos": rules.parse_budget,
+    "budget_period": rules.parse_period,
+    "models": rules.parse_scope,
+    "endpoints": rules.parse_scope,
+    "addresses": rules.parse_networks,
+}
 
 
-def _set_status(store: Store, key_id: str, status: KeyStatus) -> Key:
-    with store.begin() as connection:
-        if find_key(connection, key_id).status == "revoked" != status:
-            raise InvalidField(f"the key {key_id!r} is revoked for good; make a new one")
-        return _write_key(connection, key_id, status=status)
+def _columns(change: KeyChange) -> dict[str, Any]:
+    """What to write of the key's row. Raises InvalidField."""
+    values: dict[str, Any] = {}
+    for field in change.__struct_fields__:
+        given = getattr(change, field)
+        if given is not UNSET:
+            parsed = _PARSED[field](given) if field in _PARSED else given
+            values[field] = msgspec.json.encode(parsed).decode() if isinstance(parsed, tuple) else parsed
+    return values
 
 
-def _change_key(store: Store, key_id: str, **values: Any) -> Key:
-    with store.begin() as connection:
-        return _write_key(connection, key_id, **values)
-
-
-def _write_key(connection: Connection, key_id: str, **values: Any) -> Key:
-    connection.execute(update(keys).where(keys.c.id == key_id).values(values))
+def _insert_key(connection: Connection, account_id: str, **values: Any) -> NewKey:
+    key_id = new_id("key")
+    made, secret = _new_secret(connection, key_id)
+    row = {"id": key_id, "account_id": account_id, "status": "active", "created_ms": now_ms()}
+    connection.execute(insert(keys).values(**row, **secret, **values))
     announce(connection, "key", key_id, now_ms())
-    return find_key(connection, key_id)  # raises UnknownKey, and the notice is rolled back
+    return made
+
+
+def _new_secret(
+    connection: Connection, key_id: str, overlap_ms: int | None = None
+) -> tuple[NewKey, dict[str, Any]]:
+    """A new secret for a key, and the columns to write; `overlap_ms` is how long the one that it has now
+    still works. None: it has none. Raises InvalidField."""
+    prefix = rules.parse_prefix(key_prefix(connection))
+    made = NewKey(key_id, new_key(prefix))
+    values: dict[str, Any] = {"hash": hash_key(made.key.encode()), "hint": rules.hint_of(made.key, prefix)}
+    if overlap_ms is not None:
+        values["old_hash"] = keys.c.hash if overlap_ms else None
+        values["old_until_ms"] = now_ms() + overlap_ms if overlap_ms else None
+    return made, values
+
+
+def _check_count(connection: Connection, account_id: str, keys_max: int) -> None:
+    """Raises TooManyKeys where the account has so many already."""
+    _lock_account(connection, account_id)
+    listed = (keys.c.deleted_ms.is_(None), keys.c.status != "revoked", keys.c.kind == "api")
+    count = select(func.count()).select_from(keys).where(keys.c.account_id == account_id, *listed)
+    if connection.execute(count).scalar_one() >= keys_max:
+        raise TooManyKeys(keys_max)
+
+
+def _lock_account(connection: Connection, account_id: str) -> None:
+    """One at a time adds keys to an account. Raises UnknownAccount."""
+    query = select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()
+    if connection.execute(query).first() is None:
+        raise UnknownAccount(f"there is no account {account_id!r}")
+
+
+def _check_not_revoked(key: Key) -> None:
+    if key.status == "revoked":
+        raise InvalidField(f"the key {key.id!r} is revoked for good; make a new one")
+
+
+def _set_status(store: Store, key_id: str, status: KeyStatus, *, actor: str, action: str) -> Key:
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        if status != "revoked":
+            _check_not_revoked(key)
+        return _write_key(connection, key, {"status": status}, actor=actor, action=action)
+
+
+def _write_key(connection: Connection, key: Key, values: dict[str, Any], *, actor: str, action: str) -> Key:
+    connection.execute(update(keys).where(keys.c.id == key.id).values(values))
+    announce(connection, "key", key.id, now_ms())
+    changed = find_key(connection, key.id)
+    _note(connection, actor, action, key, changed)
+    return changed
+
+
+def _note(connection: Connection, actor: str, action: str, before: Key | None, after: Key) -> None:
+    """Tell the audit log what is different now."""
+    was = {} if before is None else msgspec.to_builtins(before)
+    now = msgspec.to_builtins(after)
+    changed = [field for field in now if was.get(field) != now[field]]
+    audit.note(
+        connection,
+        actor=actor,
+        action=action,
+        subject=f"key:{after.id}",
+        before={field: was[field] for field in changed} if was else None,
+        after={field: now[field] for field in changed},
+        at_ms=now_ms(),
+    )

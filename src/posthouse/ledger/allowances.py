@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 
 from posthouse.ledger.rules import share_of
-from posthouse.store.schema import allowances, keys, ledger_accounts, processes
+from posthouse.store.schema import allowances, ledger_accounts, processes
 from posthouse.store.upsert import insert_if_absent
 
 LIFETIME_MS = 60_000  # a process that has not been heard of for so long is dead; it beats every 10 s
@@ -121,9 +121,3 @@ def end_process(connection: Connection, process_id: str) -> None:
 def end_all_processes(connection: Connection) -> None:
     """For the one who holds the store's exclusive lock: whoever had an allowance is dead."""
     connection.execute(delete(processes))
-
-
-def key_budgets(connection: Connection, key_ids: list[str]) -> list[tuple[str, int | None, int]]:
-    """Id, budget (None: no limit) and what was spent, of those keys that there are."""
-    query = select(keys.c.id, keys.c.budget_nanos, keys.c.spent_nanos).where(keys.c.id.in_(key_ids))
-    return [(row.id, row.budget_nanos, row.spent_nanos) for row in connection.execute(query)]

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.outcome import Outcome
-from posthouse.ledger import allowances, claims
+from posthouse.ledger import allowances, budgets, claims
+from posthouse.ledger.budgets import BudgetRow
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.rules import due
 from posthouse.ledger.settlement import Snapshot
@@ -103,12 +104,26 @@ class Ledger:
 
     async def load_budget(self, key_id: str) -> KeyBudget:
         """The budget that `budget` did not have; only keys that have one need it. Raises StoreDown."""
-        rows = await self.run(partial(allowances.key_budgets, key_ids=[key_id]))
-        _, limit, spent = rows[0] if rows else (key_id, 0, 0)
+        rows = await self.run(partial(budgets.key_budgets, key_ids=[key_id], at_ms=now_ms()))
         if len(self._budgets) >= BUDGETS_MAX:
             for idle in [key for key, budget in self._budgets.items() if not budget.held_nanos]:
                 del self._budgets[idle]
-        return self._budgets.setdefault(key_id, KeyBudget(limit, spent))
+        return self._in_force(rows[0]) if rows else KeyBudget(0, 0)
+
+    async def budget_at(self, key_id: str, at_ms: int) -> KeyBudget:
+        """The budget that a call which began then spends from. Raises StoreDown."""
+        budget = self.budget(key_id)
+        if budget is None or budget.until_ms <= at_ms:
+            return await self.load_budget(key_id)
+        return budget
+
+    def _in_force(self, row: BudgetRow) -> KeyBudget:
+        """The budget in memory; a new one where there is none yet, or only that of a period that is over."""
+        budget = self._budgets.get(row.key_id)
+        if budget is None or budget.until_ms <= row.since_ms:
+            budget = KeyBudget(row.limit_nanos, row.spent_nanos, row.period, row.until_ms)
+            self._budgets[row.key_id] = budget
+        return budget
 
     @property
     def held_nanos(self) -> int:
@@ -282,14 +297,16 @@ class Ledger:
         """Read limits, and what other processes have spent."""
         for part in _batches(key_ids):
             # What is settled by now is in the store when the job's turn comes.
-            loaded = [(key_id, self._budgets[key_id]) for key_id in part if key_id in self._budgets]
-            settled = {key_id: budget.settled_nanos for key_id, budget in loaded}
-            rows = await self.run(partial(allowances.key_budgets, key_ids=part))
-            for key_id, limit_nanos, spent_nanos in rows:
-                budget = self._budgets.get(key_id)
-                if budget is not None and key_id in settled:
-                    budget.limit_nanos = limit_nanos
-                    budget.base_nanos = spent_nanos - settled[key_id]
+            read = {key_id: self._budgets[key_id] for key_id in part if key_id in self._budgets}
+            settled = {key_id: budget.settled_nanos for key_id, budget in read.items()}
+            for row in await self.run(partial(budgets.key_budgets, key_ids=part, at_ms=now_ms())):
+                if row.key_id not in self._budgets:
+                    continue
+                budget = self._in_force(row)
+                if budget is read.get(row.key_id):
+                    budget.limit_nanos = row.limit_nanos
+                    budget.period, budget.until_ms = row.period, row.until_ms
+                    budget.base_nanos = row.spent_nanos - settled[row.key_id]
 
 
 def _batches(ids: list[str]) -> list[list[str]]:

@@ -6,16 +6,27 @@ A hold moves available to held; it is resolved exactly once, by settling (held b
 Used on the event loop only; no step here waits, so none can be cancelled half way.
 """
 
+from posthouse.kernel.periods import ALWAYS_MS, BudgetPeriod
+
 
 class KeyBudget:
-    """What a key may spend in all its life, and has. `limit_nanos` None: no limit.
+    """What a key may spend in all its life or in one day or month, and has. `limit_nanos` None: no limit.
+    A new one is made for each period; calls that began in the one before settle with theirs.
 
     `settled_nanos` counts what was spent here since this object was made, `base_nanos` all else."""
 
-    __slots__ = ("base_nanos", "held_nanos", "limit_nanos", "settled_nanos")
+    __slots__ = ("base_nanos", "held_nanos", "limit_nanos", "period", "settled_nanos", "until_ms")
 
-    def __init__(self, limit_nanos: int | None, spent_nanos: int) -> None:
+    def __init__(
+        self,
+        limit_nanos: int | None,
+        spent_nanos: int,
+        period: BudgetPeriod = "total",
+        until_ms: int = ALWAYS_MS,
+    ) -> None:
         self.limit_nanos = limit_nanos
+        self.period: BudgetPeriod = period
+        self.until_ms = until_ms
         self.base_nanos = spent_nanos
         self.settled_nanos = 0
         self.held_nanos = 0

@@ -39,6 +39,7 @@ accounts = Table(
     Column("status", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     CheckConstraint("status IN ('active', 'frozen')", name="status"),
+    Index("ix_accounts_created", "created_ms", "id"),
 )
 
 keys = Table(
@@ -57,7 +58,16 @@ keys = Table(
     Column("models", Text),  # JSON list or NULL: all
     Column("endpoints", Text),
     Column("addresses", Text),  # JSON list of networks
+    Column("kind", Text, nullable=False, server_default="api"),  # or playground: the console's own
+    Column("budget_period", Text, nullable=False, server_default="total"),  # total, day, month
+    Column("period_since_ms", BigInteger),  # when the period that is counted began; NULL: none is
+    Column("period_base_nanos", BigInteger, nullable=False, server_default="0"),  # spent by calls before it
+    Column("old_hash", LargeBinary),  # of the key before it was rotated, which still works
+    Column("old_until_ms", BigInteger),  # until then
+    Column("deleted_ms", BigInteger),  # hidden since then; its records stay
     CheckConstraint("status IN ('active', 'frozen', 'revoked')", name="status"),
+    Index("ix_keys_old_hash", "old_hash", unique=True),
+    Index("ix_keys_created", "created_ms", "id"),
 )
 
 ledger_accounts = Table(
