@@ -1,0 +1,113 @@
+"""Top-up orders, on each database."""
+
+from functools import partial
+
+import pytest
+
+from posthouse.accounts.queries import get_account
+from posthouse.ledger.queries import list_transfers
+from posthouse.payments.errors import InvalidPayment, OrderClosed, TooManyOrders, UnknownOrder
+from posthouse.payments.orders import cancel_order, create_order, list_orders, pay_order
+from posthouse.payments.rules import OPEN_ORDERS_MAX, ORDER_MS, Order
+from posthouse.store.engine import Store
+from tests.payments.desk import UNIT, at_once, balance, member, order, prove
+
+
+def test_an_order_moves_money_when_it_is_paid(store: Store) -> None:
+    who = member(store)
+    made = order(store, who)
+    assert (made.status, balance(store, who)) == ("open", 0)
+    paid = pay_order(store, made.id, reference="bank, 21 November", actor="acc_operator")
+    assert (paid.status, paid.closed_by, paid.reference) == ("paid", "acc_operator", "bank, 21 November")
+    (transfer,) = list_transfers(store, who)
+    assert (transfer.id, transfer.kind, transfer.amount_nanos) == (paid.transfer_id, "topup", 10 * UNIT)
+    assert pay_order(store, made.id, reference="once more") == paid
+    assert balance(store, who) == 10 * UNIT
+    prove(store)
+
+
+def test_many_who_mark_one_order_paid_credit_it_once(store: Store) -> None:
+    who = member(store)
+    made = order(store, who)
+    ends = at_once([partial(pay_order, store, made.id, reference=f"clerk {n}") for n in range(8)])
+    assert len({str(one) for one in ends}) == 1, ends
+    assert balance(store, who) == 10 * UNIT
+    prove(store)
+
+
+def test_an_order_is_paid_or_cancelled_never_both(store: Store) -> None:
+    who = member(store)
+    made = [order(store, who, 1) for _ in range(OPEN_ORDERS_MAX)]
+    calls = [partial(pay_order, store, one.id, reference="paid") for one in made]
+    calls += [partial(cancel_order, store, one.id) for one in made]
+    ends = at_once(calls)
+    paid = [one for one in ends if isinstance(one, Order) and one.status == "paid"]
+    cancelled = [one for one in ends if isinstance(one, Order) and one.status == "cancelled"]
+    refused = [one for one in ends if isinstance(one, OrderClosed)]
+    assert len(paid) + len(cancelled) == len(refused) == len(made), ends
+    assert balance(store, who) == len(paid) * UNIT
+    prove(store)
+
+
+def test_a_member_has_a_bounded_number_of_open_orders(store: Store) -> None:
+    who = member(store)
+    ends = at_once([partial(order, store, who) for _ in range(OPEN_ORDERS_MAX + 3)])
+    assert sum(isinstance(one, TooManyOrders) for one in ends) == 3, ends
+    cancel_order(store, list_orders(store, who=who).items[0].id)
+    assert order(store, who).status == "open"
+
+
+def test_money_that_comes_late_still_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = member(store)
+    made = order(store, who)
+    monkeypatch.setattr("posthouse.payments.orders.now_ms", lambda: made.expires_ms)
+    assert made.expires_ms == made.created_ms + ORDER_MS
+    assert [one.id for one in list_orders(store, who=who, status="expired").items] == [made.id]
+    assert list_orders(store, who=who, status="open").items == []
+    assert pay_order(store, made.id, reference="late").status == "paid"
+    assert list_orders(store, who=who, status="expired").items == []
+    prove(store)
+
+
+def test_what_was_cancelled_is_not_paid(store: Store) -> None:
+    made = order(store, member(store))
+    cancelled = cancel_order(store, made.id, reason="a mistake")
+    assert cancelled.reference == "a mistake"
+    assert cancel_order(store, made.id) == cancelled
+    with pytest.raises(OrderClosed, match="cancelled"):
+        pay_order(store, made.id, reference="x")
+
+
+def test_an_order_of_somebody_else_is_unknown(store: Store) -> None:
+    made, other = order(store, member(store)), member(store)
+    with pytest.raises(UnknownOrder):
+        cancel_order(store, made.id, owner=other)
+    with pytest.raises(UnknownOrder):
+        pay_order(store, "ord_none", reference="x")
+
+
+@pytest.mark.parametrize("nanos", [0, -UNIT, UNIT - 10_000_000, UNIT + 1, 11 * UNIT])
+def test_amounts_that_no_order_has(store: Store, nanos: int) -> None:
+    with pytest.raises(InvalidPayment):
+        create_order(store, member(store), nanos, min_nanos=UNIT, max_nanos=10 * UNIT)
+
+
+def test_pages_have_each_order_once(store: Store) -> None:
+    who = member(store)
+    made = [order(store, who) for _ in range(5)]
+    seen, after = [], ""
+    for _ in range(3):
+        page = list_orders(store, who=who, after=after, limit=2)
+        seen += [one.id for one in page.items]
+        after = page.next
+    assert after == ""
+    assert seen == [one.id for one in sorted(made, key=lambda one: (one.created_ms, one.id), reverse=True)]
+    with pytest.raises(InvalidPayment, match="no page"):
+        list_orders(store, after="here")
+
+
+def test_paying_moves_the_member_to_the_plan_for_that(store: Store) -> None:
+    who = member(store)
+    made = order(store, who)
+    pay_order(store, made.id, reference="cash")
+    assert get_account(store, who).plan == "free"  # no plan for it is configured
