@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 from msgspec import Struct
 from structlog import get_logger
@@ -19,6 +20,7 @@ from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretText, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.kernel.tasks import ask_loop
+from posthouse.ledger.rollups import Roller
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import calls_since
 from posthouse.limits.rules import Demand
@@ -39,7 +41,7 @@ from posthouse.routing.choice import Chooser
 from posthouse.routing.health import Health
 from posthouse.routing.verdicts import Verdict
 from posthouse.server.addresses import Addresses
-from posthouse.server.asgi import AsgiApp
+from posthouse.server.asgi import Asgi, AsgiApp
 from posthouse.server.lane import Lane, is_relay_path
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
@@ -82,6 +84,9 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         ledger.on_error = _logged("ledger_fault")
         await ledger.start()
         stack.push_async_callback(ledger.stop)
+        roller = Roller(ledger.run)
+        roller.on_error = _logged("rollup_fault")
+        stack.push_async_callback(_cancelled, asyncio.create_task(roller.roll_on()))
 
         feed = ChangeFeed(store)
         feed.on_error = _logged("change_fault")
@@ -150,7 +155,20 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         hash_key = await asyncio.to_thread(address_key, store, box, now_ms=now_ms())
         addresses = Addresses(hash_key, settings.trusted_proxies)
         lane = Lane(relay, settings, addresses)
-        asgi = AsgiApp(relay, settings, addresses, is_relay_path)
+        api = await asyncio.to_thread(
+            _make_api,
+            settings=settings,
+            store=store,
+            box=box,
+            market=market,
+            limiter=limiter,
+            ledger=ledger,
+            relay=relay,
+            observer=observer,
+            now_ms=now_ms,
+            monotonic_s=monotonic_s,
+        )
+        asgi = AsgiApp(relay, settings, addresses, is_relay_path, api)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
         observer.sources.append(lambda: _figures(loop, watch, client))
         observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
@@ -161,6 +179,15 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
         )
         yield app
+
+
+def _make_api(**objects: Any) -> Asgi:
+    """The REST API over the process's objects. Imported here, since commands do without it and it is slow to
+    import."""
+    from posthouse.api.app import make_api
+    from posthouse.api.context import Context
+
+    return make_api(Context(**objects))
 
 
 async def _probed(

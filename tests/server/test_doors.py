@@ -47,10 +47,14 @@ async def served(config: uvicorn.Config) -> AsyncIterator[int]:
             await serving
 
 
+async def no_api(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("no test here asks for the API")
+
+
 @asynccontextmanager
 async def serve_lane(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIterator[int]:
     lane = Lane(pipeline, settings, addresses(settings))  # type: ignore[arg-type]  # only handles requests
-    app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path)  # type: ignore[arg-type]  # likewise
+    app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path, no_api)  # type: ignore[arg-type]  # likewise
     sweeping = asyncio.create_task(lane.sweep())
     try:
         async with served(uvicorn.Config(app, http=lane.protocol, **COMMON)) as port:
@@ -62,7 +66,7 @@ async def serve_lane(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIte
 
 @asynccontextmanager
 async def serve_asgi(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIterator[int]:
-    app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path)  # type: ignore[arg-type]  # only handles requests
+    app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path, no_api)  # type: ignore[arg-type]  # only handles requests
     async with served(uvicorn.Config(app, http="httptools", **COMMON)) as port:
         yield port
     assert app.body_bytes == 0

@@ -33,6 +33,12 @@ class Addresses:
             address = hop
         return address
 
+    def is_secure(self, peer: str, scheme: str, forwarded_proto: bytes) -> bool:
+        """Whether the caller speaks https: to us, or to a trusted proxy that says so."""
+        if forwarded_proto and self._is_trusted(peer):
+            return forwarded_proto.split(b",")[-1].strip().lower() == b"https"
+        return scheme == "https"
+
     def hashed(self, address: str) -> bytes:
         """16 bytes that stand for the address in limits and records; an IPv6 address counts as its /64."""
         known = self._hashes.get(address)

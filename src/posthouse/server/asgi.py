@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
+from posthouse.api.visit import VISIT, Visit
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.ids import new_request_id
@@ -25,20 +26,30 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+API_PATHS = "/api/"
 # What may wait for a slow caller before the upstream is told to pause.
 QUEUED_BYTES_MAX = 64 * 1024
 
 
 class AsgiApp:
-    """`is_relay_path` tells the relay's paths from the console's."""
+    """`is_relay_path` tells the relay's paths from the API's and the console's. `api` makes the REST API when
+    it is first asked for."""
 
     def __init__(
-        self, relay: Relay, settings: Settings, addresses: Addresses, is_relay_path: Callable[[str], bool]
+        self,
+        relay: Relay,
+        settings: Settings,
+        addresses: Addresses,
+        is_relay_path: Callable[[str], bool],
+        api: Asgi,
     ) -> None:
         self._relay = relay
         self._settings = settings
         self._addresses = addresses
         self._is_relay_path = is_relay_path
+        self._api = api
         self._console = Console()
         self.body_bytes = 0  # of all requests in memory
 
@@ -48,13 +59,21 @@ class AsgiApp:
         path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
         if self._is_relay_path(path):
             await self._relay_call(scope, path, receive, send)
+        elif path.startswith(API_PATHS):
+            scope[VISIT] = self._visit(scope)
+            await self._api(scope, receive, send)
         else:
             await self._console(scope, send)
 
+    def _visit(self, scope: Scope) -> Visit:
+        headers = _joined(scope)
+        peer = (scope.get("client") or ("",))[0]
+        address = self._addresses.caller(peer, headers.get(b"x-forwarded-for", b""))
+        is_secure = self._addresses.is_secure(peer, scope["scheme"], headers.get(b"x-forwarded-proto", b""))
+        return Visit(address, self._addresses.hashed(address), is_secure)
+
     async def _relay_call(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            headers[name] = headers[name] + b", " + value if name in headers else value
+        headers = _joined(scope)
         peer = (scope.get("client") or ("",))[0]
         address = self._addresses.caller(peer, headers.get(b"x-forwarded-for", b""))
         request = RelayRequest(
@@ -73,6 +92,14 @@ class AsgiApp:
             await door.run(asyncio.create_task(self._relay.handle(request, door)))
         finally:
             self.body_bytes -= door.body_bytes
+
+
+def _joined(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by name; what came twice in one."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 class AsgiDoor:

@@ -1,0 +1,205 @@
+"""The REST API as an ASGI app: all routers, one form of error, bounds on what comes in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from structlog import get_logger
+
+from posthouse import __version__
+from posthouse.api import public, session
+from posthouse.api.context import Context, language_in
+from posthouse.api.frame import BASE, Router
+from posthouse.api.problems import Problem, field_errors, problem_of, render
+from posthouse.kernel.errors import PosthouseError
+from posthouse.observe.log import describe
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ROUTERS: tuple[Router, ...] = (session.router, public.router)
+
+BODY_BYTES_MAX = 1024 * 1024  # a configuration, or a logo; a person writes no more
+# Threads that run `def` routes: enough for the store's pool, few beside the two cores that the relay needs.
+THREADS = 6
+
+# No page of another site may show or read an answer, and no cache keep it.
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+log = get_logger()
+
+
+def make_api(context: Context) -> "Api":
+    """The API over the process's objects."""
+    return Api(make_app(context), context.settings.body_timeout_s)
+
+
+def make_app(context: Context | None = None) -> FastAPI:
+    """FastAPI's app with all routes; without a context it only documents them."""
+    app = FastAPI(
+        title="Posthouse",
+        version=__version__,
+        summary="Accounts, keys, usage, money and the operation of a relay for AI model APIs.",
+        openapi_url=f"{BASE}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            PosthouseError: _on_error,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http,
+            Exception: _on_fault,
+        },
+    )
+    app.state.context = context
+    for router in ROUTERS:
+        app.include_router(router.api)
+    document = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or _completed(document())
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    return app
+
+
+class Api:
+    """FastAPI's app behind bounds on bodies, with headers that every answer has."""
+
+    def __init__(self, app: FastAPI, body_timeout_s: float) -> None:
+        self.app = app
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS  # the running loop's
+        is_begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] == "http.response.start":
+                is_begun = True
+                given = {name for name, _ in message["headers"]}
+                more = [(name, value) for name, value in HEADERS if name not in given]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+            response = _response(Problem("not_found"), Request(scope))
+            await response(scope, receive, send_with_headers)
+            return
+        try:
+            await self.app(scope, self._bounded(receive), send_with_headers)
+        except Exception as error:  # _on_fault has answered, unless the answer had begun
+            log.error("api_fault", method=scope["method"], **describe(error))
+            if not is_begun:
+                raise
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Raises HTTPException for a body that is too large or comes too slowly."""
+        size, is_whole = 0, False
+
+        async def bounded() -> Message:
+            nonlocal size, is_whole
+            if is_whole:  # what waits here waits for the caller to leave
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self._body_timeout_s)
+            except TimeoutError:
+                raise HTTPException(408) from None
+            size += len(message.get("body", b""))
+            if size > BODY_BYTES_MAX:
+                raise HTTPException(413)
+            is_whole = not message.get("more_body", False)
+            return message
+
+        return bounded
+
+
+def _response(problem: Problem, request: Request, headers: dict[str, str] | None = None) -> Response:
+    language = getattr(request.state, "language", None) or language_in(request)
+    status, own, body = render(problem, language)
+    return Response(body, status, {**own, **(headers or {})})
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PosthouseError)
+    problem = problem_of(error)
+    if problem is None:
+        raise error
+    return _response(problem, request)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _response(Problem("invalid_request", errors=field_errors(error.errors())), request)
+
+
+# What Starlette and FastAPI themselves refuse.
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, "invalid_request")
+    return _response(Problem(code), request, dict(error.headers or {}))
+
+
+async def _on_fault(request: Request, _error: Exception) -> Response:
+    return _response(Problem("fault"), request)
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with what FastAPI does not know: the problems' schema and how callers sign in. Changed in
+    place."""
+    text = {"type": "string"}
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = {
+        "type": "object",
+        "title": "Problem",
+        "description": "What went wrong, after RFC 9457, in the language of accept-language.",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": {**text, "description": "A URN for each code."},
+            "title": {**text, "description": "What went wrong, in a few words."},
+            "status": {"type": "integer", "description": "The status again."},
+            "detail": {**text, "description": "What to do about it."},
+            "code": {**text, "description": "The problem's stable name."},
+            "errors": {
+                "type": "array",
+                "description": "What is wrong with which field.",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "message"],
+                    "properties": {
+                        "field": {**text, "description": "The field, with dots between its parts."},
+                        "message": {**text, "description": "What is wrong with it."},
+                    },
+                },
+            },
+        },
+    }
+    components["securitySchemes"] = {
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "posthouse",
+            "description": "The console's session. Over https the cookie is called __Host-posthouse.",
+        },
+        "token": {"type": "http", "scheme": "bearer", "description": "A personal access token, pht_…"},
+    }
+    return document

@@ -1,0 +1,56 @@
+"""Passwords: argon2id, in the caller's thread and never on the event loop."""
+
+from functools import cache
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from posthouse.people.errors import InvalidPerson
+
+CHARS_MIN = 10
+CHARS_MAX = 200  # whoever sends more makes us hash it
+# OWASP's choice for argon2id: 19 MiB, two passes, one lane; about 30 ms. The relay shares the memory.
+MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
+AT_ONCE = BoundedSemaphore(2)  # each holds MEMORY_KIB and a core, which the relay needs
+
+
+def parse_password(password: str, email: str = "") -> str:
+    """A new password that will do. Raises InvalidPerson."""
+    if not CHARS_MIN <= len(password) <= CHARS_MAX:
+        raise InvalidPerson(f"a password has {CHARS_MIN} to {CHARS_MAX} characters")
+    if len(set(password)) < 4 or (email and password.strip().lower() in (email, email.partition("@")[0])):
+        raise InvalidPerson("this password is too easy to guess")
+    return password
+
+
+def hash_password(password: str) -> str:
+    """What is stored of it."""
+    with AT_ONCE:
+        return _hasher().hash(password)
+
+
+def is_password(stored: str | None, password: str) -> bool:
+    """Whether it is the one. Where there is none to compare with, the same work is done in vain, so that the
+    time does not tell who has an account."""
+    decoy = _decoy()
+    with AT_ONCE:
+        try:
+            return _hasher().verify(stored or decoy, password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def renewed(stored: str, password: str) -> str:
+    """The same hash, or the right password's new one where the stored one is weaker than today's."""
+    return hash_password(password) if _hasher().check_needs_rehash(stored) else stored
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+
+
+@cache
+def _decoy() -> str:
+    return hash_password("nobody's password")
