@@ -1,6 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, setCsrfToken, take } from "./client";
-import { Problem } from "./problems";
 
 /** Who is signed in, and what they may do. */
 export type Session = Awaited<ReturnType<typeof readSession>>;
@@ -13,14 +12,9 @@ function readSession() {
 
 /** The session, or null where nobody is signed in. Also keeps the CSRF token of later changes. */
 async function sessionOrNull(): Promise<Session | null> {
-  try {
-    const session = await readSession();
-    setCsrfToken(session.csrf_token);
-    return session;
-  } catch (error) {
-    if (error instanceof Problem && error.status === 401) return null;
-    throw error;
-  }
+  const session = await readSession();
+  setCsrfToken(session.csrf_token);
+  return session.account_id ? session : null;
 }
 
 /** `data` is undefined until it is known, null for a visitor. */
@@ -44,17 +38,18 @@ export function useRefreshSession(): () => Promise<void> {
 }
 
 export function mayUse(session: Session | null | undefined, permission: string | undefined): boolean {
-  return !permission || (session?.permissions as string[] | undefined)?.includes(permission) === true;
+  return !permission || session?.permissions.includes(permission) === true;
 }
 
-/** Ends the session and shows the public site. */
-export function useSignOut() {
+/** Ends the session, or the look at a member's pages, and shows what comes then. */
+export function useSignOut(session: Session) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => take(api.DELETE("/api/v1/session")),
+    mutationFn: (): Promise<unknown> =>
+      session.is_view_only ? take(api.DELETE("/api/v1/session/view")) : take(api.DELETE("/api/v1/session")),
     onSettled: () => {
       client.clear(); // nothing of the account stays for who comes next
-      location.assign("/");
+      location.assign(session.is_view_only ? "/admin/members" : "/");
     },
   });
 }

@@ -86,7 +86,7 @@ function Entries({ side, session }: { side: Side; session: Session }) {
 
 function Foot({ side, session }: { side: Side; session: Session }) {
   const { t } = useTranslation();
-  const signOut = useSignOut();
+  const signOut = useSignOut(session);
   const isOperator = navOf("operator", session).length > 0;
   return (
     <div className={styles.foot}>
@@ -99,7 +99,7 @@ function Foot({ side, session }: { side: Side; session: Session }) {
         <Menu position="top-start" withinPortal>
           <Menu.Target>
             <UnstyledButton className={styles.who} aria-label={t("nav.account")}>
-              <span>{session.name || session.email}</span>
+              <span>{session.email}</span>
               <IconChevronUp size={14} stroke={1.6} aria-hidden />
             </UnstyledButton>
           </Menu.Target>

@@ -79,7 +79,7 @@ function Entrance() {
       <Button component={Link} to="/sign-in" variant="subtle" size="compact-md">
         {t("nav.sign_in")}
       </Button>
-      {site && site.registration.open !== "closed" && (
+      {site && site.registration !== "closed" && (
         <Button component={Link} to="/register" size="compact-md">
           {t("nav.register")}
         </Button>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import Enum
 from typing import Literal
 from urllib.parse import parse_qs, unquote
@@ -41,6 +42,14 @@ class Endpoint(Struct, frozen=True, gc=False):
     as_array: bool = False
     query: str = ""
     is_free: bool = False
+
+    @property
+    def is_charged(self) -> bool:
+        return self.kind is Kind.METERED and not self.is_free
+
+    @property
+    def needs_key(self) -> bool:
+        return self.kind is not Kind.OPEN
 
 
 CHAT = Endpoint("chat/completions", Kind.METERED, "POST")
@@ -104,6 +113,18 @@ _GEMINI_CALL = re.compile(rf"/v1(?:beta)?/models/(?P<model>.+):(?P<call>{'|'.joi
 _GEMINI_MODEL = re.compile(r"/v1beta/models/(?P<model>.+)")
 _ENGINE = re.compile(r"/v1/engines/(?P<model>[^/]+)/(?P<call>chat/completions|completions|embeddings)")
 _DOUBLED = re.compile(r"/v1(?:beta)?(?:/v1(?:beta)?)*(?=/v1(?:beta)?(?:/|$))")
+
+
+def surface() -> Iterator[tuple[str, Endpoint]]:
+    """Each path that has an endpoint of its own, as documentation names it; not the other ways to write the
+    same."""
+    for path, endpoint in _EXACT.items():
+        if not path.startswith("/dashboard/"):  # stands under /v1 as well
+            yield path, endpoint
+    yield "/v1/models/{model}", MODEL
+    for name, endpoint in _GEMINI_CALLS.items():
+        yield f"/v1beta/models/{{model}}:{name}", endpoint
+    yield "/v1beta/models/{model}", GEMINI_MODEL
 
 
 def dialect_of(path: str, headers: dict[bytes, bytes]) -> Dialect:
