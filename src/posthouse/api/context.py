@@ -3,8 +3,8 @@
     @router.get("/keys", Permission.OWN_READ)
     def list_keys(here: Here, who: Who) -> Listing[KeyAnswer]: ...
 
-`here` has the process's objects, `who` the caller. A route that anybody may call (PUBLIC) takes `visit` for the
-address, and `guest`, which is None where nobody is signed in.
+`here` has the process's objects, `who` the caller. A route that anybody may call (PUBLIC) takes `visit: From`
+for the address, and `guest: Guest`, which is None where nobody is signed in.
 """
 
 from collections.abc import Callable
@@ -131,7 +131,7 @@ def _guest(request: Request, here: Here, visit: From) -> Caller | None:
 
 
 def _by_token(holder: TokenHolder, visit: Visit, language: Language) -> Caller:
-    scopes = frozenset(Permission(scope) for scope in holder.scopes if scope in Permission)
+    scopes = frozenset(one for one in Permission if one in holder.scopes)
     return Caller(
         account_id=holder.account_id,
         role=holder.role,

@@ -8,8 +8,9 @@
 
         It is shown this once.'''
 
-A route's name is its operation id; the docstring's first line its summary. A route that returns None answers 204.
-An unsafe method that is called with a session's cookie needs the session's CSRF token in `x-csrf-token`.
+A route's name is its operation id; the docstring's first line its summary. A route that returns None answers
+204. An unsafe method that is called with a session's cookie needs the session's CSRF token in
+`x-csrf-token`.
 """
 
 import hmac

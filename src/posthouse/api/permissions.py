@@ -1,4 +1,5 @@
-"""Who may do what. Each route declares one permission; a role is a set of them, and so are a token's scopes."""
+"""Who may do what. Each route declares one permission; a role is a set of them, and so are a token's
+scopes."""
 
 from enum import StrEnum
 from typing import Final

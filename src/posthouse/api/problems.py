@@ -56,8 +56,8 @@ class FieldError(Struct, frozen=True):
 
 
 class Problem(PosthouseError):
-    """The request is refused. `code` names a row of data/problems.json, `fields` fill its detail. `errors` tell
-    what is wrong with which field; `retry_after_s` becomes the Retry-After header."""
+    """The request is refused. `code` names a row of data/problems.json, `fields` fill its detail. `errors`
+    tell what is wrong with which field; `retry_after_s` becomes the Retry-After header."""
 
     def __init__(
         self,

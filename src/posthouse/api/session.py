@@ -1,7 +1,7 @@
 """Signing in and out, who is signed in, and looking at a member's pages."""
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import get_account
 from posthouse.api.context import (
@@ -48,8 +48,7 @@ class SignInBody(Body):
     password: str = Field(max_length=200, description="Its password.")
     code: str = Field("", max_length=40, description="Of the authenticator app, or a recovery code.")
 
-    # Spaces may be part of a password.
-    model_config = {"str_strip_whitespace": False}
+    model_config = ConfigDict(str_strip_whitespace=False)  # spaces may be part of a password
 
 
 class ListedSession(Answer):

@@ -24,8 +24,9 @@ def has_owner(store: Store) -> bool:
 
 
 def setup_token(box: SecretBox) -> str:
-    """What the setup link holds: whoever reads the server's own output may become the first owner. Made of the
-    master key, so that all processes know it and nothing is stored; without effect once there is an owner."""
+    """What the setup link holds: whoever reads the server's own output may become the first owner. Made of
+    the master key, so that all processes know it and nothing is stored; without effect once there is an
+    owner."""
     return box.derive("the first owner's setup link").hex()
 
 

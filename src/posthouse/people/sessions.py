@@ -1,6 +1,6 @@
-"""Who is signed in. A session is a row; the browser holds 256 random bits of which the row has the SHA-256. It
-ends after SESSION_IDLE_MS without use and SESSION_MS after it began, by signing out, by being ended from another
-session, and with every change of the password."""
+"""Who is signed in. A session is a row; the browser holds 256 random bits of which the row has the SHA-256.
+It ends after SESSION_IDLE_MS without use and SESSION_MS after it began, by signing out, by being ended from
+another session, and with every change of the password."""
 
 import hashlib
 import secrets
@@ -25,7 +25,7 @@ USER_AGENT_CHARS_MAX = 300
 
 
 class Device(Struct, frozen=True):
-    """From where somebody signs in. `address_hash` is keyed; the address itself is stored as its hint only."""
+    """From where somebody signs in. `address_hash` is keyed; of the address itself only a hint is stored."""
 
     address: str
     address_hash: bytes

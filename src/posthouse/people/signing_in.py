@@ -24,8 +24,8 @@ ADDRESS = Throttle("sign_in_address", 60, HOUR_MS)
 # only to lock somebody out needs many addresses for it.
 ACCOUNT = Throttle("sign_in_account", 100, HOUR_MS)
 
-# Checks a second factor: raises SecondFactorNeeded without a code, WrongPassword for a wrong one; nothing where
-# the account has none.
+# Checks a second factor: raises SecondFactorNeeded without a code, WrongPassword for a wrong one; nothing
+# where the account has none.
 SecondFactor = Callable[[Connection, str, str], None]
 
 
@@ -39,8 +39,8 @@ def sign_in(
     device: Device,
     now_ms: int,
 ) -> str:
-    """Open a session and return what its cookie has to hold. Raises WrongPassword, after the same work whether
-    there is such an account or not, SecondFactorNeeded, TooManyTries."""
+    """Open a session and return what its cookie has to hold. Raises WrongPassword, after the same work
+    whether there is such an account or not, SecondFactorNeeded, TooManyTries."""
     try:
         email = parse_email(email)
     except InvalidField:

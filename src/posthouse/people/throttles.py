@@ -1,6 +1,6 @@
-"""Slows down who tries again and again: passwords, codes, mails. A throttle allows `tries` at once, and one more
-each `window_ms / tries` after that. Each (throttle, who) is one number: when all of its tries will be free again,
-so that one statement decides and counts, whichever process asks."""
+"""Slows down who tries again and again: passwords, codes, mails. A throttle allows `tries` at once, and one
+more each `window_ms / tries` after that. Each (throttle, who) is one number: when all of its tries will be
+free again, so that one statement decides and counts, whichever process asks."""
 
 import hashlib
 from collections.abc import Iterable
