@@ -99,6 +99,16 @@ class ChannelSums(msgspec.Struct, frozen=True, kw_only=True):
     ttft_p95_ms: int
 
 
+class ChannelCourse(msgspec.Struct, frozen=True, kw_only=True):
+    """How the calls that a channel answered went in each step; fields as in ModelStatus."""
+
+    channel: str
+    requests: tuple[int, ...]
+    faults: tuple[int, ...]
+    ttft_p50_ms: tuple[int, ...]
+    ttft_p95_ms: tuple[int, ...]
+
+
 class AddressUse(msgspec.Struct, frozen=True):
     """Calls from one address (its keyed hash) with one key."""
 
@@ -196,6 +206,32 @@ def channel_totals(store: Store, *, since_ms: int, until_ms: int) -> list[Channe
     return sorted(found, key=lambda one: (-one.charge_nanos, -one.requests, one.channel))
 
 
+def channel_courses(
+    store: Store, *, since_ms: int, until_ms: int, quarters: int
+) -> tuple[tuple[int, ...], list[ChannelCourse]]:
+    """When each step of so many quarters of an hour starts, and how each channel did in it, by name."""
+    since, until = slots(since_ms, until_ms)
+    first, last = since // quarters, (until - 1) // quarters
+    starts = tuple(number * quarters * QUARTER_MS for number in range(first, last + 1))
+    found: dict[str, list[Any]] = {}
+    with store.read() as connection:
+        span = (first * quarters, (last + 1) * quarters)
+        for row in _added(connection, _CHANNELS, ["channel"], span, unit=(0, quarters)):
+            found.setdefault(row.channel, [None] * len(starts))[int(row.number) - first] = row
+    return starts, [_course(channel, found[channel]) for channel in sorted(found)]
+
+
+def _course(channel: str, rows: Sequence[Any]) -> ChannelCourse:
+    quantiles = [_quantiles(_histogram(row)) if row else (0, 0) for row in rows]
+    return ChannelCourse(
+        channel=channel,
+        requests=tuple(int(row.requests) if row else 0 for row in rows),
+        faults=tuple(int(row.faults) if row else 0 for row in rows),
+        ttft_p50_ms=tuple(p50 for p50, _ in quantiles),
+        ttft_p95_ms=tuple(p95 for _, p95 in quantiles),
+    )
+
+
 def address_uses(store: Store, *, since_ms: int, addresses: Sequence[bytes] = ()) -> list[AddressUse]:
     """Calls by address and key from that (UTC) day on; only from those addresses where some are given."""
     names = [name for name in _ADDRESSES.keys if name != "day"]
@@ -229,8 +265,8 @@ def _added(
     *,
     unit: tuple[int, int] | None = None,
 ) -> Sequence[Any]:
-    """Rows of names and sums, over what is rolled up and the records since, of the slots from the span's first
-    to before its last. With a unit (shift and width) also by its `number`, which comes first."""
+    """Rows of names and sums, over what is rolled up and the records since, of the slots from the span's
+    first to before its last. With a unit (shift and width) also by its `number`, which comes first."""
     rolled = watermark(connection).rolled
     table, records = target.table.c, usage_records.c
     old = select(table.slot, *[table[name] for name in names], *[table[name] for name in target.sums])

@@ -23,6 +23,7 @@ from prometheus_client.core import (
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.money import NANOS
 from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.observe.trail import Trail
 
 SECONDS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _MS_BOUNDS = tuple(int(bound * 1000) for bound in SECONDS_BOUNDS)
@@ -97,12 +98,14 @@ class Observer:
         self.finished = self._waiting.append  # once per call
         self.totals: dict[tuple[str, str, str, Ending, int, int], Totals] = {}
         self.tries: dict[tuple[str, str, str, str, int], Tries] = {}
+        self.trail = Trail()
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.sources: list[Callable[[], Iterable[Figures]]] = []  # each asked once a scrape, in its thread
 
     def flush(self) -> None:
         """Write the lines and add up the sums of the calls since the last time; the server does it a few
         times a second and at its end."""
+        self.trail.look(self.tries, now_ms())
         if not self._waiting:
             return
         outcomes = self._waiting.copy()
