@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from posthouse.catalogue.fields import Amount, Count, amount_nanos, checked
+from posthouse.kernel.errors import Language
 from posthouse.routing.channels import check_url
 
-Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 MailSecurity = Literal["starttls", "tls", "none"]
 Registration = Literal["open", "invitation", "closed"]

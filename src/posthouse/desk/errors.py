@@ -1,0 +1,35 @@
+"""What a person asked of the desk that can't be done.
+
+DeskError
+├── UnknownThing    no such ticket, announcement, page or image
+├── UnfitText       a text, a time or an image that can't be one
+├── TooManyTickets  the member has that many open tickets already
+└── TicketFull      the ticket has that many messages already
+"""
+
+from posthouse.kernel.errors import PosthouseError
+
+
+class DeskError(PosthouseError):
+    """Base of these."""
+
+
+class UnknownThing(DeskError):
+    """No such ticket, announcement, page or image."""
+
+
+class UnfitText(DeskError):
+    """A text, a time or an image that can't be one. `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class TooManyTickets(DeskError):
+    """The member has that many open tickets already."""
+
+
+class TicketFull(DeskError):
+    """The ticket has that many messages already; a new one goes on."""
