@@ -1,4 +1,4 @@
-"""Members, orders and codes for tests, and many threads at once. One store serves a whole session: each test has
+"""Members, orders and codes for tests, and many threads at once. One store serves a session: each test has
 its own members."""
 
 import threading

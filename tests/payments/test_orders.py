@@ -3,14 +3,13 @@
 from functools import partial
 
 import pytest
+from tests.payments.desk import UNIT, at_once, balance, member, order, prove
 
-from posthouse.accounts.queries import get_account
 from posthouse.ledger.queries import list_transfers
 from posthouse.payments.errors import InvalidPayment, OrderClosed, TooManyOrders, UnknownOrder
 from posthouse.payments.orders import cancel_order, create_order, list_orders, pay_order
 from posthouse.payments.rules import OPEN_ORDERS_MAX, ORDER_MS, Order
 from posthouse.store.engine import Store
-from tests.payments.desk import UNIT, at_once, balance, member, order, prove
 
 
 def test_an_order_moves_money_when_it_is_paid(store: Store) -> None:
@@ -104,10 +103,3 @@ def test_pages_have_each_order_once(store: Store) -> None:
     assert seen == [one.id for one in sorted(made, key=lambda one: (one.created_ms, one.id), reverse=True)]
     with pytest.raises(InvalidPayment, match="no page"):
         list_orders(store, after="here")
-
-
-def test_paying_moves_the_member_to_the_plan_for_that(store: Store) -> None:
-    who = member(store)
-    made = order(store, who)
-    pay_order(store, made.id, reference="cash")
-    assert get_account(store, who).plan == "free"  # no plan for it is configured
