@@ -1,4 +1,10 @@
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
+import {
+  createTheme,
+  defaultVariantColorsResolver,
+  type CSSVariablesResolver,
+  type MantineColorsTuple,
+  type VariantColorsResolver,
+} from "@mantine/core";
 
 // One accent: shade 7 carries light pages, shade 3 dark ones.
 const pine: MantineColorsTuple = [
@@ -17,11 +23,16 @@ const amber: MantineColorsTuple = [
   "#fdf6e7", "#f9e8c4", "#f2d189", "#e5b454", "#cf9630", "#b27c1b", "#976611", "#84580c", "#6a4608", "#503505",
 ];
 
+/** Words on a filled colour: white on the dark shades of light pages, almost black on the light shades of dark ones. */
+const variantColors: VariantColorsResolver = (input) => {
+  const colours = defaultVariantColorsResolver(input);
+  return input.variant === "filled" ? { ...colours, color: "var(--on-filled)" } : colours;
+};
+
 export const theme = createTheme({
   primaryColor: "pine",
   primaryShade: { light: 7, dark: 3 },
-  autoContrast: true,
-  luminanceThreshold: 0.32,
+  variantColorResolver: variantColors,
   colors: { pine, gray, dark, red, amber },
   black: "#1d2329",
   fontFamily:
@@ -42,6 +53,8 @@ export const theme = createTheme({
   shadows: { xs: "none", sm: "none", md: "0 6px 24px rgba(0, 0, 0, 0.12)", lg: "0 6px 24px rgba(0, 0, 0, 0.12)", xl: "0 6px 24px rgba(0, 0, 0, 0.12)" },
   cursorType: "pointer",
   components: {
+    Checkbox: { vars: () => ({ root: { "--checkbox-icon-color": "var(--on-filled)" } }) },
+    Radio: { vars: () => ({ root: { "--radio-icon-color": "var(--on-filled)" } }) },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
     Anchor: { defaultProps: { underline: "hover" } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
@@ -75,6 +88,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--series-4": "#4a6fa5",
     "--series-5": "#a4574b",
     "--series-6": "#8a8f94",
+    "--on-filled": "#ffffff",
     "--good": "#0f6b57",
     "--warn": "#84580c",
     "--bad": "#a93125",
@@ -102,6 +116,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--series-4": "#7da2d9",
     "--series-5": "#dd8477",
     "--series-6": "#7f8a93",
+    "--on-filled": "#0b1512",
     "--good": "#4fc3a1",
     "--warn": "#e5b454",
     "--bad": "#f08d82",
