@@ -11,7 +11,13 @@ from starlette.exceptions import HTTPException
 from structlog import get_logger
 
 from posthouse import __version__
-from posthouse.api import public, session
+from posthouse.api import (
+    audit,
+    owners,
+    public,
+    session,
+    tokens,
+)
 from posthouse.api.context import Context, language_in
 from posthouse.api.frame import BASE, Router
 from posthouse.api.problems import Problem, field_errors, problem_of, render
@@ -23,7 +29,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ROUTERS: tuple[Router, ...] = (session.router, public.router)
+ROUTERS: tuple[Router, ...] = (
+    audit.router,
+    owners.router,
+    public.router,
+    session.router,
+    tokens.router,
+)
 
 BODY_BYTES_MAX = 1024 * 1024  # a configuration, or a logo; a person writes no more
 # Threads that run `def` routes: enough for the store's pool, few beside the two cores that the relay needs.

@@ -1,9 +1,11 @@
-"""The log of changes: who changed what and when, written in the transaction of the change itself, so that there
-is no change without its line and no line without its change."""
+"""The log of changes: who changed what and when, written in the transaction of the change itself, so that
+there is no change without its line and no line without its change."""
 
 import msgspec
-from sqlalchemy import Connection, insert
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
+from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
 
 
@@ -17,10 +19,10 @@ def note(
     after: object = None,
     at_ms: int,
 ) -> None:
-    """Add a line. `actor` is an account's id, with a token's behind a slash, or "cli"; `action` names noun and
-    verb ("account.freeze"), `subject` what was changed ("account:acc_…"). `before` and `after` are whatever
-    JSON can say of the two states; no key, password or credential belongs in them. Raises TypeError for what
-    JSON can't say, such as a SecretText."""
+    """Add a line. `actor` is an account's id, with a token's behind a slash, or "cli"; `action` names noun
+    and verb ("account.freeze"), `subject` what was changed ("account:acc_…"). `before` and `after` are
+    whatever JSON can say of the two states; no key, password or credential belongs in them. Raises TypeError
+    for what JSON can't say, such as a SecretText."""
     connection.execute(
         insert(audit_log).values(
             at_ms=at_ms,
@@ -31,3 +33,59 @@ def note(
             after=msgspec.json.encode(after).decode(),
         )
     )
+
+
+class Change(Struct, frozen=True):
+    """A line of the log; `before` and `after` are JSON."""
+
+    id: int
+    at_ms: int
+    actor: str
+    action: str
+    subject: str
+    before: str
+    after: str
+
+
+class ChangeFilter(Struct, frozen=True):
+    """Which lines; what is empty filters nothing. `action` may be a noun: "account" means all its verbs.
+    `from_ms` is the first time, `to_ms` the first after it."""
+
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+def list_changes(
+    store: Store, asked: ChangeFilter, *, before_id: int | None = None, limit: int
+) -> list[Change]:
+    """Lines of the log, the latest first, those before the line `before_id`."""
+    conditions = _conditions(asked)
+    if before_id is not None:
+        conditions.append(audit_log.c.id < before_id)
+    query = select(audit_log).where(*conditions).order_by(audit_log.c.id.desc()).limit(limit)
+    with store.read() as connection:
+        return [Change(**row._mapping) for row in connection.execute(query)]
+
+
+def _conditions(asked: ChangeFilter) -> list[ColumnElement[bool]]:
+    """Times become bounds of ids, which the list is ordered by, so that an old page is found without reading
+    all newer lines."""
+    columns, found = audit_log.c, list[ColumnElement[bool]]()
+    if asked.actor:
+        found.append(columns.actor == asked.actor)
+    if asked.subject:
+        found.append(columns.subject == asked.subject)
+    if "." in asked.action:
+        found.append(columns.action == asked.action)
+    elif asked.action:  # "/" comes right after "."
+        found.append(columns.action.between(f"{asked.action}.", f"{asked.action}/"))
+    if asked.from_ms is not None:
+        first = select(func.min(columns.id)).where(columns.at_ms >= asked.from_ms).scalar_subquery()
+        found.append(columns.id >= first)
+    if asked.to_ms is not None:
+        last = select(func.max(columns.id)).where(columns.at_ms < asked.to_ms).scalar_subquery()
+        found.append(columns.id <= last)
+    return found

@@ -19,7 +19,7 @@ audit_log = Table(
     "audit_log",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("at_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
     Column("actor", Text, nullable=False),  # an account's id, with a token's behind a slash, or "cli"
     Column("action", Text, nullable=False),  # "account.freeze"
     Column("subject", Text, nullable=False),  # "account:acc_…"

@@ -24,6 +24,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_log_subject", "audit_log", ["subject", "id"], unique=False)
     op.create_index("ix_audit_log_actor", "audit_log", ["actor", "id"], unique=False)
+    op.create_index(op.f("ix_audit_log_at_ms"), "audit_log", ["at_ms"], unique=False)
     op.create_index("ix_audit_log_action", "audit_log", ["action", "id"], unique=False)
     op.create_table(
         "tickets",

@@ -1,0 +1,65 @@
+"""The log of changes."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Query
+from pydantic import Field
+
+from posthouse.accounts.queries import emails_of
+from posthouse.api.context import Here
+from posthouse.api.frame import Router
+from posthouse.api.permissions import Permission
+from posthouse.api.values import MS_MAX, After, Answer, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.store.audit import ChangeFilter, list_changes
+
+router = Router("audit")
+
+Text = Annotated[str, Query(max_length=200)]
+
+
+class Change(Answer):
+    """Something that somebody changed."""
+
+    id: int = Field(description="Later changes have higher ones.")
+    at_ms: Ms
+    actor: str = Field(
+        description="Who did it: an account, with a token's id behind a slash; cli, a command; or setup."
+    )
+    actor_email: str = Field(description="That account's email; empty: it was no account, or has gone.")
+    action: str = Field(description="What was done, such as account.freeze.")
+    subject: str = Field(description="To what, such as account:acc_….")
+    before: Any = Field(description="How it was; null: it was not there, or that says nothing.")
+    after: Any = Field(description="How it is since; null: it is there no more, or that says nothing.")
+
+
+@router.get("/audit", Permission.AUDIT_READ)
+def list_audit(
+    here: Here,
+    actor: Annotated[Text, Query(description="An account's id, a token's with it, or cli.")] = "",
+    action: Annotated[Text, Query(description="An action, or the noun of several: account.")] = "",
+    subject: Annotated[Text, Query(description="Such as account:acc_….")] = "",
+    from_ms: Annotated[int | None, Query(ge=0, le=MS_MAX, description="Changes since then.")] = None,
+    to_ms: Annotated[int | None, Query(ge=0, le=MS_MAX, description="Changes before then.")] = None,
+    after: After = "",
+    limit: Limit = 50,
+) -> Listing[Change]:
+    """List changes, the latest first: who changed what and when, and how it was before."""
+    before_id = cursor_parts(after, int)[0] if after else None
+    asked = ChangeFilter(actor=actor, action=action, subject=subject, from_ms=from_ms, to_ms=to_ms)
+    found = list_changes(here.store, asked, before_id=before_id, limit=limit)
+    emails = emails_of(here.store, {one.actor.partition("/")[0] for one in found})
+    items = [
+        Change(
+            id=one.id,
+            at_ms=one.at_ms,
+            actor=one.actor,
+            actor_email=emails.get(one.actor.partition("/")[0], ""),
+            action=one.action,
+            subject=one.subject,
+            before=msgspec.json.decode(one.before),
+            after=msgspec.json.decode(one.after),
+        )
+        for one in found
+    ]
+    return Listing[Change](items=items, next=cursor(items[-1].id) if len(items) == limit else "")
