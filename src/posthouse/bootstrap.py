@@ -14,10 +14,11 @@ from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
 from posthouse.catalogue.compiled import Catalogue
-from posthouse.catalogue.sealed import address_key
+from posthouse.catalogue.sealed import address_key, site_secret
+from posthouse.catalogue.site import MAIL, SiteDef
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.outcome import Ending
-from posthouse.kernel.secrets import SecretText, master_box
+from posthouse.kernel.secrets import SecretBox, SecretText, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.kernel.tasks import ask_loop
 from posthouse.ledger.rollups import Roller
@@ -25,6 +26,8 @@ from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import calls_since
 from posthouse.limits.rules import Demand
 from posthouse.limits.service import MemoryLimiter, Past
+from posthouse.mail.service import Mailer
+from posthouse.mail.smtp import MailServer
 from posthouse.metering.tokens import TokenCounter
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Figures, Observer
@@ -155,6 +158,9 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         hash_key = await asyncio.to_thread(address_key, store, box, now_ms=now_ms())
         addresses = Addresses(hash_key, settings.trusted_proxies)
         lane = Lane(relay, settings, addresses)
+        mailer = Mailer(store, box, lambda: _mail_server(store, box, market.catalogue.site))
+        mailer.start()
+        stack.push_async_callback(asyncio.to_thread, mailer.stop)
         api = await asyncio.to_thread(
             _make_api,
             settings=settings,
@@ -165,6 +171,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             ledger=ledger,
             relay=relay,
             observer=observer,
+            mailer=mailer,
             now_ms=now_ms,
             monotonic_s=monotonic_s,
         )
@@ -179,6 +186,21 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
         )
         yield app
+
+
+def _mail_server(store: Store, box: SecretBox, site: SiteDef) -> MailServer | None:
+    """Where mails go out; None: nowhere, they are shown. Raises StoreDown, UnreadableSecret."""
+    if not site.mail.host:
+        return None
+    return MailServer(
+        host=site.mail.host,
+        port=site.mail.port,
+        security=site.mail.security,
+        username=site.mail.username,
+        password=site_secret(store, box, MAIL) or SecretText(""),
+        sender=site.mail.sender,
+        sender_name=site.name,
+    )
 
 
 def _make_api(**objects: Any) -> Asgi:

@@ -85,7 +85,7 @@ def test_what_waits_is_sealed(store: Store, box: SecretBox) -> None:
     moved = msgspec.structs.replace(waiting, id="mail_another")
     mailer = Mailer(store, box, lambda: None)
     with capture_logs() as logs:
-        mailer._send(moved)  # another row's ciphertext does not open
+        mailer._send(moved, None)  # another row's ciphertext does not open
     assert [(line["event"], line["error"]) for line in logs] == [("mail_lost", "UnreadableSecret")]
 
 

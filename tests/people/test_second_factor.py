@@ -4,6 +4,7 @@ import pyotp
 import pytest
 from tests.people.conftest import GOOD, NOW_MS, SITE, device, joined, mailed
 
+from posthouse.catalogue.sealed import reseal
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import second_factor, signing_in
 from posthouse.people.errors import LinkSpent, PeopleError, SecondFactorNeeded, WrongCode
@@ -133,3 +134,13 @@ def test_setting_up_is_one_accounts_and_takes_a_while_at_most(store: Store, box:
     turn_on(ann, code, NOW_MS)
     with pytest.raises(LinkSpent):
         turn_on(ann, code, NOW_MS)
+
+
+def test_a_new_master_key_opens_what_the_old_one_sealed(store: Store, box: SecretBox) -> None:
+    account_id = joined(store).account_id
+    app, _ = turned_on(store, box, account_id)
+    new = SecretBox(b"n" * 32, bytes(32))
+    reseal(store, new, now_ms=NOW_MS)
+    only_new = SecretBox(b"n" * 32)
+    assert sign_in(store, only_new, app.at(NOW_MS // 1000))
+    assert [letter.to for letter in mailed(store, only_new)] == ["ann@example.org"]

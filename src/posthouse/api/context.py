@@ -27,6 +27,7 @@ from posthouse.kernel.secrets import SecretBox
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.service import Ledger
 from posthouse.limits.service import Limiter
+from posthouse.mail.service import Mailer
 from posthouse.observe.observer import Observer
 from posthouse.people.sessions import Device, SignedIn, find_session
 from posthouse.people.tokens import TokenHolder, find_holder
@@ -48,6 +49,7 @@ class Context(Struct, frozen=True, kw_only=True, eq=False):
     ledger: Ledger
     relay: Relay
     observer: Observer
+    mailer: Mailer
     now_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
 

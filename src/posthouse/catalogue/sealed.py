@@ -5,18 +5,19 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Column, Connection, delete, insert, select, update
 
 from posthouse.kernel.secrets import SecretBox, SecretText, UnreadableSecret, rotation
 from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.engine import Store
 from posthouse.store.schema import secrets
+from posthouse.store.schema_people import mails, profiles
+from posthouse.store.sealing import lock_sealing
 
 # Rows' names. Neither a channel's nor a credential's has a colon.
 ADDRESSES = "addresses"
 SITE = "site:"  # in place of a channel's name, which has no colon: the secret is the site's
 _CHANNEL = "channel:"
-_SEALING_LOCK = 0x7365616C  # "seal"
 
 Name = tuple[str, str]  # a channel's name and its credential's, or SITE and the secret's (catalogue.site)
 Credentials = Mapping[Name, SecretText]
@@ -54,11 +55,15 @@ def site_secret_names(connection: Connection) -> set[str]:
     return {name.removeprefix(SITE) for name in names}
 
 
-def stored_names(connection: Connection, channel: str) -> set[str]:
-    """Which credentials of a channel there are, without opening any."""
+def all_stored_names(connection: Connection) -> set[Name]:
+    """Which credentials of channels there are, without opening any."""
     rows = connection.execute(select(secrets.c.name).where(secrets.c.name.startswith(_CHANNEL)))
-    names = map(_name, rows.scalars())
-    return {credential for of, credential in names if of == channel}
+    return {*map(_name, rows.scalars())}
+
+
+def stored_names(connection: Connection, channel: str) -> set[str]:
+    """The same of one channel."""
+    return {credential for of, credential in all_stored_names(connection) if of == channel}
 
 
 def renewed(connection: Connection, box: SecretBox, given: Credentials) -> dict[Name, SecretText]:
@@ -79,7 +84,7 @@ def write_credentials(
     connection: Connection, box: SecretBox, given: Credentials, gone: Collection[Name], now_ms: int
 ) -> None:
     """Seal those that are given, in place of any of the same names, and delete those that are gone."""
-    _lock(connection)
+    lock_sealing(connection)
     box.reload()  # while nobody can replace the key
     rows = [
         {"name": name, "sealed": box.seal(name, new.reveal()), "updated_ms": now_ms}
@@ -99,16 +104,29 @@ def rotate(store: Store, data_dir: Path, *, now_ms: int) -> int:
 
 
 def reseal(store: Store, box: SecretBox, *, now_ms: int) -> int:
-    """Seal all secrets with the box's first key, all or none; how many there are. Raises UnreadableSecret,
-    StoreDown."""
+    """Seal everything that is sealed with the box's first key, all or none; how many secrets there are, not
+    counting what belongs to members (second factors, mails that wait). Raises UnreadableSecret, StoreDown."""
     with store.begin() as connection:
-        _lock(connection)
+        lock_sealing(connection)
         rows = connection.execute(select(secrets)).all()
         for row in rows:
             sealed = box.seal(row.name, box.open(row.name, row.sealed).reveal())
             values = {"sealed": sealed, "updated_ms": now_ms}
             connection.execute(update(secrets).where(secrets.c.name == row.name).values(values))
+        _reseal(connection, box, profiles.c.account_id, profiles.c.totp_sealed, "totp:")
+        _reseal(connection, box, mails.c.id, mails.c.sealed, "")
     return len(rows)
+
+
+def _reseal(
+    connection: Connection, box: SecretBox, key: Column[str], column: Column[bytes], prefix: str
+) -> None:
+    """One column of a table, whose rows are sealed under a prefix and their key. What no key opens is left:
+    nobody but its member could set it again, and it must not stand in the way of a new key."""
+    for name, sealed in connection.execute(select(key, column).where(column.is_not(None))).all():
+        with suppress(UnreadableSecret):
+            renewed = box.seal(prefix + name, box.open(prefix + name, sealed).reveal())
+            connection.execute(update(key.table).where(key == name).values({column.name: renewed}))
 
 
 def address_key(store: Store, box: SecretBox, *, now_ms: int) -> bytes:
@@ -116,7 +134,7 @@ def address_key(store: Store, box: SecretBox, *, now_ms: int) -> bytes:
     opens. It stays when the master key is replaced: an address goes on being counted as itself. Raises
     StoreDown."""
     with store.begin() as connection:
-        _lock(connection)
+        lock_sealing(connection)
         sealed = connection.execute(select(secrets.c.sealed).where(secrets.c.name == ADDRESSES)).scalar()
         with suppress(UnreadableSecret):
             if sealed is not None:
@@ -126,10 +144,3 @@ def address_key(store: Store, box: SecretBox, *, now_ms: int) -> bytes:
         connection.execute(delete(secrets).where(secrets.c.name == ADDRESSES))
         connection.execute(insert(secrets).values(row))
     return key
-
-
-def _lock(connection: Connection) -> None:
-    """Until the transaction ends nobody else seals, so that a rotation sees all that there is. SQLite has one
-    writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SEALING_LOCK})

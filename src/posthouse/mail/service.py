@@ -16,6 +16,7 @@ from posthouse.store.engine import Store
 
 POLL_S = 1.0  # how long a mail waits that another process has written
 BATCH = 20  # mails looked up at once
+FAULT_S = 10.0  # after a fault, so that one that lasts does not fill the log
 RETRY_S = (30, 60, 300, 900, 3600)  # after each try that failed; the last from then on
 STOP_S = 5.0  # what a mail under way gets when the server stops; it is sent again otherwise
 
@@ -51,27 +52,28 @@ class Mailer:
         while not self._stopping.is_set():
             self._woken.clear()
             try:
-                more = self.send_due()
+                wait_s = 0.0 if self.send_due() else POLL_S
             except Exception as error:  # the store is down, or a fault of ours: later mails are still sent
                 log.error("mail_fault", **describe(error))
-                more = False
-            if not more:
-                self._woken.wait(POLL_S)
+                wait_s = FAULT_S
+            self._woken.wait(wait_s)
 
     def send_due(self) -> bool:
-        """Try each mail that is due; whether there may be more. Raises StoreDown."""
+        """Try each mail that is due; whether there may be more. Raises StoreDown, UnreadableSecret where the
+        mail server's password does not open."""
         waiting = due(self._store, now_ms=now_ms(), limit=BATCH)
+        server = self._server() if waiting else None
         for mail in waiting:
             if self._stopping.is_set():
                 break
             if claim(self._store, mail, now_ms=now_ms()):
-                self._send(mail)
+                self._send(mail, server)
         return len(waiting) == BATCH
 
-    def _send(self, mail: Waiting) -> None:
+    def _send(self, mail: Waiting, server: MailServer | None) -> None:
         """Try one, and remove it or put it off. Raises StoreDown."""
         try:
-            self._hand_over(mail)
+            self._hand_over(mail, server)
         except (MailRefused, UnreadableSecret) as error:
             self._give_up(mail, error)
         except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -85,11 +87,10 @@ class Mailer:
         else:
             remove(self._store, mail.id)
 
-    def _hand_over(self, mail: Waiting) -> None:
+    def _hand_over(self, mail: Waiting, server: MailServer | None) -> None:
         letter = opened(self._box, mail)
         if letter == NOBODY:
             return
-        server = self._server()
         if server is None:
             _show(letter)
         else:
