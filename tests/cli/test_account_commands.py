@@ -90,6 +90,28 @@ def test_a_key_is_made_limited(ask: Ask, configured: Cli) -> None:
     )
 
 
+def test_a_key_has_a_budget_by_day(ask: Ask, configured: Cli, key_id: str) -> None:
+    key = ask("key", "update", key_id, "--budget", "2", "--budget-period", "day")
+    assert (key["budget_nanos"], key["budget_period"]) == (2_000_000_000, "day")
+    assert "2.00 a day" in configured("key", "list", "--account", ANN).stdout
+    assert ask("key", "update", key_id, "--budget", "3")["budget_period"] == "day"
+    assert (
+        "total, day or month"
+        in configured("key", "update", key_id, "--budget-period", "week", status=1).stderr
+    )
+
+
+def test_a_key_is_rotated_and_deleted(ask: Ask, configured: Cli, key_id: str) -> None:
+    made = ask("key", "rotate", key_id, "--overlap", "24h")
+    assert made["id"] == key_id
+    assert is_key_shaped(made["key"])
+    (key,) = ask("key", "list", "--account", ANN)
+    assert abs(key["old_until_ms"] - now_ms() - DAY_MS) < 60_000
+    assert "30 days" in configured("key", "rotate", key_id, "--overlap", "31d", status=1).stderr
+    assert ask("key", "delete", key_id)["status"] == "revoked"
+    assert ask("key", "list", "--account", ANN) == []
+
+
 def test_a_key_is_frozen_and_revoked(configured: Cli, ask: Ask, key_id: str) -> None:
     assert ask("key", "freeze", key_id)["status"] == "frozen"
     assert ask("key", "unfreeze", key_id)["status"] == "active"

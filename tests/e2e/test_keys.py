@@ -149,7 +149,12 @@ def test_concurrent_calls_never_exceed_a_budget(relay: ServedRelay, email: str) 
     assert relay.balance(email) == 10 * 10**9 - served * CHARGE
     left = get(relay, "/v1/key", made.key).json["budget"]
     remaining = format_nanos(budget - served * CHARGE)
-    assert left == {"limit": format_nanos(budget), "remaining": remaining}
+    assert left == {
+        "limit": format_nanos(budget),
+        "remaining": remaining,
+        "period": "total",
+        "resets_at": None,
+    }
 
 
 def test_a_raised_budget_works_at_once_and_other_keys_have_their_own(

@@ -175,7 +175,7 @@ def test_the_page_of_a_key_with_bounds(relay: ServedRelay, email: str) -> None:
     ).key
     page = get(relay, "/v1/key", key).json
     assert (page["name"], page["expires_at"]) == ("bot", 4_000_000_000)
-    assert page["budget"] == {"limit": "0.10", "remaining": "0.10"}
+    assert page["budget"] == {"limit": "0.10", "remaining": "0.10", "period": "total", "resets_at": None}
     assert page["endpoints"] == ["embeddings", "models"]
     assert page["limits"] == []
 

@@ -557,6 +557,18 @@ def _(world: World, headers: dict[str, str]) -> Reply:
     return chat(world.relay, world.key(budget_nanos=parse_nanos("0.000001")), headers=headers)
 
 
+@refused(RelayCode.KEY_BUDGET_EXCEEDED, "day", after=True)
+def _(world: World, headers: dict[str, str]) -> Reply:
+    key = world.key(budget_nanos=parse_nanos("0.000001"), budget_period="day")
+    return chat(world.relay, key, headers=headers)
+
+
+@refused(RelayCode.KEY_BUDGET_EXCEEDED, "month", after=True)
+def _(world: World, headers: dict[str, str]) -> Reply:
+    key = world.key(budget_nanos=parse_nanos("0.000001"), budget_period="month")
+    return chat(world.relay, key, headers=headers)
+
+
 # -- the upstream ----------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.money import format_nanos
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.wallet import KeyBudget, Wallet
+from posthouse.limits.rules import format_reset
 from posthouse.metering.ceilings import names_elsewhere
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Call, Terms
@@ -67,7 +68,7 @@ async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) 
     try:
         budget = None
         if key.budget_nanos is not None:
-            budget = ledger.budget(key.key_id) or await ledger.load_budget(key.key_id)
+            budget = await ledger.budget_at(key.key_id, call.request.started_ms)
         wallet = ledger.wallet(key.account_id) or await ledger.load_wallet(key.account_id)
         ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
         call.hold = wallet.hold(ceiling, budget)
@@ -89,7 +90,7 @@ async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) 
         call.output_cap = cap
         call.hold = wallet.hold(tariff.ceiling(prompt, (cap + predicted) * ask.choices, tier), budget)
     if call.hold is None:
-        raise _too_dear(ceiling, wallet, budget, currency)
+        raise _too_dear(ceiling, wallet, budget, currency, call.request.started_ms)
 
 
 def _longest_output(ask: Ask, terms: Terms) -> int:
@@ -103,12 +104,16 @@ def _longest_output(ask: Ask, terms: Terms) -> int:
     return asked if terms.output_tokens_unknown else min(longest, asked)
 
 
-def _too_dear(ceiling: int, wallet: Wallet, budget: KeyBudget | None, currency: str) -> Refusal:
+def _too_dear(ceiling: int, wallet: Wallet, budget: KeyBudget | None, currency: str, now_ms: int) -> Refusal:
     """What of the key's budget and the account's balance does not cover the call."""
     allowed = None if budget is None else budget.available_nanos
     if budget is not None and allowed is not None and allowed < wallet.available_nanos:
+        reset_ms = None if budget.period == "total" else max(0, budget.until_ms - now_ms)
         return Refusal(
             RelayCode.KEY_BUDGET_EXCEEDED,
+            "default" if reset_ms is None else budget.period,
+            retry_after_s=None if reset_ms is None else reset_ms / 1000,
+            reset="" if reset_ms is None else format_reset(reset_ms // 1000 * 1000),
             budget=format_nanos(budget.limit_nanos or 0),
             spent=format_nanos(budget.spent_nanos),
             currency=currency,

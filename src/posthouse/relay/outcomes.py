@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posthouse.accounts.rules import KeyEntry
 from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import Refusal
 from posthouse.kernel.outcome import Ending, Outcome
@@ -59,13 +60,15 @@ def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, rel
     )
 
 
-def refused_outcome(request: RelayRequest, refusal: Refusal) -> Outcome:
-    """The outcome of a request that never became a call."""
+def refused_outcome(request: RelayRequest, refusal: Refusal, key: KeyEntry | None = None) -> Outcome:
+    """The outcome of a request that never became a call; `key` where it is known by whom."""
     return Outcome(
         request_id=request.request_id,
         ending=Ending.REFUSED,
         http_status=refusal.row.http_status,
         relay_code=int(refusal.code),
+        account_id=key.account_id if key else "",
+        key_id=key.key_id if key else "",
         started_ms=request.started_ms,
         duration_ms=elapsed_ms(request),
     )

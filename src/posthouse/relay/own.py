@@ -92,9 +92,13 @@ class OwnCalls:
         plan = self._market.catalogue.plan(key.plan)
         budget = None
         if key.budget_nanos is not None:
-            kept = self._ledger.budget(key.key_id) or await self._ledger.load_budget(key.key_id)
-            left = kept.available_nanos or 0
-            budget = {"limit": format_nanos(key.budget_nanos), "remaining": format_nanos(left)}
+            kept = await self._ledger.budget_at(key.key_id, request.started_ms)
+            budget = {
+                "limit": format_nanos(key.budget_nanos),
+                "remaining": format_nanos(kept.available_nanos or 0),
+                "period": kept.period,
+                "resets_at": None if kept.period == "total" else kept.until_ms // 1000,
+            }
         return {
             "object": "key",
             "id": key.key_id,

@@ -44,6 +44,7 @@ from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
 from posthouse.relay.outcomes import elapsed_ms, outcome_of, refused_outcome
 from posthouse.relay.own import OwnCalls
+from posthouse.relay.refusals import Refusals
 from posthouse.relay.replays import Recording, Replays
 from posthouse.relay.router import Trip
 from posthouse.relay.stream import EventStream
@@ -88,6 +89,7 @@ class Relay:
         self._observer = observer
         self._body_bytes_max = body_bytes_max
         self._replays = Replays()
+        self.refusals = Refusals()
         self.running = 0
 
     async def handle(self, request: RelayRequest, door: Door) -> None:
@@ -116,12 +118,16 @@ class Relay:
             await door.read_body()  # has none; refuses what is no sound request
             door.respond(*self._own.open(endpoint))
             return
-        key = await self._authenticate(request)
-        if endpoint.kind is not _METERED:
-            await door.read_body()
-            door.respond(*await self._own.answer(endpoint, path_model, key, request))
-            return
-        await self._metered(request, door, endpoint, path_model, key)
+        key = await self._find_key(request)
+        try:
+            _check_key(key, request)
+            if endpoint.kind is _METERED:
+                await self._metered(request, door, endpoint, path_model, key)
+            else:
+                await door.read_body()
+                door.respond(*await self._own.answer(endpoint, path_model, key, request))
+        except Refusal as refusal:  # here it is known whose call it was
+            self._refuse(request, door, refusal, refused_outcome(request, refusal, key))
 
     async def _metered(
         self, request: RelayRequest, door: Door, endpoint: Endpoint, path_model: str, key: KeyEntry
@@ -158,8 +164,8 @@ class Relay:
 
     # -- who asks, and for what --------------------------------------------------------------------------
 
-    async def _authenticate(self, request: RelayRequest) -> KeyEntry:
-        """The key's entry. Raises Refusal when there is no key, or none that may call from here."""
+    async def _find_key(self, request: RelayRequest) -> KeyEntry:
+        """The key's entry. Raises Refusal when there is no such key."""
         text = presented_key(request)
         key_hash = hash_key(text)
         entry = self._directory.find(key_hash)
@@ -167,12 +173,6 @@ class Relay:
             if not is_key_shaped(text.decode("latin-1")):
                 raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_a_key")
             entry = await self._load_key(key_hash)
-        if entry.key_status != "active" or entry.account_status != "active":
-            raise _not_active(entry)
-        if entry.expires_ms is not None and entry.expires_ms <= request.started_ms:
-            raise Refusal(RelayCode.INVALID_API_KEY, "expired")
-        if entry.networks is not None and not _is_within(request.address, entry):
-            raise Refusal(RelayCode.KEY_SCOPE_DENIED, "address")
         return entry
 
     async def _load_key(self, key_hash: bytes) -> KeyEntry:
@@ -401,6 +401,7 @@ class Relay:
             if b"origin" in request.headers:
                 headers += CORS
             door.respond(status, headers, body)
+        self.refusals.note(outcome, refusal)
         self._observer.finished(outcome)
 
 
@@ -447,6 +448,16 @@ def _demand(call: Call, prompt_tokens: int) -> Demand:
         rules=call.terms.rules,
         prompt_tokens=prompt_tokens,
     )
+
+
+def _check_key(entry: KeyEntry, request: RelayRequest) -> None:
+    """Raises Refusal when the key may not call, or not from here."""
+    if entry.key_status != "active" or entry.account_status != "active":
+        raise _not_active(entry)
+    if entry.expires_ms is not None and entry.expires_ms <= request.started_ms:
+        raise Refusal(RelayCode.INVALID_API_KEY, "expired")
+    if entry.networks is not None and not _is_within(request.address, entry):
+        raise Refusal(RelayCode.KEY_SCOPE_DENIED, "address")
 
 
 def _not_active(entry: KeyEntry) -> Refusal:
