@@ -78,7 +78,7 @@ STEPS = st.lists(st.one_of(st.lists(CALLS, min_size=1, max_size=6), st.integers(
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_any_order_of_settling_and_rolling_up(steps: list[Any]) -> None:
-    """A step is a group of calls that are settled, or how far is rolled up: calls of before then come late."""
+    """A step is a group of calls to settle, or how far is rolled up: calls of before come late."""
     known: list[Outcome] = []
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollups, "SLICE", 3)
@@ -180,7 +180,7 @@ def test_a_store_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_days_where_clocks_change(store: Store) -> None:
-    """Berlin's 29 March 2026 has 23 hours, its 25 October 25; each call belongs to one day, that of its clock."""
+    """Berlin's 29 March 2026 has 23 hours, its 25 October 25; each call belongs to the day of its clock."""
     member = new_member(store, 10_000)
     zone = ZoneInfo("Europe/Berlin")
     calls = []

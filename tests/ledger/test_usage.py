@@ -1,6 +1,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse.kernel.outcome import Ending, Outcome
@@ -22,7 +23,7 @@ DAY_MS = 86_400_000
 
 
 def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]:
-    outcomes = [outcome_of(member, 10, **fields) for member, fields in calls]
+    outcomes = [call_of(member, number, fields) for number, (member, fields) in enumerate(calls)]
 
     async def story() -> None:
         ledger = Ledger(store)
@@ -36,12 +37,19 @@ def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]
     return outcomes
 
 
+def call_of(member: Member, number: int, fields: dict[str, Any]) -> Outcome:
+    """A call whose id is of the time at which it started."""
+    outcome = outcome_of(member, **{"charge_nanos": 10, **fields})
+    request_id = f"req_{outcome.started_ms:012x}{number:016x}"
+    return msgspec.structs.replace(outcome, request_id=request_id)
+
+
 def test_filters(store: Store) -> None:
     ann, bob = new_member(store, 100), new_member(store, 100)
     first, second, third = settle(
         store,
-        (ann, {"started_ms": 1_000, "model": "gpt-4o"}),
-        (ann, {"started_ms": 2_000, "ending": Ending.CANCELLED}),
+        (ann, {"started_ms": 1_000, "model": "gpt-4o", "http_status": 400, "channel": "spare"}),
+        (ann, {"started_ms": 2_000, "ending": Ending.CANCELLED, "charge_nanos": 9}),
         (bob, {"started_ms": 3_000}),
     )
     found = {
@@ -50,6 +58,9 @@ def test_filters(store: Store) -> None:
         UsageFilter(key_id=bob.key_id): (third,),
         UsageFilter(model="gpt-4o"): (first,),
         UsageFilter(ending="cancelled"): (second,),
+        UsageFilter(channel="spare"): (first,),
+        UsageFilter(http_status=400): (first,),
+        UsageFilter(charge_min_nanos=10): (third, first),
         UsageFilter(since_ms=2_000): (third, second),
         UsageFilter(until_ms=2_000): (first,),
         UsageFilter(account=ann.account_id, since_ms=2_001): (),
@@ -108,3 +119,24 @@ def test_pages_of_an_export(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     outcomes = settle(store, *[(member, {}) for _ in range(4)])
     _, *rows = export_usage(store, UsageFilter())
     assert [row[0] for row in rows] == [outcome.request_id for outcome in outcomes]
+
+
+@pytest.mark.parametrize("wanted", [UsageFilter(model="rare"), UsageFilter(model="rare", since_ms=1)])
+def test_a_page_looks_at_no_more_than_a_bound(
+    store: Store, wanted: UsageFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where few records match, pages end short and say where to go on; together they have all."""
+    monkeypatch.setattr("posthouse.ledger.usage.SCAN_MAX", 3)
+    member = new_member(store, 1_000)
+    models = ["rare", *["usual"] * 5, "rare", "usual", "rare", *["usual"] * 3]
+    outcomes = settle(store, *[(member, {"model": model}) for model in models])
+    found: list[tuple[str, ...]] = []
+    before = ""
+    while not found or before:
+        page = list_usage(store, wanted, before=before, limit=2)
+        found.append(tuple(one.request_id for one in page.records))
+        before = page.next
+    rare = [one.request_id for one in outcomes if one.model == "rare"]
+    assert found == [(), (rare[2], rare[1]), (), (rare[0],), ()]
+    _, *rows = export_usage(store, wanted)
+    assert [row[0] for row in rows] == rare

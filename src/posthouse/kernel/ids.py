@@ -5,6 +5,7 @@ import secrets
 import time
 from itertools import count
 
+LEEWAY_MS = 1000  # a request's id and its start are read from the clock one after the other
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter reads as a digit
 _PROCESS = os.urandom(5).hex()
 _sequence = count(int.from_bytes(os.urandom(2), "big"))
@@ -17,9 +18,8 @@ def new_request_id() -> str:
 
 
 def first_request_id(since_ms: int) -> str:
-    """What no id of a request that began at that time or later sorts before; a second of leeway for
-    clocks."""
-    return f"req_{max(0, since_ms - 1000):012x}"
+    """What no id of a request that began at that time or later sorts before."""
+    return f"req_{max(0, since_ms - LEEWAY_MS):012x}"
 
 
 def new_id(kind: str) -> str:

@@ -86,15 +86,5 @@ OF_USAGE: dict[str, ColumnElement[int]] = {
     "cost_nanos": _records.cost_nanos,
     "duration_ms": _records.duration_ms,
 }
-OF_CHANNEL: dict[str, ColumnElement[int]] = {
-    "requests": _one,
-    "errors": _errors,
-    "faults": _faults,
-    "prompt_tokens": _records.prompt_tokens,
-    "completion_tokens": _records.completion_tokens,
-    "charge_nanos": _records.charge_nanos,
-    "cost_nanos": _records.cost_nanos,
-    "duration_ms": _records.duration_ms,
-    **_ttft,
-}
+OF_SERVICE: dict[str, ColumnElement[int]] = {**OF_USAGE, "faults": _faults, **_ttft}
 OF_ADDRESS: dict[str, ColumnElement[int]] = {"requests": _one}

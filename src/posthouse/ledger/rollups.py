@@ -25,7 +25,7 @@ from posthouse.kernel.ids import first_request_id
 from posthouse.ledger import measures
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import usage_records
-from posthouse.store.schema_rollups import address_days, channel_sums, usage_sums, usage_watermark
+from posthouse.store.schema_rollups import address_days, channel_sums, model_sums, usage_sums, usage_watermark
 
 GRACE_MS = 120_000  # most calls have ended by then; one that has not costs its settlement a few statements
 READ_S = 20.0  # how long a settling process relies on the promise that it read
@@ -65,11 +65,8 @@ TARGETS = (
         },
         measures.OF_USAGE,
     ),
-    Target(
-        channel_sums,
-        {"slot": measures.SLOT, "channel": _records.channel, "model": _records.model},
-        measures.OF_CHANNEL,
-    ),
+    Target(model_sums, {"slot": measures.SLOT, "model": _records.model}, measures.OF_SERVICE),
+    Target(channel_sums, {"slot": measures.SLOT, "channel": _records.channel}, measures.OF_SERVICE),
     Target(
         address_days,
         {

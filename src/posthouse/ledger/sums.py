@@ -25,7 +25,7 @@ Side = Literal["model", "key", "account"]
 GROUPS_MAX = 8  # more lines in one chart nobody tells apart; the rest is one line, ""
 ADDRESSES_MAX = 100_000  # rows of one answer: far more than a signal needs
 _COLUMNS = {"model": "model", "key": "key_id", "account": "account_id"}
-_USAGE, _CHANNELS, _ADDRESSES = TARGETS
+_USAGE, _MODELS, _CHANNELS, _ADDRESSES = TARGETS
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -121,8 +121,8 @@ class AddressUse(msgspec.Struct, frozen=True):
 def totals(store: Store, scope: Scope, *, since_ms: int, until_ms: int) -> Sums:
     """What the calls of that time add up to."""
     with store.read() as connection:
-        rows = _added(connection, _USAGE, (), slots(since_ms, until_ms), scope)
-    return Sums(*map(int, rows[0])) if rows and rows[0].requests else Sums()
+        (row,) = _added(connection, _source(scope), (), slots(since_ms, until_ms), scope)
+    return _sums(row) if row.requests else Sums()
 
 
 def series(
@@ -143,11 +143,11 @@ def series(
     with store.read() as connection:
         for stretch in stretches(step, starts, since_ms, until_ms):
             span = (stretch.since, stretch.until)
-            for row in _added(connection, _USAGE, names, span, scope, unit=(stretch.shift, stretch.width)):
-                number, *name = row[: len(names) + 1]
-                points = lines.setdefault(name[0] if name else "", [Sums()] * len(starts))
-                at = max(0, bisect_right(starts, stretch.starts_ms(int(number))) - 1)
-                points[at] = _sum((points[at], Sums(*map(int, row[len(names) + 1 :]))))
+            source, unit = _source(scope, by), (stretch.shift, stretch.width)
+            for row in _added(connection, source, names, span, scope, unit=unit):
+                points = lines.setdefault(row[1] if by else "", [Sums()] * len(starts))
+                at = max(0, bisect_right(starts, stretch.starts_ms(int(row.number))) - 1)
+                points[at] = _sum((points[at], _sums(row)))
     groups = sorted(
         (Group(name, _sum(points), tuple(points)) for name, points in lines.items()),
         key=lambda group: (-group.total.charge_nanos, -group.total.requests, group.name),
@@ -160,8 +160,8 @@ def ranking(
 ) -> list[tuple[str, Sums]]:
     """The models, keys or accounts with the largest charge: id or name, and what they add up to."""
     with store.read() as connection:
-        rows = _added(connection, _USAGE, [_COLUMNS[by]], slots(since_ms, until_ms), scope)
-    found = [(str(row[0]), Sums(*map(int, row[1:]))) for row in rows]
+        rows = _added(connection, _source(scope, by), [_COLUMNS[by]], slots(since_ms, until_ms), scope)
+    found = [(str(row[0]), _sums(row)) for row in rows]
     found.sort(key=lambda one: (-one[1].charge_nanos, -one[1].requests, one[0]))
     return found[:limit]
 
@@ -178,7 +178,7 @@ def model_statuses(
     with store.read() as connection:
         for stretch in stretches(step, starts, since_ms, until_ms):
             span, unit = (stretch.since, stretch.until), (stretch.shift, stretch.width)
-            for row in _added(connection, _CHANNELS, ["model"], span, unit=unit):
+            for row in _added(connection, _MODELS, ["model"], span, unit=unit):
                 at = max(0, bisect_right(starts, stretch.starts_ms(int(row.number))) - 1)
                 requests.setdefault(row.model, [0] * len(starts))[at] += int(row.requests)
                 faults.setdefault(row.model, [0] * len(starts))[at] += int(row.faults)
@@ -291,6 +291,15 @@ def _added(
         keys.insert(0, ((both.c.slot - unit[0]) // unit[1]).label("number"))
     sums = [func.sum(both.c[name]).label(name) for name in target.sums]
     return connection.execute(select(*keys, *sums).group_by(*keys)).all()
+
+
+def _source(scope: Scope, by: Side | None = None) -> Target:
+    """The smallest table that knows what is asked."""
+    return _USAGE if scope.account_id or scope.key_id or by in ("key", "account") else _MODELS
+
+
+def _sums(row: Any) -> Sums:
+    return Sums(*(int(getattr(row, name)) for name in Sums.__struct_fields__))
 
 
 def _sum(many: Iterable[Sums]) -> Sums:

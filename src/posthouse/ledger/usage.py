@@ -1,20 +1,24 @@
 """Reads usage records; changes nothing. A usage record is read back as the Outcome that it was written
 from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from posthouse.kernel.ids import first_request_id
+from posthouse.kernel.ids import LEEWAY_MS, first_request_id
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.ledger.queries import find_member
+from posthouse.metering.prices import PriceLine
 from posthouse.store.engine import Store
-from posthouse.store.schema import usage_records
+from posthouse.store.schema import price_snapshots, usage_records
 
 PAGE_MAX = 1000  # rows in memory at once; a longer list is read page by page
+# Records that one page looks at: where few match, it ends short and says where to go on, so that no page of
+# a store of many millions takes longer than another.
+SCAN_MAX = 20_000
 DAY_MS = 86_400_000
 
 CSV_COLUMNS = (
@@ -52,12 +56,16 @@ class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str = ""
     model: str = ""
     ending: str = ""
+    channel: str = ""
+    http_status: int = 0
+    charge_min_nanos: int = 0
     since_ms: int = 0
     until_ms: int = 0
 
 
 class UsagePage(msgspec.Struct, frozen=True):
-    """Records, newest first, and what to pass as `before` for those that follow; "" at the end."""
+    """Records, newest first, and what to pass as `before` for those that follow; "" at the end. A page may
+    have fewer records than were asked for, even none, before the end."""
 
     records: tuple[Outcome, ...]
     next: str
@@ -89,13 +97,25 @@ class DaySpend(NamedTuple):
 def list_usage(store: Store, wanted: UsageFilter, *, before: str = "", limit: int = 100) -> UsagePage:
     """A page of records, newest first. Raises UnknownMember."""
     limit = max(1, min(limit, PAGE_MAX))
-    query = select(usage_records).order_by(usage_records.c.request_id.desc()).limit(limit + 1)
-    if before:
-        query = query.where(usage_records.c.request_id < before)
     with store.read() as connection:
-        rows = connection.execute(query.where(*_conditions(connection, wanted))).all()
-    records = tuple(outcome_of(row) for row in rows[:limit])
-    return UsagePage(records, records[-1].request_id if len(rows) > limit else "")
+        rows, following = _scan(connection, wanted, before, limit, oldest_first=False)
+    return UsagePage(tuple(map(outcome_of, rows)), following)
+
+
+def get_usage(store: Store, request_id: str) -> Outcome | None:
+    """The record of a call; None where there is none."""
+    with store.read() as connection:
+        query = select(usage_records).where(usage_records.c.request_id == request_id)
+        row = connection.execute(query).first()
+    return None if row is None else outcome_of(row)
+
+
+def price_lines(store: Store, price_id: str) -> tuple[PriceLine, ...]:
+    """The lines of a price snapshot; none where it is not there: nothing was charged with it."""
+    with store.read() as connection:
+        query = select(price_snapshots.c.lines).where(price_snapshots.c.id == price_id)
+        lines = connection.execute(query).scalar()
+    return () if lines is None else msgspec.json.decode(lines, type=tuple[PriceLine, ...])
 
 
 def export_usage(store: Store, wanted: UsageFilter) -> Iterator[list[str]]:
@@ -103,15 +123,12 @@ def export_usage(store: Store, wanted: UsageFilter) -> Iterator[list[str]]:
     yield list(CSV_COLUMNS)
     after = ""
     while True:
-        query = select(usage_records).where(usage_records.c.request_id > after)
         with store.read() as connection:
-            query = query.where(*_conditions(connection, wanted))
-            rows = connection.execute(query.order_by(usage_records.c.request_id).limit(PAGE_MAX)).all()
+            rows, after = _scan(connection, wanted, after, PAGE_MAX, oldest_first=True)
         for row in rows:
             yield _csv_row(row)
-        if len(rows) < PAGE_MAX:
+        if not after:
             return
-        after = rows[-1].request_id
 
 
 def calls_since(store: Store, since_ms: int, plans: Iterable[str]) -> Iterator[CountedCall]:
@@ -160,21 +177,61 @@ def usage_fields(outcome: Outcome) -> dict[str, Any]:
     return dict(msgspec.to_builtins(outcome))
 
 
-def _conditions(connection: Connection, wanted: UsageFilter) -> list[ColumnElement[bool]]:
-    """What rows must meet. Raises UnknownMember."""
+def _scan(
+    connection: Connection, wanted: UsageFilter, cursor: str, limit: int, *, oldest_first: bool
+) -> tuple[Sequence[Row[Any]], str]:
+    """Up to `limit` records beyond the cursor, and the cursor of what follows; "" at the end. Looks at no
+    more than SCAN_MAX records. Raises UnknownMember."""
+    ids = usage_records.c.request_id
+    account, others = _account(connection, wanted), _others(wanted)
+    above, below = _bounds(wanted)
+    if oldest_first:
+        above, order = max(above, cursor), ids
+    else:
+        below, order = min(below, cursor or below), ids.desc()
+    # One bound on each side: of two, SQLite may begin at the wider one.
+    within = (ids > above, ids < below)
+    edge = None
+    if others:
+        query = select(ids).where(*account, *within).order_by(order).offset(SCAN_MAX - 1).limit(1)
+        edge = connection.execute(query).scalar()
+    if edge is not None:
+        within = (within[0], ids <= edge) if oldest_first else (ids >= edge, within[1])
+    query = select(usage_records).where(*account, *within, *others, *_times(wanted))
+    rows = connection.execute(query.order_by(order).limit(limit + 1)).all()
+    if len(rows) > limit:
+        return rows[:limit], rows[limit - 1].request_id
+    return rows, edge or ""
+
+
+def _account(connection: Connection, wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    """The condition that the account's index answers, if there is one. Raises UnknownMember."""
+    if not wanted.account:
+        return []
+    return [usage_records.c.account_id == find_member(connection, wanted.account).id]
+
+
+def _bounds(wanted: UsageFilter) -> tuple[str, str]:
+    """The ids that all wanted ones lie between, since ids sort by time."""
+    until_ms = wanted.until_ms + 2 * LEEWAY_MS
+    return first_request_id(wanted.since_ms), first_request_id(until_ms) if wanted.until_ms else "req_z"
+
+
+def _others(wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    """Conditions for which each record is looked at."""
     columns = usage_records.c
-    conditions = [
-        columns[name] == getattr(wanted, name)
-        for name in ("key_id", "model", "ending")
-        if getattr(wanted, name)
-    ]
-    if wanted.account:
-        conditions.append(columns.account_id == find_member(connection, wanted.account).id)
-    if wanted.since_ms:
-        conditions += _since(wanted.since_ms)
-    if wanted.until_ms:
-        conditions.append(columns.started_ms < wanted.until_ms)
-    return conditions
+    names = ("key_id", "model", "ending", "channel", "http_status")
+    others = [columns[name] == getattr(wanted, name) for name in names if getattr(wanted, name)]
+    if wanted.charge_min_nanos:
+        others.append(columns.charge_nanos >= wanted.charge_min_nanos)
+    return others
+
+
+def _times(wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    """The exact times: ids are a little off."""
+    started_ms = usage_records.c.started_ms
+    times = [started_ms >= wanted.since_ms] if wanted.since_ms else []
+    return [*times, started_ms < wanted.until_ms] if wanted.until_ms else times
 
 
 def _since(since_ms: int) -> list[ColumnElement[bool]]:

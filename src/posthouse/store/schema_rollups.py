@@ -11,6 +11,18 @@ from posthouse.store.schema import metadata
 TTFT_BOUNDS_MS = (100, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000)  # of `ttft_0` and so on
 TTFT_COLUMNS = tuple(f"ttft_{number}" for number in range(len(TTFT_BOUNDS_MS) + 1))  # the last: above all
 
+SUMS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "charge_nanos",
+    "cost_nanos",
+    "duration_ms",
+)
+
 
 def _counts(*names: str) -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in names]
@@ -24,21 +36,26 @@ usage_sums = Table(
     Column("slot", BigInteger, primary_key=True, autoincrement=False),
     Column("key_id", Text, primary_key=True),
     Column("model", Text, primary_key=True),
-    *_counts("requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
-    *_counts("charge_nanos", "cost_nanos", "duration_ms"),
+    *_counts(*SUMS),
     Index("ix_usage_sums_slot", "slot"),
     sqlite_with_rowid=False,
 )
 
-# By who answered; channel "" where nobody did.
+# By what was called, and by who answered; channel "" where nobody did. All members together, so few rows.
+model_sums = Table(
+    "model_sums",
+    metadata,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    *_counts(*SUMS, "faults", *TTFT_COLUMNS),
+    sqlite_with_rowid=False,
+)
 channel_sums = Table(
     "channel_sums",
     metadata,
     Column("slot", BigInteger, primary_key=True, autoincrement=False),
     Column("channel", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
-    *_counts("requests", "errors", "faults", "prompt_tokens", "completion_tokens"),
-    *_counts("charge_nanos", "cost_nanos", "duration_ms", *TTFT_COLUMNS),
+    *_counts(*SUMS, "faults", *TTFT_COLUMNS),
     sqlite_with_rowid=False,
 )
 

@@ -4,7 +4,7 @@ from posthouse.ledger.rollups import promise, roll_slice
 from posthouse.store.engine import Store
 
 
-def roll_all(store: Store, up_to: str = "req_~") -> None:
+def roll_all(store: Store, up_to: str = "req_z") -> None:
     """Add all records below that id to the sums; for a store in which nothing is settled meanwhile."""
     with store.begin() as connection:
         promise(connection, up_to)

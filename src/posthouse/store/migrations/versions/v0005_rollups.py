@@ -6,6 +6,18 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
+SUMS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "charge_nanos",
+    "cost_nanos",
+    "duration_ms",
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -14,24 +26,20 @@ def upgrade() -> None:
         sa.Column("slot", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key_id", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
-        *_counts(
-            "requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"
-        ),
-        *_counts("charge_nanos", "cost_nanos", "duration_ms"),
+        *_counts(*SUMS),
         sa.PrimaryKeyConstraint("account_id", "slot", "key_id", "model", name=op.f("pk_usage_sums")),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_usage_sums_slot", "usage_sums", ["slot"], unique=False)
-    op.create_table(
-        "channel_sums",
-        sa.Column("slot", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        *_counts("requests", "errors", "faults", "prompt_tokens", "completion_tokens"),
-        *_counts("charge_nanos", "cost_nanos", "duration_ms", *[f"ttft_{number}" for number in range(10)]),
-        sa.PrimaryKeyConstraint("slot", "channel", "model", name=op.f("pk_channel_sums")),
-        sqlite_with_rowid=False,
-    )
+    for name in ("model", "channel"):
+        op.create_table(
+            f"{name}_sums",
+            sa.Column("slot", sa.BigInteger(), autoincrement=False, nullable=False),
+            sa.Column(name, sa.Text(), nullable=False),
+            *_counts(*SUMS, "faults", *[f"ttft_{number}" for number in range(10)]),
+            sa.PrimaryKeyConstraint("slot", name, name=op.f(f"pk_{name}_sums")),
+            sqlite_with_rowid=False,
+        )
     op.create_table(
         "address_days",
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
