@@ -119,8 +119,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterato
 
 @pytest.fixture
 def open_tab(site: Site, chromium: Browser) -> Iterator[OpenTab]:
-    """Opens a page: `open_tab("/keys", role="member")` as somebody new of that role, `account_id=` as somebody
-    there is, neither as a visitor; `language` "en" or "zh", `scheme` "light" or "dark", `phone` 360 px wide."""
+    """Opens a page: `open_tab("/keys", role="member")` as somebody new of that role, `account_id=` as
+    somebody there is, neither as a visitor; `language` "en" or "zh", `scheme` "light" or "dark", `phone`
+    360 px wide."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 

@@ -36,7 +36,7 @@ export const theme = createTheme({
   colors: { pine, gray, dark, red, amber },
   black: "#1d2329",
   fontFamily:
-    'system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
+    '-apple-system, "Segoe UI", Inter, Roboto, system-ui, "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },
   lineHeights: { xs: "1.4", sm: "1.5", md: "1.55", lg: "1.6", xl: "1.5" },
@@ -55,6 +55,7 @@ export const theme = createTheme({
   components: {
     Checkbox: { vars: () => ({ root: { "--checkbox-icon-color": "var(--on-filled)" } }) },
     Radio: { vars: () => ({ root: { "--radio-icon-color": "var(--on-filled)" } }) },
+    Button: { styles: { label: { fontWeight: 550 } } },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
     Anchor: { defaultProps: { underline: "hover" } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },

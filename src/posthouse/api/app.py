@@ -16,6 +16,7 @@ from posthouse.api import (
     owners,
     public,
     session,
+    status,
     tokens,
 )
 from posthouse.api.context import Context, language_in
@@ -34,6 +35,7 @@ ROUTERS: tuple[Router, ...] = (
     owners.router,
     public.router,
     session.router,
+    status.router,
     tokens.router,
 )
 
