@@ -7,8 +7,16 @@ import pytest
 from sqlalchemy import select
 
 from posthouse.accounts import queries, service
-from posthouse.accounts.errors import EmailTaken, InvalidField, TooManyKeys, UnknownAccount, UnknownKey
+from posthouse.accounts.errors import (
+    EmailTaken,
+    InvalidField,
+    KeyHeld,
+    TooManyKeys,
+    UnknownAccount,
+    UnknownKey,
+)
 from posthouse.accounts.rules import (
+    DELETED_COUNTS_MS,
     hint_of,
     parse_budget,
     parse_email,
@@ -187,13 +195,29 @@ def test_a_deleted_key_is_hidden_and_refused(store: Store) -> None:
     assert entry.key_status == "revoked"
 
 
-def test_only_so_many_keys(store: Store) -> None:
+def test_only_the_operator_lifts_what_the_operator_froze(store: Store) -> None:
+    account = service.create_account(store, "ada@example.org")
+    key_id = service.create_key(store, account.id).id
+    service.freeze_key(store, key_id, by="owner")
+    assert service.unfreeze_key(store, key_id, by="owner").frozen_by is None
+    service.freeze_key(store, key_id)
+    assert service.freeze_key(store, key_id, by="owner").frozen_by == "operator"
+    with pytest.raises(KeyHeld):
+        service.unfreeze_key(store, key_id, by="owner")
+    assert service.unfreeze_key(store, key_id).status == "active"
+
+
+def test_only_so_many_keys(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     account = service.create_account(store, "ada@example.org")
     first = service.create_key(store, account.id, keys_max=1)
     service.issue_playground_key(store, account.id, lifetime_ms=1000)
     with pytest.raises(TooManyKeys):
         service.create_key(store, account.id, keys_max=1)
-    service.revoke_key(store, first.id)
+    service.delete_key(store, first.id)
+    with pytest.raises(TooManyKeys):  # its quotas are still counted
+        service.create_key(store, account.id, keys_max=1)
+    tomorrow_ms = now_ms() + DELETED_COUNTS_MS
+    monkeypatch.setattr(service, "now_ms", lambda: tomorrow_ms)
     service.create_key(store, account.id, keys_max=1)
     with pytest.raises(UnknownAccount):
         service.issue_playground_key(store, "acc_x", lifetime_ms=1000)

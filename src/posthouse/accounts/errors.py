@@ -4,6 +4,7 @@ AccountsError
 ├── UnknownAccount   no account of that id or email
 ├── UnknownKey       no key of that id
 ├── EmailTaken       another account has that email
+├── KeyHeld          only the operator unfreezes that key
 ├── TooManyKeys      the account has as many keys as it may
 └── InvalidField     a value that no account or key can have
 """
@@ -31,9 +32,13 @@ class InvalidField(AccountsError):
     """A value that no account or key can have."""
 
 
+class KeyHeld(AccountsError):
+    """Only the operator unfreezes that key."""
+
+
 class TooManyKeys(AccountsError):
     """The account has as many keys as it may."""
 
     def __init__(self, keys_max: int) -> None:
-        super().__init__(f"an account has at most {keys_max} keys; delete one first")
+        super().__init__(f"an account has at most {keys_max} keys; a deleted one counts for a day")
         self.keys_max = keys_max

@@ -121,6 +121,7 @@ def _key(row: Row[Any]) -> Key:
         period_spent_nanos=0 if row.period_since_ms is None else row.spent_nanos - row.period_base_nanos,
         old_until_ms=row.old_until_ms,
         deleted_ms=row.deleted_ms,
+        frozen_by=row.frozen_by,
     )
 
 

@@ -11,6 +11,7 @@ from posthouse.kernel.periods import BudgetPeriod
 
 AccountStatus = Literal["active", "frozen"]
 KeyStatus = Literal["active", "frozen", "revoked"]
+FrozenBy = Literal["owner", "operator"]
 KeyKind = Literal["api", "playground"]  # playground: the console's own, one for each account, in no list
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -18,7 +19,9 @@ EMAIL_CHARS_MAX = 254  # RFC 5321's longest path
 NAME_CHARS_MAX = 100
 SCOPE_ITEMS_MAX = 200  # models, endpoints or networks of one key: a list that a person can read
 HINT_TAIL_CHARS = 4
-KEYS_MAX = 200  # of one account, not deleted: more than a person keeps apart, and a list is one page
+KEYS_MAX = 200  # of one account: more than a person keeps apart, and a list is one page
+# How long a deleted key still counts: each has quotas of its own, which a new one must not renew.
+DELETED_COUNTS_MS = 86_400_000
 OVERLAP_MS_MAX = 30 * 86_400_000  # a rotated key is out of use a month later at the latest
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}")
@@ -55,6 +58,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     period_spent_nanos: int = 0
     old_until_ms: int | None = None  # how long the key before the last rotation works
     deleted_ms: int | None = None
+    frozen_by: FrozenBy | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):

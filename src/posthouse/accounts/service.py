@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts import rules
-from posthouse.accounts.errors import EmailTaken, InvalidField, TooManyKeys, UnknownAccount
+from posthouse.accounts.errors import EmailTaken, InvalidField, KeyHeld, TooManyKeys, UnknownAccount
 from posthouse.accounts.queries import default_plan, find_account, find_key, key_prefix
-from posthouse.accounts.rules import Account, AccountStatus, Key, KeyStatus, NewKey
+from posthouse.accounts.rules import Account, AccountStatus, FrozenBy, Key, NewKey
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.periods import BudgetPeriod
@@ -201,19 +201,34 @@ def update_key(store: Store, key_id: str, change: KeyChange, *, actor: str = "cl
         return _write_key(connection, key, values, actor=actor, action="key.update") if values else key
 
 
-def freeze_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
-    """Refuse the key's calls until it is unfrozen. Raises UnknownKey, InvalidField when it is revoked."""
-    return _set_status(store, key_id, "frozen", actor=actor, action="key.freeze")
+def freeze_key(store: Store, key_id: str, *, by: FrozenBy = "operator", actor: str = "cli") -> Key:
+    """Refuse the key's calls until it is unfrozen; what the operator froze stays so for its owner. Raises
+    UnknownKey, InvalidField when it is revoked."""
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        _check_not_revoked(key)
+        if key.frozen_by == "operator":
+            by = "operator"
+        values = {"status": "frozen", "frozen_by": by}
+        return _write_key(connection, key, values, actor=actor, action="key.freeze")
 
 
-def unfreeze_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
-    """Serve the key's calls again. Raises UnknownKey, InvalidField when it is revoked."""
-    return _set_status(store, key_id, "active", actor=actor, action="key.unfreeze")
+def unfreeze_key(store: Store, key_id: str, *, by: FrozenBy = "operator", actor: str = "cli") -> Key:
+    """Serve the key's calls again. Raises UnknownKey, InvalidField when it is revoked, KeyHeld."""
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        _check_not_revoked(key)
+        if key.frozen_by == "operator" != by:
+            raise KeyHeld("the operator froze this key")
+        values = {"status": "active", "frozen_by": None}
+        return _write_key(connection, key, values, actor=actor, action="key.unfreeze")
 
 
 def revoke_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
     """End the key for good. Raises UnknownKey."""
-    return _set_status(store, key_id, "revoked", actor=actor, action="key.revoke")
+    with store.begin() as connection:
+        key = find_key(connection, key_id)
+        return _write_key(connection, key, {"status": "revoked"}, actor=actor, action="key.revoke")
 
 
 def delete_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
@@ -336,8 +351,10 @@ def _new_secret(
 def _check_count(connection: Connection, account_id: str, keys_max: int) -> None:
     """Raises TooManyKeys where the account has so many already."""
     _lock_account(connection, account_id)
-    listed = (keys.c.deleted_ms.is_(None), keys.c.status != "revoked", keys.c.kind == "api")
-    count = select(func.count()).select_from(keys).where(keys.c.account_id == account_id, *listed)
+    deleted_ms = keys.c.deleted_ms
+    counted = or_(deleted_ms.is_(None), deleted_ms > now_ms() - rules.DELETED_COUNTS_MS)
+    mine = (keys.c.account_id == account_id, keys.c.kind == "api")
+    count = select(func.count()).select_from(keys).where(*mine, counted)
     if connection.execute(count).scalar_one() >= keys_max:
         raise TooManyKeys(keys_max)
 
@@ -352,14 +369,6 @@ def _lock_account(connection: Connection, account_id: str) -> None:
 def _check_not_revoked(key: Key) -> None:
     if key.status == "revoked":
         raise InvalidField(f"the key {key.id!r} is revoked for good; make a new one")
-
-
-def _set_status(store: Store, key_id: str, status: KeyStatus, *, actor: str, action: str) -> Key:
-    with store.begin() as connection:
-        key = find_key(connection, key_id)
-        if status != "revoked":
-            _check_not_revoked(key)
-        return _write_key(connection, key, {"status": status}, actor=actor, action=action)
 
 
 def _write_key(connection: Connection, key: Key, values: dict[str, Any], *, actor: str, action: str) -> Key:

@@ -65,6 +65,7 @@ keys = Table(
     Column("old_hash", LargeBinary),  # of the key before it was rotated, which still works
     Column("old_until_ms", BigInteger),  # until then
     Column("deleted_ms", BigInteger),  # hidden since then; its records stay
+    Column("frozen_by", Text),  # owner or operator, who alone lifts it then; NULL: nobody
     CheckConstraint("status IN ('active', 'frozen', 'revoked')", name="status"),
     Index("ix_keys_old_hash", "old_hash", unique=True),
     Index("ix_keys_created", "created_ms", "id"),

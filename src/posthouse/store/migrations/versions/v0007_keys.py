@@ -15,4 +15,5 @@ def upgrade() -> None:
     op.add_column("keys", sa.Column("old_hash", sa.LargeBinary(), nullable=True))
     op.add_column("keys", sa.Column("old_until_ms", sa.BigInteger(), nullable=True))
     op.add_column("keys", sa.Column("deleted_ms", sa.BigInteger(), nullable=True))
+    op.add_column("keys", sa.Column("frozen_by", sa.Text(), nullable=True))
     op.create_index("ix_keys_old_hash", "keys", ["old_hash"], unique=True)
