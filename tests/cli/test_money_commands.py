@@ -42,8 +42,9 @@ def call(cli: Cli, ask: Ask, data: Path, *, calls: int, **fields: Any) -> None:
         await ledger.start()
         for _ in range(calls):
             wallet = await ledger.load_wallet(account)
+            started_ms = fields.get("started_ms", now_ms())
             outcome = Outcome(
-                request_id=new_request_id(),
+                request_id=f"req_{started_ms:012x}{new_request_id()[16:]}",
                 ending=fields.get("ending", Ending.COMPLETED),
                 http_status=200,
                 account_id=account,
@@ -57,7 +58,7 @@ def call(cli: Cli, ask: Ask, data: Path, *, calls: int, **fields: Any) -> None:
                 completion_tokens=5,
                 charge_nanos=CHARGE_NANOS,
                 price_id=PRICE.price_id,
-                started_ms=fields.get("started_ms", now_ms()),
+                started_ms=started_ms,
             )
             await ledger.settle(wallet.hold(CHARGE_NANOS), outcome, snapshot=PRICE)
         await ledger.stop()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.ledger import rollups
 from posthouse.ledger.queries import verify
@@ -139,7 +140,7 @@ def test_a_running_server_rolls_up_what_has_aged(store: Store, monkeypatch: pyte
         await ledger.settle(wallet.hold(10), calls[0], snapshot=PRICE)
         await roller.roll()
         await roller.roll()
-        fresh = [outcome_of(member, 10, started_ms=HOUR_MS) for _ in range(3)]
+        fresh = [outcome_of(member, 10, started_ms=HOUR_MS, request_id=new_request_id()) for _ in range(3)]
         for group in ([fresh[0], calls[1], fresh[1]], [calls[2], fresh[2], calls[3]]):
             settled = [ledger.settle(wallet.hold(10), call, snapshot=PRICE) for call in group]
             await asyncio.gather(*settled)

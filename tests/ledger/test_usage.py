@@ -1,7 +1,6 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from posthouse.kernel.outcome import Ending, Outcome
@@ -23,7 +22,7 @@ DAY_MS = 86_400_000
 
 
 def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]:
-    outcomes = [call_of(member, number, fields) for number, (member, fields) in enumerate(calls)]
+    outcomes = [outcome_of(member, **{"charge_nanos": 10, **fields}) for member, fields in calls]
 
     async def story() -> None:
         ledger = Ledger(store)
@@ -35,13 +34,6 @@ def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]
 
     asyncio.run(story())
     return outcomes
-
-
-def call_of(member: Member, number: int, fields: dict[str, Any]) -> Outcome:
-    """A call whose id is of the time at which it started."""
-    outcome = outcome_of(member, **{"charge_nanos": 10, **fields})
-    request_id = f"req_{outcome.started_ms:012x}{number:016x}"
-    return msgspec.structs.replace(outcome, request_id=request_id)
 
 
 def test_filters(store: Store) -> None:

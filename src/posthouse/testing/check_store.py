@@ -124,7 +124,10 @@ def outcome_of(member: Member, charge_nanos: int, **fields: Any) -> Outcome:
         "duration_ms": 812,
         "ttft_ms": 90,
     }
-    return Outcome(**{**known, **fields})
+    known |= fields
+    if "request_id" not in fields:  # as of a request that came when it started
+        known["request_id"] = f"req_{known['started_ms']:012x}{known['request_id'][16:]}"
+    return Outcome(**known)
 
 
 def with_ledger(store: Store, story: Callable[[Ledger], Coroutine[Any, Any, None]]) -> None:
