@@ -12,12 +12,36 @@ from structlog import get_logger
 
 from posthouse import __version__
 from posthouse.api import (
+    abuse,
+    admin_keys,
+    announcements,
     audit,
+    channel_live,
+    channels,
+    codes,
+    configuration,
+    elsewhere,
+    invitations,
+    keys,
+    members,
+    models,
+    orders,
     owners,
+    pages,
+    passkeys,
+    plans,
+    prices,
+    profile,
     public,
+    recovery,
+    register,
     session,
+    settings,
     status,
+    tickets,
     tokens,
+    transfers,
+    wallet,
 )
 from posthouse.api.context import Context, language_in
 from posthouse.api.frame import BASE, Router
@@ -31,12 +55,36 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTERS: tuple[Router, ...] = (
+    abuse.router,
+    admin_keys.router,
+    announcements.router,
     audit.router,
+    channel_live.router,
+    channels.router,
+    codes.router,
+    configuration.router,
+    elsewhere.router,
+    invitations.router,
+    keys.router,
+    members.router,
+    models.router,
+    orders.router,
     owners.router,
+    pages.router,
+    passkeys.router,
+    plans.router,
+    prices.router,
+    profile.router,
     public.router,
+    recovery.router,
+    register.router,
     session.router,
+    settings.router,
     status.router,
+    tickets.router,
     tokens.router,
+    transfers.router,
+    wallet.router,
 )
 
 BODY_BYTES_MAX = 1024 * 1024  # a configuration, or a logo; a person writes no more

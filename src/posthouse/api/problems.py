@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.accounts import errors as accounts
-from posthouse.catalogue.errors import ConfigurationError
+from posthouse.catalogue.errors import ChangedMeanwhile, ConfigurationError
+from posthouse.desk import errors as desk
 from posthouse.kernel.errors import Language, PosthouseError
 from posthouse.ledger import errors as ledger
+from posthouse.payments import errors as payments
 from posthouse.people import errors as people
 from posthouse.store.errors import StoreError
 
@@ -79,16 +81,47 @@ DOMAIN: dict[type[PosthouseError], str] = {
     accounts.UnknownAccount: "not_found",
     accounts.UnknownKey: "not_found",
     accounts.EmailTaken: "email_taken",
+    accounts.KeyHeld: "key_held",
+    accounts.TooManyKeys: "too_many_keys",
     accounts.AccountsError: "refused",
+    desk.UnknownThing: "not_found",
+    desk.TooManyTickets: "too_many_tickets",
+    desk.TicketFull: "ticket_full",
     ledger.UnknownMember: "not_found",
     ledger.InsufficientFunds: "insufficient_funds",
     ledger.TransferConflict: "conflict",
     ledger.LedgerError: "refused",
+    payments.UnknownOrder: "not_found",
+    payments.UnknownBatch: "not_found",
+    payments.UnknownInvoice: "not_found",
+    payments.OrderClosed: "order_closed",
+    payments.TooManyOrders: "too_many_orders",
+    payments.MistypedCode: "code_mistyped",
+    payments.UnknownCode: "code_unknown",
+    payments.OwnCodeUsed: "code_used_by_you",
+    payments.CodeUsed: "code_used",
+    payments.CodeExpired: "code_expired",
+    payments.CodeLimit: "code_limit",
+    payments.InvoiceClosed: "invoice_closed",
+    payments.NotInvoiceable: "not_invoiceable",
+    payments.PaymentsError: "refused",
     people.WrongPassword: "wrong_password",
     people.SecondFactorNeeded: "second_factor_needed",
     people.LastOwner: "last_owner",
     people.OwnerExists: "owner_exists",
+    people.WrongCode: "wrong_code",
+    people.LinkSpent: "link_spent",
+    people.ProofMissing: "proof_missing",
+    people.RegistrationClosed: "registration_closed",
+    people.InvitationNeeded: "invitation_needed",
+    people.EmailRefused: "email_refused",
+    people.NotAnEmail: "not_an_email",
+    people.WeakPassword: "weak_password",
+    people.SignInElsewhere: "sign_in_elsewhere",
+    people.IdentityTaken: "identity_taken",
+    people.LastWayIn: "last_way_in",
     people.PeopleError: "refused",
+    ChangedMeanwhile: "changed_meanwhile",
     ConfigurationError: "invalid_configuration",
     StoreError: "unavailable",
 }
@@ -100,6 +133,8 @@ def problem_of(error: PosthouseError) -> Problem | None:
         return error
     if isinstance(error, people.TooManyTries):
         return Problem("too_many_tries", retry_after_s=error.retry_after_s)
+    if isinstance(error, desk.UnfitText):
+        return Problem("invalid_request", errors=[FieldError(error.field, error.kind, error.context)])
     for kind in type(error).__mro__:
         if kind in DOMAIN:
             return Problem(DOMAIN[kind], message=str(error))
