@@ -24,7 +24,7 @@ from joserfc.jws import JWSRegistry
 
 from posthouse.kernel.secrets import SecretText
 from posthouse.people import one_time
-from posthouse.people.errors import InvalidPerson, SignInElsewhere
+from posthouse.people.errors import NotAnEmail, SignInElsewhere
 from posthouse.people.identities import Stranger
 from posthouse.people.rules import parse_mailbox
 from posthouse.store.engine import Store
@@ -273,7 +273,7 @@ def _read(client: httpx.Client, request: httpx.Request, kind: Any, auth: httpx.A
 def _mailbox(text: object) -> str:
     try:
         return parse_mailbox(str(text))
-    except InvalidPerson:
+    except NotAnEmail:
         return ""
 
 

@@ -2,6 +2,8 @@
 
 PeopleError
 ├── InvalidPerson        a value that no profile, password or token can have
+│   ├── WeakPassword     a password that somebody would guess
+│   └── NotAnEmail       no address that mail can go to
 ├── TooManyTries         tried too often; says when to try again
 ├── WrongPassword        no account of that email has that password
 ├── SecondFactorNeeded   the password is right, and a code is needed as well
@@ -27,6 +29,14 @@ class PeopleError(PosthouseError):
 
 class InvalidPerson(PeopleError):
     """A value that no profile, password or token can have."""
+
+
+class WeakPassword(InvalidPerson):
+    """A password that somebody would guess."""
+
+
+class NotAnEmail(InvalidPerson):
+    """No address that mail can go to."""
 
 
 class TooManyTries(PeopleError):

@@ -16,7 +16,7 @@ from posthouse.store.schema_people import invitations
 
 USES_MAX = 100_000
 NOTE_CHARS_MAX = 200
-PAGE_MAX = 200
+PAGE_MAX = 201
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none is mistaken for another
 _GROUPS, _GROUP = 4, 4  # 80 bits: nobody guesses one
 

@@ -6,7 +6,7 @@ from threading import BoundedSemaphore
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from posthouse.people.errors import InvalidPerson
+from posthouse.people.errors import WeakPassword
 
 CHARS_MIN = 10
 CHARS_MAX = 200  # whoever sends more makes us hash it
@@ -16,11 +16,11 @@ AT_ONCE = BoundedSemaphore(2)  # each holds MEMORY_KIB and a core, which the rel
 
 
 def parse_password(password: str, email: str = "") -> str:
-    """A new password that will do. Raises InvalidPerson."""
+    """A new password that will do. Raises WeakPassword."""
     if not CHARS_MIN <= len(password) <= CHARS_MAX:
-        raise InvalidPerson(f"a password has {CHARS_MIN} to {CHARS_MAX} characters")
+        raise WeakPassword(f"a password has {CHARS_MIN} to {CHARS_MAX} characters")
     if len(set(password)) < 4 or (email and password.strip().lower() in (email, email.partition("@")[0])):
-        raise InvalidPerson("this password is too easy to guess")
+        raise WeakPassword("this password is too easy to guess")
     return password
 
 

@@ -132,7 +132,7 @@ def admit(
     *,
     password_hash: str | None = None,
     verified_ms: int | None = None,
-    name: str = "",
+    with_key: bool = True,
     now_ms: int,
 ) -> Registered:
     """Check everything and make account, profile and first key within the caller's transaction. Raises
@@ -144,7 +144,6 @@ def admit(
     connection.execute(
         insert(profiles).values(
             account_id=account.id,
-            name=name,
             language=applicant.language,
             password_hash=password_hash,
             email_verified_ms=verified_ms,
@@ -155,7 +154,9 @@ def admit(
             created_ms=now_ms,
         )
     )
-    key = add_key(connection, account.id, name=FREE_KEY_NAME) if rules.free_key else None
+    key = None
+    if rules.free_key and with_key:
+        key = add_key(connection, account.id, name=FREE_KEY_NAME, actor=account.id)
     note(
         connection,
         actor=account.id,

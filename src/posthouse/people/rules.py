@@ -4,7 +4,7 @@ import re
 from typing import Literal, Protocol
 
 from posthouse.accounts.rules import EMAIL_CHARS_MAX
-from posthouse.people.errors import InvalidPerson
+from posthouse.people.errors import NotAnEmail
 
 DAY_MS = 86_400_000
 
@@ -37,9 +37,9 @@ class RegistrationRules(Protocol):
 
 def parse_mailbox(text: str) -> str:
     """An address that mail can go to, in the form that is stored: trimmed, lower case. Raises
-    InvalidPerson."""
+    NotAnEmail."""
     email = text.strip().lower()
     is_one = len(email) <= EMAIL_CHARS_MAX and len(email.partition("@")[0]) <= _LOCAL_CHARS_MAX
     if not is_one or _MAILBOX.fullmatch(email) is None:
-        raise InvalidPerson("this is not an email address")
+        raise NotAnEmail("this is not an email address")
     return email

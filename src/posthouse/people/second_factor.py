@@ -122,11 +122,10 @@ def checker(box: SecretBox, *, now_ms: int) -> Callable[[Connection, str, str], 
     return lambda connection, account_id, code: check(connection, box, account_id, code, now_ms=now_ms)
 
 
-def is_needed(store: Store, account_id: str) -> bool:
+def is_needed(connection: Connection, account_id: str) -> bool:
     """Whether the account wants a code."""
     query = select(profiles.c.totp_sealed).where(profiles.c.account_id == account_id)
-    with store.read() as connection:
-        return connection.execute(query).scalar() is not None
+    return connection.execute(query).scalar() is not None
 
 
 def check(connection: Connection, box: SecretBox, account_id: str, code: str, *, now_ms: int) -> None:
