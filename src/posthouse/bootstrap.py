@@ -31,6 +31,7 @@ from posthouse.mail.smtp import MailServer
 from posthouse.metering.tokens import TokenCounter
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Figures, Observer
+from posthouse.payments.watch import BalanceWatch, Site
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Forwarder
 from posthouse.relay.market import Market
@@ -161,6 +162,9 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         mailer = Mailer(store, box, lambda: _mail_server(store, box, market.catalogue.site))
         mailer.start()
         stack.push_async_callback(asyncio.to_thread, mailer.stop)
+        balances = BalanceWatch(store, box, lambda: _site_of(market))
+        balances.start()
+        stack.push_async_callback(asyncio.to_thread, balances.stop)
         api = await asyncio.to_thread(
             _make_api,
             settings=settings,
@@ -201,6 +205,12 @@ def _mail_server(store: Store, box: SecretBox, site: SiteDef) -> MailServer | No
         sender=site.mail.sender,
         sender_name=site.name,
     )
+
+
+def _site_of(market: Market) -> Site:
+    """What a mail about a balance says of the site."""
+    site, operator = market.catalogue.site, market.catalogue.operator
+    return Site(site.name, site.public_url, operator.currency)
 
 
 def _make_api(**objects: Any) -> Asgi:

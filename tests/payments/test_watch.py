@@ -12,11 +12,10 @@ from posthouse.ledger.transfers import credit, debit
 from posthouse.mail.letters import Letter
 from posthouse.mail.outbox import due, opened, remove
 from posthouse.payments.errors import InvalidPayment
+from posthouse.payments.queries import get_wallet
 from posthouse.payments.watch import (
     BalanceWatch,
     Site,
-    Threshold,
-    get_threshold,
     mail_low_balances,
     set_threshold,
 )
@@ -77,7 +76,7 @@ def test_who_is_not_verified_or_did_not_ask_is_not_told(store: Store) -> None:
     for who in (watched(store, email_verified_ms=None), watched(store)):
         debit(store, who, 6 * UNIT, reason="out")
     set_threshold(store, who, None)
-    assert get_threshold(store, who) == Threshold(None, True)
+    assert get_wallet(store, who)[-2:] == (None, True)
     assert mail_low_balances(store, BOX, SITE) == 0
 
 
@@ -85,7 +84,7 @@ def test_a_new_threshold_is_told_of_again(store: Store) -> None:
     who = watched(store)
     set_threshold(store, who, 20 * UNIT)
     assert mail_low_balances(store, BOX, SITE) == 1
-    assert get_threshold(store, who) == Threshold(20 * UNIT, True)
+    assert get_wallet(store, who).low_balance_nanos == 20 * UNIT
     with pytest.raises(InvalidPayment):
         set_threshold(store, who, 0)
 

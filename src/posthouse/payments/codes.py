@@ -15,8 +15,8 @@ from posthouse.ledger.rules import Transfer
 from posthouse.ledger.transfers import Credit
 from posthouse.payments import rules
 from posthouse.payments.credits import NO_REWARDS, post_credit
-from posthouse.payments.errors import CodeExpired, CodeLimit, CodeUsed, UnknownBatch, UnknownCode
-from posthouse.payments.pages import Page, read_page
+from posthouse.payments.errors import CodeExpired, CodeLimit, CodeUsed, OwnCodeUsed, UnknownBatch, UnknownCode
+from posthouse.payments.pages import Page, Place, read_page
 from posthouse.payments.rules import Batch, CodeKind, Rewards
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -135,8 +135,8 @@ def find_code(store: Store, text: str) -> CodeState:
     return CodeState(row.hint, batch, row.account_id, row.email, row.redeemed_ms)
 
 
-def list_batches(store: Store, *, after: str = "", limit: int = 50) -> Page[Batch]:
-    """Batches, newest first. Raises InvalidPayment."""
+def list_batches(store: Store, *, after: Place | None = None, limit: int = 50) -> Page[Batch]:
+    """Batches, newest first."""
     with store.read() as connection:
         rows, following = read_page(connection, select(code_batches), code_batches, after=after, limit=limit)
     return Page([Batch(**row._mapping) for row in rows], following)
@@ -166,7 +166,8 @@ def _check_redeemable(connection: Connection, code_hash: bytes, batch: Batch, ac
     """The code's hint. Raises CodeError. The batch is locked."""
     row = connection.execute(select(codes.c.hint, codes.c.account_id).where(codes.c.hash == code_hash)).one()
     if row.account_id is not None:
-        raise CodeUsed("this code was redeemed before", by_same=row.account_id == account_id)
+        kind = OwnCodeUsed if row.account_id == account_id else CodeUsed
+        raise kind("this code was redeemed before")
     if batch.is_over(now_ms()):
         raise CodeExpired("this code can't be redeemed any more")
     if batch.per_account_max is not None:

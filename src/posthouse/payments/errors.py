@@ -9,6 +9,7 @@ PaymentsError
 │   ├── MistypedCode   no code looks like this
 │   ├── UnknownCode    no code is this
 │   ├── CodeUsed       it was redeemed before
+│   │   └── OwnCodeUsed    by the same account
 │   ├── CodeExpired    its time is over, or it was withdrawn
 │   └── CodeLimit      the account has redeemed as many of its batch as it may
 ├── UnknownInvoice     no invoice of that id
@@ -53,11 +54,11 @@ class UnknownCode(CodeError):
 
 
 class CodeUsed(CodeError):
-    """It was redeemed before; `by_same`: by the same account."""
+    """It was redeemed before."""
 
-    def __init__(self, message: str, *, by_same: bool) -> None:
-        super().__init__(message)
-        self.by_same = by_same
+
+class OwnCodeUsed(CodeUsed):
+    """It was redeemed before, by the same account."""
 
 
 class CodeExpired(CodeError):

@@ -12,7 +12,7 @@ from posthouse.ledger.allowances import lock_balance
 from posthouse.ledger.queries import find_member
 from posthouse.payments import rules
 from posthouse.payments.errors import InvoiceClosed, NotInvoiceable, UnknownInvoice
-from posthouse.payments.pages import Page, read_page
+from posthouse.payments.pages import Page, Place, read_page
 from posthouse.payments.rules import Invoice, InvoiceStatus
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -89,9 +89,14 @@ def get_invoiceable(store: Store, who: str) -> int:
 
 
 def list_invoices(
-    store: Store, *, who: str = "", status: InvoiceStatus | None = None, after: str = "", limit: int = 50
+    store: Store,
+    *,
+    who: str = "",
+    status: InvoiceStatus | None = None,
+    after: Place | None = None,
+    limit: int = 50,
 ) -> Page[Invoice]:
-    """Invoices, newest first, of all accounts or one. Raises UnknownMember, InvalidPayment."""
+    """Invoices, newest first, of all accounts or one. Raises UnknownMember."""
     query = select(invoices)
     if status is not None:
         query = query.where(invoices.c.status == status)

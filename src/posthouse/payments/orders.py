@@ -13,7 +13,7 @@ from posthouse.ledger.transfers import Credit
 from posthouse.payments import rules
 from posthouse.payments.credits import NO_REWARDS, post_credit
 from posthouse.payments.errors import OrderClosed, TooManyOrders, UnknownOrder
-from posthouse.payments.pages import Page, read_page
+from posthouse.payments.pages import Page, Place, read_page
 from posthouse.payments.rules import Order, OrderStatus, Rewards
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -101,9 +101,14 @@ def cancel_order(
 
 
 def list_orders(
-    store: Store, *, who: str = "", status: OrderStatus | None = None, after: str = "", limit: int = 50
+    store: Store,
+    *,
+    who: str = "",
+    status: OrderStatus | None = None,
+    after: Place | None = None,
+    limit: int = 50,
 ) -> Page[Order]:
-    """Orders, newest first, of all accounts or one. Raises UnknownMember, InvalidPayment."""
+    """Orders, newest first, of all accounts or one. Raises UnknownMember."""
     query, at_ms = _ORDERS, now_ms()
     if status is not None:
         query = query.where(orders.c.status == ("open" if status == "expired" else status))

@@ -1,6 +1,6 @@
 """Reads transfers and statements; changes nothing."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,13 +12,27 @@ from posthouse.ledger.queries import find_member
 from posthouse.ledger.rollups import watermark
 from posthouse.ledger.rules import COUNTERPARTS, TransferKind
 from posthouse.payments import rules
-from posthouse.payments.pages import Page, read_page
+from posthouse.payments.pages import Page, Place, read_page
 from posthouse.store.configuration import operator_field
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, ledger_accounts, transfers, usage_records
+from posthouse.store.schema_people import profiles
 from posthouse.store.schema_rollups import usage_sums
 
 STATEMENT_TRANSFERS_MAX = 1_000  # listed one by one; the sums are of all
+
+
+class Wallet(NamedTuple):
+    """What a member has. `balance_nanos` is what is on disk: calls that run have not been charged yet.
+    `low_balance_nanos`: below which they want a mail, None: none; `is_verified`: whether their address is
+    known to be theirs, so that it can be mailed to."""
+
+    account_id: str
+    plan: str
+    created_ms: int
+    balance_nanos: int
+    low_balance_nanos: int | None
+    is_verified: bool
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +83,35 @@ _MOVEMENTS = select(transfers, accounts.c.id.label("account_id"), accounts.c.ema
 )
 
 
+def get_wallet(store: Store, who: str) -> Wallet:
+    """Raises UnknownMember."""
+    query = (
+        select(
+            accounts.c.id,
+            accounts.c.plan,
+            accounts.c.created_ms,
+            ledger_accounts.c.balance_nanos,
+            profiles.c.low_balance_nanos,
+            profiles.c.email_verified_ms.is_not(None),
+        )
+        .join(ledger_accounts, ledger_accounts.c.id == accounts.c.id)
+        .outerjoin(profiles, profiles.c.account_id == accounts.c.id)
+    )
+    with store.read() as connection:
+        return Wallet(
+            *connection.execute(query.where(accounts.c.id == find_member(connection, who).id)).one()
+        )
+
+
 def list_movements(
-    store: Store, *, who: str = "", kind: TransferKind | None = None, after: str = "", limit: int = 50
+    store: Store,
+    *,
+    who: str = "",
+    kind: TransferKind | None = None,
+    after: Place | None = None,
+    limit: int = 50,
 ) -> Page[Movement]:
-    """Transfers, newest first, of all members or one. Raises UnknownMember, InvalidPayment."""
+    """Transfers, newest first, of all members or one. Raises UnknownMember."""
     query = _MOVEMENTS
     if kind is not None:
         query = query.where(transfers.c.kind == kind)

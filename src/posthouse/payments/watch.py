@@ -35,14 +35,6 @@ class Site(NamedTuple):
     currency: str
 
 
-class Threshold(NamedTuple):
-    """Below which balance an account wants a mail, None: none; and whether it has an address to mail to that
-    is known to be its owner's."""
-
-    nanos: int | None
-    is_verified: bool
-
-
 class BalanceWatch:
     """Looks once a minute, from one background thread; of several processes each mail is one's. `site` is
     asked each time."""
@@ -115,15 +107,6 @@ def set_threshold(store: Store, who: str, nanos: int | None, *, actor: str = "cl
             after={"low_balance_nanos": nanos},
             at_ms=at_ms,
         )
-
-
-def get_threshold(store: Store, who: str) -> Threshold:
-    """What `set_threshold` set. Raises UnknownMember."""
-    with store.read() as connection:
-        own = profiles.c.account_id == find_member(connection, who).id
-        query = select(profiles.c.low_balance_nanos, profiles.c.email_verified_ms).where(own)
-        row = connection.execute(query).first()
-    return Threshold(None, False) if row is None else Threshold(row[0], row[1] is not None)
 
 
 _wanted = profiles.c.low_balance_nanos
