@@ -6,6 +6,7 @@ import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { useSession, useSignOut, type Session } from "@/api/session";
 import { PageSkeleton } from "@/ui/PageSkeleton";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
 import { MissingPage } from "./FailedPage";
 import { LanguageMenu, SchemeButton } from "./Preferences";
@@ -61,6 +62,7 @@ function Frame({ side, session }: { side: Side; session: Session }) {
             {t("viewing", { email: session.email })}
           </p>
         )}
+        <Announcements />
         <main id="main" className={styles.main}>
           <Outlet />
         </main>

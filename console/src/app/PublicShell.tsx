@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { Link, NavLink, Outlet } from "react-router";
 import { useSession } from "@/api/session";
 import { useSite } from "@/api/site";
+import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
 import { LanguageMenu, SchemeButton } from "./Preferences";
 import { navOf } from "./nav";
@@ -46,6 +47,7 @@ export function PublicShell() {
           <Entrance />
         </nav>
       </Drawer>
+      <Announcements />
       <main id="main" className={styles.main}>
         <Outlet />
       </main>

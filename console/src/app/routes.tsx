@@ -1,5 +1,15 @@
 import type { Area } from "./area";
+import { area as docs } from "@/pages/docs/routes";
 import { area as home } from "@/pages/home/routes";
+import { area as prices } from "@/pages/prices/routes";
+import { area as status } from "@/pages/status/routes";
+import { area as texts } from "@/pages/texts/routes";
 
 /** Every area of the console, one line each. */
-export const AREAS: Area[] = [home];
+export const AREAS: Area[] = [
+  home,
+  prices,
+  status,
+  docs,
+  texts,
+];

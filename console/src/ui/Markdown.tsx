@@ -3,11 +3,16 @@ import { PageSkeleton } from "./PageSkeleton";
 
 const Rendered = lazy(() => import("./MarkdownText"));
 
-/** Text that people wrote. HTML in it is shown as text, links to scripts are dropped. */
-export function Markdown({ children }: { children: string }) {
+interface Props {
+  children: string;
+  linkTo?: (href: string) => string; // where a link of the text leads here
+}
+
+/** Text that people wrote. HTML in it is shown as text, links to scripts are dropped, pictures become their words. */
+export function Markdown({ children, linkTo }: Props) {
   return (
     <Suspense fallback={<PageSkeleton />}>
-      <Rendered>{children}</Rendered>
+      <Rendered linkTo={linkTo}>{children}</Rendered>
     </Suspense>
   );
 }

@@ -28,6 +28,7 @@ export function Page({ title, lead, actions, children }: Props) {
 }
 
 interface SectionProps {
+  id?: string; // so that it can be linked to
   title?: string;
   lead?: ReactNode;
   actions?: ReactNode;
@@ -35,9 +36,9 @@ interface SectionProps {
 }
 
 /** A part of a page under an h2 and a thin rule. */
-export function Section({ title, lead, actions, children }: SectionProps) {
+export function Section({ id, title, lead, actions, children }: SectionProps) {
   return (
-    <section className={styles.section}>
+    <section id={id} className={styles.section}>
       {(title || actions) && (
         <div className={styles.sectionHead}>
           {title && <Title order={2}>{title}</Title>}

@@ -1,0 +1,68 @@
+import { Anchor } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
+import { api, take } from "@/api/client";
+import type { components } from "@/api/schema";
+import { wholeList } from "@/api/lists";
+import { Count } from "@/ui/Count";
+import { DataTable, type Column } from "@/ui/DataTable";
+import { Section } from "@/ui/Page";
+import { StatusBadge } from "@/ui/StatusBadge";
+import { PriceCell } from "../prices/PriceCell";
+import { linesOf, type PricedModel } from "../prices/model";
+import { TONES } from "../status/states";
+
+type Prices = components["schemas"]["Prices"];
+
+const SHOWN = 8; // models: enough to see what it is about
+
+/** Some of what is for sale: chat models first, with price and state. */
+export function AtAGlance({ prices }: { prices: Prices }) {
+  const { t } = useTranslation("home");
+  const status = useQuery({
+    queryKey: ["status", "day"],
+    queryFn: () => take(api.GET("/api/v1/status", { params: { query: { span: "day" } } })),
+  });
+  const states = new Map(status.data?.models.map((model) => [model.name, model.state]));
+  const chat = prices.models.filter((model) => model.kind === "chat");
+  const shown = (chat.length ? chat : prices.models).slice(0, SHOWN);
+  const columns: Column<PricedModel>[] = [
+    { key: "model", title: t("model"), isLead: true, render: (model) => model.name },
+    {
+      key: "state",
+      title: t("state"),
+      render: (model) => {
+        const state = states.get(model.name);
+        return state ? <StatusBadge tone={TONES[state]}>{t(`states.${state}`)}</StatusBadge> : "";
+      },
+    },
+    {
+      key: "context",
+      title: t("context"),
+      align: "right",
+      render: (model) => (model.max_input_tokens ? <Count value={model.max_input_tokens} isShort /> : "–"),
+    },
+    { key: "input", title: t("input"), align: "right", render: (model) => <PriceCell line={linesOf(model).get("input")} /> },
+    { key: "output", title: t("output"), align: "right", render: (model) => <PriceCell line={linesOf(model).get("output")} /> },
+  ];
+  return (
+    <Section
+      title={t("models", { count: prices.models.length })}
+      lead={t("per_million", { plan: prices.plan })}
+      actions={
+        <Anchor component={Link} to="/prices">
+          {t("all_prices")}
+        </Anchor>
+      }
+    >
+      <DataTable
+        label={t("models", { count: prices.models.length })}
+        list={wholeList(shown, { error: null, isPending: false, refetch: () => {} })}
+        columns={columns}
+        rowKey={(model) => model.name}
+        empty=""
+      />
+    </Section>
+  );
+}

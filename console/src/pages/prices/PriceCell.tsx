@@ -1,0 +1,9 @@
+import { Money } from "@/ui/Money";
+import { nanosOf } from "@/ui/money";
+import type { Line } from "./model";
+
+/** A price; a dash where the component has none of its own. */
+export function PriceCell({ line }: { line: Line | undefined }) {
+  if (!line) return <span aria-hidden="true">–</span>;
+  return <Money value={line.price} decimals={nanosOf(line.price) === 0n ? 0 : undefined} />;
+}

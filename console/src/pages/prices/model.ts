@@ -1,0 +1,33 @@
+import type { components } from "@/api/schema";
+
+export type Plan = components["schemas"]["PlanAnswer"];
+export type PricedModel = components["schemas"]["PricedModel"];
+export type Line = components["schemas"]["LineAnswer"];
+
+const DEFAULT_TIER = "default";
+
+/** The prices that a plain call pays, by component. */
+export function linesOf(model: PricedModel): Map<string, Line> {
+  const plain = model.lines.filter((line) => line.service_tier === DEFAULT_TIER && line.prompt_tokens_over === 0);
+  return new Map(plain.map((line) => [line.component, line]));
+}
+
+/** Whether every word of the search stands in a name of the model, its owner or its kind. */
+export function matches(model: PricedModel, search: string): boolean {
+  const text = [model.name, ...model.aliases, model.owned_by, model.kind, model.family].join(" ").toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}
+
+/** A model's lines in the order to read them: plain ones first, then by tier and prompt. */
+export function orderedLines(model: PricedModel): Line[] {
+  const rank = (line: Line) => (line.service_tier === DEFAULT_TIER ? 0 : 1);
+  return [...model.lines].sort(
+    (one, other) =>
+      rank(one) - rank(other) ||
+      one.service_tier.localeCompare(other.service_tier) ||
+      one.prompt_tokens_over - other.prompt_tokens_over,
+  );
+}
