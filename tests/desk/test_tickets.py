@@ -1,13 +1,25 @@
 """Tickets over a real store: whose turn it is, and who may see what."""
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 from tests.desk.conftest import NOW_MS
 
 from posthouse.desk import rules, tickets
 from posthouse.desk.errors import TicketFull, TooManyTickets, UnknownThing
-from posthouse.desk.tickets import Ticket, answer, close, list_tickets, open_ticket, read_ticket, reply
+from posthouse.desk.tickets import (
+    Ticket,
+    answer,
+    close,
+    list_tickets,
+    mail_answer,
+    open_ticket,
+    read_ticket,
+    reply,
+)
+from posthouse.kernel.secrets import SecretBox
+from posthouse.mail.outbox import due, opened
 from posthouse.store.engine import Store
+from posthouse.store.schema_people import profiles
 
 
 def tell_nobody(connection: Connection, ticket: Ticket) -> None:
@@ -99,3 +111,38 @@ def test_closing_twice_is_closing_once(store: Store, ann: str) -> None:
     ticket = open_ticket(store, ann, "a", "text", now_ms=NOW_MS)
     close(store, ticket.id, now_ms=NOW_MS + 1)
     assert close(store, ticket.id, now_ms=NOW_MS + 2).updated_ms == NOW_MS + 1
+
+
+@pytest.mark.parametrize(("language", "subject"), [("en", "was answered"), ("zh", "回复了您的工单")])
+def test_an_answer_is_mailed_in_the_members_language(
+    store: Store, ann: str, staff: str, language: str, subject: str
+) -> None:
+    box = SecretBox(bytes(32))
+    told(store, ann, language=language)
+    ticket = open_ticket(store, ann, "{link} 100%", "text", now_ms=NOW_MS)
+
+    def tell(connection: Connection, about: Ticket) -> None:
+        mail_answer(connection, box, about, site="S", origin="https://s.example", now_ms=NOW_MS)
+
+    answer(store, ticket.id, staff, "Look again", now_ms=NOW_MS, tell=tell)
+    (letter,) = [opened(box, one) for one in due(store, now_ms=NOW_MS, limit=9)]
+    assert letter.to == "ann@example.org"
+    assert subject in letter.subject
+    assert "{link} 100%" in letter.subject
+    assert f"https://s.example/tickets/{ticket.id}" in letter.text
+    assert "Look again" not in letter.text
+
+
+def test_nobody_writes_to_a_member_who_is_gone(store: Store, ann: str, staff: str) -> None:
+    box = SecretBox(bytes(32))
+    told(store, ann, deleted_ms=NOW_MS)
+    ticket = open_ticket(store, ann, "a", "text", now_ms=NOW_MS)
+    with store.begin() as connection:
+        mail_answer(connection, box, ticket, site="S", origin="https://s.example", now_ms=NOW_MS)
+    assert due(store, now_ms=NOW_MS, limit=9) == []
+
+
+def told(store: Store, account_id: str, **values: object) -> None:
+    """Give a member a profile."""
+    with store.begin() as connection:
+        connection.execute(insert(profiles).values(account_id=account_id, created_ms=NOW_MS, **values))

@@ -146,12 +146,12 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS  # the running loop's
-        is_begun = False
+        is_whole = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal is_begun
+            nonlocal is_whole
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
-                is_begun = True
                 given = {name for name, _ in message["headers"]}
                 more = [(name, value) for name, value in HEADERS if name not in given]
                 message = {**message, "headers": [*message["headers"], *more]}
@@ -163,10 +163,9 @@ class Api:
             return
         try:
             await self.app(scope, self._bounded(receive), send_with_headers)
-        except Exception as error:  # _on_fault has answered, unless the answer had begun
-            log.error("api_fault", method=scope["method"], **describe(error))
-            if not is_begun:
-                raise
+        except Exception:  # which _on_fault has logged, and answered unless an answer had begun
+            if not is_whole:
+                raise  # the server cuts the connection
 
     def _bounded(self, receive: Receive) -> Receive:
         """Raises HTTPException for a body that is too large or comes too slowly."""
@@ -218,7 +217,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     return _response(Problem(code), request, dict(error.headers or {}))
 
 
-async def _on_fault(request: Request, _error: Exception) -> Response:
+async def _on_fault(request: Request, error: Exception) -> Response:
+    log.error("api_fault", method=request.method, **describe(error))
     return _response(Problem("fault"), request)
 
 

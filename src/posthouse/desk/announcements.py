@@ -92,7 +92,7 @@ def _checked(words: Words) -> Words:
     """The words, trimmed. Raises UnfitText."""
     rules.check_period(words.from_ms, words.until_ms)
     if not (words.title_en.strip() or words.title_zh.strip()):
-        raise UnfitText("title_en", "needs a title in one language at least")
+        raise UnfitText("title_en", "title_needed")
     titles = {
         field: rules.parse_line(field, text, rules.TITLE_CHARS_MAX) if text.strip() else ""
         for field, text in (("title_en", words.title_en), ("title_zh", words.title_zh))

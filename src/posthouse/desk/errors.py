@@ -19,12 +19,14 @@ class UnknownThing(DeskError):
 
 
 class UnfitText(DeskError):
-    """A text, a time or an image that can't be one. `field` names it."""
+    """A text, a time or an image that can't be one. `field` names it; `kind` says what is wrong, as
+    data/problems.json names it, and `context` fills that text."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+    def __init__(self, field: str, kind: str, **context: object) -> None:
+        super().__init__(f"{field}: {kind}")
         self.field = field
-        self.message = message
+        self.kind = kind
+        self.context = context
 
 
 class TooManyTickets(DeskError):

@@ -3,16 +3,19 @@ those in data/pages/ are shown. In all of them "{site}" is the site's name and "
 
 from functools import cache
 from importlib import resources
+from typing import Any, get_args
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from posthouse.desk import rules
-from posthouse.desk.rules import PageName
+from posthouse.desk.rules import PAGE_NAMES, PageName
 from posthouse.kernel.errors import Language
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import pages
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -28,6 +31,13 @@ def read_page(store: Store, name: PageName, language: Language) -> Page:
     """The operator's own words, else Posthouse's."""
     with store.read() as connection:
         return _read(connection, name, language)
+
+
+def read_pages(store: Store) -> list[Page]:
+    """All pages in all languages."""
+    with store.read() as connection:
+        own = {(row.name, row.language): row for row in connection.execute(select(pages))}
+    return [_page(name, language, own.get((name, language))) for name in PAGE_NAMES for language in LANGUAGES]
 
 
 def write_page(
@@ -82,7 +92,10 @@ def _replace(store: Store, page: Page, now_ms: int, actor: str) -> Page:
 
 def _read(connection: Connection, name: PageName, language: Language) -> Page:
     query = select(pages).where(pages.c.name == name, pages.c.language == language)
-    row = connection.execute(query).first()
+    return _page(name, language, connection.execute(query).first())
+
+
+def _page(name: PageName, language: Language, row: Row[Any] | None) -> Page:
     if row is None:
         return Page(name=name, language=language, text=default_text(name, language), updated_ms=None)
     return Page(name=name, language=language, text=row.text, updated_ms=row.updated_ms)

@@ -57,9 +57,11 @@ def parse_line(field: str, text: str, chars_max: int) -> str:
     """One line of text, trimmed. Raises UnfitText."""
     line = text.strip()
     if not line:
-        raise UnfitText(field, "must not be empty")
-    if len(line) > chars_max or not all(map(is_shown, line)):
-        raise UnfitText(field, f"at most {chars_max} characters in one line")
+        raise UnfitText(field, "empty")
+    if len(line) > chars_max:
+        raise UnfitText(field, "string_too_long", max_length=chars_max)
+    if not all(map(is_shown, line)):
+        raise UnfitText(field, "not_one_line")
     return line
 
 
@@ -67,29 +69,29 @@ def parse_text(field: str, text: str, chars_max: int) -> str:
     """A text of several lines, trimmed, its line ends as "\\n". Raises UnfitText."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not lines:
-        raise UnfitText(field, "must not be empty")
+        raise UnfitText(field, "empty")
     if len(lines) > chars_max:
-        raise UnfitText(field, f"at most {chars_max} characters")
+        raise UnfitText(field, "string_too_long", max_length=chars_max)
     if any(char not in "\n\t" and not is_shown(char) for char in lines):
-        raise UnfitText(field, "has characters that can't be shown")
+        raise UnfitText(field, "unshown")
     return lines
 
 
 def check_period(from_ms: int, until_ms: int | None) -> None:
     """Raises UnfitText for a period that ends before it begins."""
     if until_ms is not None and until_ms <= from_ms:
-        raise UnfitText("until_ms", "must be later than from_ms")
+        raise UnfitText("until_ms", "before_its_begin")
 
 
 def image_name(body: bytes) -> str:
     """The name that an image is kept under, made of its content: "HASH.png". Raises UnfitText for what is no
     image of a safe kind."""
     if len(body) > IMAGE_BYTES_MAX:
-        raise UnfitText("image", f"at most {IMAGE_BYTES_MAX // 1024} KiB")
+        raise UnfitText("image", "image_too_large", kib=IMAGE_BYTES_MAX // 1024)
     for suffix, _, head, kind in _IMAGES:
         if body.startswith(head) and body[8:].startswith(kind):
             return f"{hashlib.sha256(body).hexdigest()[:_NAME_CHARS]}.{suffix}"
-    raise UnfitText("image", "must be PNG, JPEG or WebP")
+    raise UnfitText("image", "no_image")
 
 
 def media_type(name: str) -> str:

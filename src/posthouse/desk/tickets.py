@@ -9,11 +9,16 @@ from sqlalchemy import Connection, Select, func, insert, select, tuple_, update
 from posthouse.desk import rules
 from posthouse.desk.errors import TicketFull, TooManyTickets, UnknownThing
 from posthouse.desk.rules import TicketStatus
+from posthouse.kernel.errors import Language
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.secrets import SecretBox
+from posthouse.mail.letters import write
+from posthouse.mail.outbox import post
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
 from posthouse.store.schema_desk import ticket_messages, tickets
+from posthouse.store.schema_people import profiles
 
 Place = tuple[int, str]  # where a page of tickets ended: updated_ms and id
 
@@ -171,6 +176,21 @@ def list_tickets(
         query = query.where(tuple_(tickets.c.updated_ms, tickets.c.id) < after)
     with store.read() as connection:
         return _tickets(connection, query)
+
+
+def mail_answer(
+    connection: Connection, box: SecretBox, ticket: Ticket, *, site: str, origin: str, now_ms: int
+) -> None:
+    """Write to the member that there is an answer, in their language; not to one who is gone. Raises OSError,
+    ValueError (see mail.outbox.post)."""
+    query = select(profiles.c.language, profiles.c.deleted_ms).filter_by(account_id=ticket.account_id)
+    profile = connection.execute(query).first()
+    if profile is not None and profile.deleted_ms is not None:
+        return
+    language: Language = "zh" if profile is not None and profile.language == "zh" else "en"
+    link = f"{origin}/tickets/{ticket.id}"
+    letter = write("ticket_answered", language, ticket.email, site=site, subject=ticket.subject, link=link)
+    post(connection, box, letter, now_ms=now_ms)
 
 
 def count_open(store: Store) -> int:

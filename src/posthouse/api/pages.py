@@ -1,0 +1,76 @@
+"""Pages that the operator may write: landing text, FAQ, terms, privacy."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic import Field
+
+from posthouse.api.context import Here, Who, language_in
+from posthouse.api.frame import Router
+from posthouse.api.permissions import PUBLIC, Permission
+from posthouse.api.values import Answer, Body
+from posthouse.desk import pages
+from posthouse.desk.rules import PAGE_CHARS_MAX, PageName
+from posthouse.kernel.errors import Language
+
+router = Router("pages")
+
+
+class PageAnswer(Answer):
+    """A page in one language."""
+
+    name: PageName = Field(description="Which page.")
+    language: Language = Field(description="In which language.")
+    text: str = Field(description="As Markdown.")
+    updated_ms: int | None = Field(
+        description="When the operator wrote it, in ms since 1970 UTC; null: it comes with Posthouse."
+    )
+
+
+class Pages(Answer):
+    """All pages in all languages, their fields {site} and {contact} not filled in."""
+
+    items: list[PageAnswer]
+
+
+class PageBody(Body):
+    """A page's text."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=PAGE_CHARS_MAX,
+        description="As Markdown; {site} stands for the site's name, {contact} for its email.",
+    )
+
+
+@router.get("/pages/{name}", PUBLIC)
+def read_page(
+    here: Here,
+    request: Request,
+    name: PageName,
+    language: Annotated[Language | None, Query(description="Else as accept-language says.")] = None,
+) -> PageAnswer:
+    """Read a page, with the site's name and email filled in."""
+    page = pages.read_page(here.store, name, language or language_in(request))
+    site = here.market.catalogue.site
+    text = pages.filled(page.text, site=site.name, contact=site.contact_email)
+    return PageAnswer(name=page.name, language=page.language, text=text, updated_ms=page.updated_ms)
+
+
+@router.get("/admin/pages", Permission.CONTENT_WRITE)
+def list_pages(here: Here) -> Pages:
+    """List all pages as they are written."""
+    return Pages(items=[PageAnswer.model_validate(one) for one in pages.read_pages(here.store)])
+
+
+@router.put("/admin/pages/{name}/{language}", Permission.CONTENT_WRITE)
+def write_page(here: Here, who: Who, name: PageName, language: Language, body: PageBody) -> PageAnswer:
+    """Replace a page."""
+    page = pages.write_page(here.store, name, language, body.text, now_ms=here.now_ms(), actor=who.actor)
+    return PageAnswer.model_validate(page)
+
+
+@router.delete("/admin/pages/{name}/{language}", Permission.CONTENT_WRITE)
+def restore_page(here: Here, who: Who, name: PageName, language: Language) -> None:
+    """Go back to the words that come with Posthouse."""
+    pages.restore_page(here.store, name, language, now_ms=here.now_ms(), actor=who.actor)
