@@ -158,7 +158,7 @@ def test_a_channel_that_works_and_one_that_refuses(cli: Cli, ask: Ask) -> None:
 
 def test_a_channel_that_is_not_there(configured: Cli) -> None:
     assert "connect" in configured("channel", "test", "main", status=1).stdout
-    assert "posthouse channel list" in configured("channel", "test", "none", status=1).stderr
+    assert "there is no channel 'none'" in configured("channel", "test", "none", status=1).stderr
 
 
 def test_what_is_exported_is_applied_with_no_difference(configured: Cli, ask: Ask, tmp_path: Path) -> None:

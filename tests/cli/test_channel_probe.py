@@ -61,7 +61,7 @@ def test_a_credential_by_name(cli: Cli, upstream: ScriptedUpstream) -> None:
     refused = cli("channel", "test", "main", "--credential", "wrong", status=1)
     assert "401: set the channel's credential again" in refused.stdout
     unknown = cli("channel", "test", "main", "--credential", "three", status=1)
-    assert "main has no credential 'three'" in unknown.stderr
+    assert "there is none named 'three': one, two, wrong" in unknown.stderr
     assert "canary" not in refused.output + unknown.output
 
 

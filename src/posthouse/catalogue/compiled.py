@@ -107,7 +107,8 @@ class Catalogue:
     def __init__(self, configuration: Configuration, apart: Mapping[str, State] = {}) -> None:
         """`configuration` has passed `check`; `apart`: the channels that are set apart by hand."""
         self._configuration = configuration
-        self._definitions = expanded(configuration)
+        self._sources = _sources(configuration)
+        self._definitions = {name: configuration.models[one] for name, one in self._sources.items()}
         self._models = {name: self._spec(name, one) for name, one in self._definitions.items()}
         self._by_name = {alias: model for model in self._models.values() for alias in model.aliases}
         self._by_name |= self._models
@@ -142,6 +143,10 @@ class Catalogue:
     def models(self) -> tuple[ModelSpec, ...]:
         """All of them, by name."""
         return tuple(sorted(self._models.values(), key=lambda one: one.name))
+
+    def defined_by(self, model: str) -> str:
+        """The name of the definition that one of `models` has: its own, or a pattern's."""
+        return self._sources[model]
 
     def plan(self, name: str) -> PlanSpec | None:
         return self._plans.get(name)
@@ -280,19 +285,23 @@ def _set_apart(spec: ChannelSpec, state: State | None) -> ChannelSpec:
 
 
 def expanded(configuration: Configuration) -> dict[str, ModelDef]:
-    """All models by name. Where several patterns fit one model of a list, the longest has it; a name of its
-    own goes before every pattern."""
-    expanded = {name: one for name, one in configuration.models.items() if not is_pattern(name)}
+    """All models by name, with what their definitions or patterns say."""
+    return {name: configuration.models[source] for name, source in _sources(configuration).items()}
+
+
+def _sources(configuration: Configuration) -> dict[str, str]:
+    """The name of each model's definition. Where several patterns fit one model of a list, the longest has
+    it; a name of its own goes before every pattern."""
+    sources = {name: name for name in configuration.models if not is_pattern(name)}
     patterns = sorted(
         (name for name in configuration.models if is_pattern(name)), key=lambda name: (-len(name), name)
     )
     for pattern in patterns:
-        definition = configuration.models[pattern]
-        provider = definition.list.removesuffix("/*")
+        provider = configuration.models[pattern].list.removesuffix("/*")
         for listed in official_models().values():
             if listed.provider == provider and fnmatchcase(listed.model, pattern):
-                expanded.setdefault(listed.model, definition)
-    return expanded
+                sources.setdefault(listed.model, pattern)
+    return sources
 
 
 def _listed(name: str, definition: ModelDef) -> OfficialModel | None:

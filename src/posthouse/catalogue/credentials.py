@@ -6,16 +6,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.diff import Change
 from posthouse.catalogue.document import define
 from posthouse.catalogue.edits import Definitions
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.queries import read_definitions
 from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, did_you_mean
-from posthouse.catalogue.sealed import stored_names
+from posthouse.catalogue.sealed import load_credentials, stored_names
 from posthouse.catalogue.writing import changing, write
 from posthouse.kernel.secrets import SecretBox, SecretText
-from posthouse.routing.channels import DEFAULT_CREDENTIAL, CredentialDef, is_header_text
+from posthouse.routing.channels import DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef, is_header_text
 from posthouse.store.engine import Store
 
 
@@ -67,6 +68,22 @@ def remove_credential(
         return write(
             connection, before, after, {}, box, now_ms=now_ms, actor=actor, gone=gone, dry_run=dry_run
         )
+
+
+def ready(
+    store: Store, box: SecretBox, channel: str, credential: str = ""
+) -> tuple[ChannelSpec, SecretText | None]:
+    """A channel as its definition makes it, also one that is set apart, with the secret of that credential,
+    else of the first that is there (None: there is none). Raises ConfigurationError where there is no such
+    channel or credential, StoreDown, UnreadableSecret."""
+    with store.read() as connection:
+        spec = resolved(find_channel(read_definitions(connection), channel))
+    secrets = load_credentials(store, box)
+    there = [one.name for one in spec.credentials if (channel, one.name) in secrets]
+    if credential:
+        check_named(channel, credential, there)
+    name = credential or next(iter(there), "")
+    return spec, secrets.get((channel, name))
 
 
 def find_channel(definitions: Definitions, channel: str) -> ChannelDef:

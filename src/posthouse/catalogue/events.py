@@ -45,12 +45,16 @@ def add_events(connection: Connection, events: Sequence[ChannelEvent]) -> None:
         connection.execute(delete(channel_events).where(channel_events.c.id <= newest - EVENTS_MAX))
 
 
-def list_events(store: Store, *, channel: str = "", since_ms: int = 0, limit: int) -> list[ChannelEvent]:
-    """The newest first. Raises StoreDown."""
+def list_events(
+    store: Store, *, channel: str = "", since_ms: int = 0, below_id: int = 0, limit: int
+) -> list[ChannelEvent]:
+    """The newest first, those before the row `below_id` (0: from the newest). Raises StoreDown."""
     query = select(channel_events).order_by(channel_events.c.id.desc()).limit(limit)
     if channel:
         query = query.where(channel_events.c.channel == channel)
     if since_ms:
         query = query.where(channel_events.c.at_ms >= since_ms)
+    if below_id:
+        query = query.where(channel_events.c.id < below_id)
     with store.read() as connection:
         return [ChannelEvent(**row) for row in connection.execute(query).mappings()]

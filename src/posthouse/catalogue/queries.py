@@ -1,12 +1,14 @@
 """Reads the configuration that the store holds."""
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.errors import ConfigurationError, Problem
-from posthouse.catalogue.rules import TYPES, Configuration, Definition, Kind
-from posthouse.catalogue.states import read_states
+from posthouse.catalogue.rules import TYPES, ChannelDef, Configuration, Definition, Kind
+from posthouse.catalogue.sealed import all_stored_names
+from posthouse.catalogue.states import ChannelState, read_states
 from posthouse.routing.pools import CredentialState
 from posthouse.store.engine import Store
 from posthouse.store.schema import configuration
@@ -24,6 +26,30 @@ def load_configuration(store: Store) -> Configuration:
     """The definitions as they were applied. Raises ConfigurationError, StoreDown."""
     with store.read() as connection:
         return Configuration.of(read_definitions(connection))
+
+
+class ChannelRecord(Struct, frozen=True, kw_only=True):
+    """What the store has of a channel: its definition, which of its credentials' secrets are there, and what
+    of it is set apart ("" is the whole channel)."""
+
+    definition: ChannelDef
+    stored: frozenset[str]
+    apart: dict[str, ChannelState]
+
+
+def load_channels(store: Store) -> list[ChannelRecord]:
+    """All channels in the order in which they are tried. Raises ConfigurationError, StoreDown."""
+    with store.read() as connection:
+        channels = Configuration.of(read_definitions(connection)).channels.values()
+        stored, states = all_stored_names(connection), read_states(connection)
+    return [
+        ChannelRecord(
+            definition=one,
+            stored=frozenset(credential for channel, credential in stored if channel == one.name),
+            apart={name: state for (channel, name), state in states.items() if channel == one.name},
+        )
+        for one in sorted(channels, key=lambda one: (one.priority, one.name))
+    ]
 
 
 States = dict[str, tuple[CredentialState, str]]  # by credential: its state and why

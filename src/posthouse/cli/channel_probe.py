@@ -6,13 +6,9 @@ from typing import Annotated
 
 import typer
 
-from posthouse.catalogue import queries
-from posthouse.catalogue.channels import resolved
-from posthouse.catalogue.sealed import load_credentials
+from posthouse.catalogue.credentials import ready
 from posthouse.cli import output
 from posthouse.cli.desk import CommandError, Desk, command
-from posthouse.kernel.secrets import SecretText
-from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.verdicts import Verdict
 from posthouse.upstream.probe import Probe, probe
 
@@ -45,31 +41,13 @@ def probe_channel(
     ] = "",
 ) -> None:
     """Ask a channel's upstream for its models, or a model for a word, and show how long each phase takes."""
-    spec = _spec(desk, name)
+    spec, secret = ready(desk.store, desk.box, name, credential)
     if model and not spec.offers(model):
         raise CommandError(f"the channel {name!r} does not offer {model!r}", "see its `models`")
-    found = asyncio.run(probe(spec, _credential(desk, spec, credential), model))
+    found = asyncio.run(probe(spec, secret, model))
     desk.answer(found, lambda: _print(found))
     if not found.works:
         raise typer.Exit(1)
-
-
-def _spec(desk: Desk, name: str) -> ChannelSpec:
-    """As its definition makes it: one that is set apart is tested like any other."""
-    channels = queries.load_configuration(desk.store).channels
-    if name not in channels:
-        raise CommandError(f"there is no channel {name!r}", "`posthouse channel list` shows all channels")
-    return resolved(channels[name])
-
-
-def _credential(desk: Desk, spec: ChannelSpec, wanted: str) -> SecretText | None:
-    """The credential of that name, else the first that is there; None for an upstream that needs none."""
-    sealed = load_credentials(desk.store, desk.box)
-    names = [one.name for one in spec.credentials]
-    if wanted and (spec.name, wanted) not in sealed:
-        raise CommandError(f"{spec.name} has no credential {wanted!r}", f"it has {', '.join(names)}")
-    found = (sealed.get((spec.name, name)) for name in ([wanted] if wanted else names))
-    return next(filter(None, found), None)
 
 
 def _print(found: Probe) -> None:

@@ -1,0 +1,143 @@
+"""What all routes that change the configuration share: a version that its caller has seen, a dry run, and the
+difference as an answer."""
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import Field
+
+from posthouse.api.context import Caller, Context
+from posthouse.api.definitions import fields_of
+from posthouse.api.problems import FieldError, Problem
+from posthouse.api.values import Answer, Body, Money
+from posthouse.catalogue.diff import Change
+from posthouse.catalogue.edits import Edit, putting
+from posthouse.catalogue.errors import ChangedMeanwhile, ConfigurationError
+from posthouse.catalogue.errors import Problem as Lapse
+from posthouse.catalogue.price_changes import PriceChange
+from posthouse.catalogue.rules import Kind
+from posthouse.catalogue.sealed import Credentials, Name
+from posthouse.catalogue.service import NO_SECRETS, change, preview_prices
+
+PRICES_SHOWN_MAX = 1_000  # an exchange rate changes all prices of all models at once
+
+VERSION = "The `version` that the change was made from; another one is refused, as somebody was quicker."
+
+Version = Annotated[str, Query(max_length=40, description=VERSION)]
+DryRun = Annotated[bool, Query(description="Tell the difference, change nothing.")]
+
+
+class FieldChangeAnswer(Answer):
+    """A field of a definition. What may hold a secret is not shown."""
+
+    field: str = Field(description="Its name.")
+    before: Any = Field(description="What it was; null: left out.")
+    after: Any = Field(description="What it is; null: left out.")
+
+
+class ChangeAnswer(Answer):
+    """What becomes of one definition."""
+
+    kind: str = Field(description="operator, site, family, model, plan or channel.")
+    name: str = Field(description="Its name.")
+    action: Literal["add", "change", "remove"] = Field(description="What becomes of it.")
+    fields: list[FieldChangeAnswer] = Field(description="Of a change: the fields that differ.")
+
+
+class PriceChangeAnswer(Answer):
+    """What becomes of one price that a plan's members pay for a model."""
+
+    plan: str = Field(description="The plan.")
+    model: str = Field(description="The model.")
+    component: str = Field(description="What is priced: input, cached_input, output, …")
+    per: Literal["1M tokens", "each"] = Field(description="For how much.")
+    service_tier: str = Field(description="The service tier, or default.")
+    prompt_tokens_over: int = Field(description="Holds once the prompt is longer.")
+    before: Money | None = Field(description="What it was; null: there was none.")
+    after: Money | None = Field(description="What it is; null: there is none any more.")
+
+
+class Changes(Answer):
+    """The difference that a change makes."""
+
+    dry_run: bool = Field(description="Whether nothing was changed.")
+    changes: list[ChangeAnswer] = Field(description="What becomes of which definition.")
+    prices: list[PriceChangeAnswer] = Field(
+        description=f"Of a dry run: what it does to members' prices, the first {PRICES_SHOWN_MAX}."
+    )
+    price_count: int = Field(description="Of a dry run: how many prices change in all.")
+
+
+def putting_of(kind: Kind, name: str, fields: Body, *, seen: str) -> Edit:
+    """The edit that a request's definition makes. Raises Problem."""
+    try:
+        return putting(kind, name, fields_of(fields), seen=seen)
+    except ConfigurationError as error:
+        raise refused(error, (kind, name)) from None
+
+
+def make(
+    here: Context,
+    who: Caller,
+    edit: Edit,
+    *,
+    dry_run: bool,
+    of: tuple[Kind, str] | None = None,
+    secrets: Credentials = NO_SECRETS,
+    gone: Collection[Name] = (),
+    blame: Callable[[list[Lapse]], ConfigurationError] = ConfigurationError,
+) -> Changes:
+    """Make the edit, or tell what it would do. `blame` places what
+    is wrong, as in `change`. `of`: the definition that the request is about, so that what is
+    wrong with it is told by its fields' names. Raises Problem, StoreDown."""
+    try:
+        prices = preview_prices(here.store, edit) if dry_run else []
+        changes = change(
+            here.store,
+            here.box,
+            edit,
+            now_ms=here.now_ms(),
+            actor=who.actor,
+            secrets=secrets,
+            gone=gone,
+            blame=blame,
+            dry_run=dry_run,
+        )
+    except ConfigurationError as error:
+        raise refused(error, of) from None
+    except ChangedMeanwhile:
+        raise Problem("changed_meanwhile") from None
+    return answer(changes, prices, dry_run=dry_run)
+
+
+def answer(changes: list[Change], prices: list[PriceChange], *, dry_run: bool) -> Changes:
+    return Changes(
+        dry_run=dry_run,
+        changes=[ChangeAnswer.model_validate(one) for one in changes],
+        prices=[_price(one) for one in prices[:PRICES_SHOWN_MAX]],
+        price_count=len(prices),
+    )
+
+
+def refused(error: ConfigurationError, of: tuple[Kind, str] | None = None) -> Problem:
+    """The error as a problem that names each field, and each line of a file."""
+    errors = []
+    for one in error.problems:
+        path = one.path[2:] if of and len(one.path) > 1 and one.path[1] == of[1] else one.path
+        message = f"line {one.line}: {one.message}" if one.line else one.message
+        errors.append(FieldError(".".join(map(str, path)), "configuration", {"message": message}))
+    return Problem("invalid_configuration", errors=errors, message=str(error))
+
+
+def _price(one: PriceChange) -> PriceChangeAnswer:
+    return PriceChangeAnswer(
+        plan=one.plan,
+        model=one.model,
+        component=one.component,
+        per=one.per,
+        service_tier=one.service_tier,
+        prompt_tokens_over=one.prompt_tokens_over,
+        before=one.before_nanos,
+        after=one.after_nanos,
+    )

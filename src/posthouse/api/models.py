@@ -1,0 +1,225 @@
+"""Models and families as the operator keeps them: what is said of each, and what comes of it."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from fastapi import Path
+from pydantic import Field
+
+from posthouse.api.context import Here, Who
+from posthouse.api.definitions import NAME_CHARS_MAX, FamilyFields, ModelFields, shown
+from posthouse.api.editing import VERSION, Changes, DryRun, Version, make, putting_of
+from posthouse.api.frame import Router
+from posthouse.api.permissions import Permission
+from posthouse.api.problems import Problem
+from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Money, cursor, cursor_parts
+from posthouse.catalogue.compiled import Catalogue, ModelSpec
+from posthouse.catalogue.edits import removing, version_of
+from posthouse.catalogue.queries import load_configuration
+from posthouse.catalogue.rules import Configuration
+from posthouse.metering.prices import PriceLine
+
+router = Router("models")
+
+FamilyName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The family's name.")]
+ModelName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The model's name, or a pattern.")]
+
+
+class FamilyAnswer(Answer):
+    """Models that share limits."""
+
+    name: str = Field(description="Its name.")
+    version: str = Field(description="Of its definition.")
+    model_count: int = Field(description="How many models are of it.")
+    definition: FamilyFields = Field(description="What the operator says of it.")
+
+
+class FamilyBody(Body):
+    """A family as it is to be."""
+
+    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
+    definition: FamilyFields = Field(description="All of it: what is left out gets its default.")
+
+
+class ModelBody(Body):
+    """A model as it is to be."""
+
+    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
+    definition: ModelFields = Field(description="All of it: what is left out gets its default.")
+
+
+class PriceLineAnswer(Answer):
+    """A price of one component."""
+
+    component: str = Field(description="What is priced: input, cached_input, output, …")
+    per: Literal["1M tokens", "each"] = Field(description="For how much.")
+    service_tier: str = Field(description="The service tier, or default.")
+    prompt_tokens_over: int = Field(description="Holds for the whole call once its prompt is longer.")
+    price: Money
+
+
+class PlanPrices(Answer):
+    """What a plan's members pay for a model."""
+
+    plan: str = Field(description="The plan.")
+    lines: list[PriceLineAnswer] = Field(description="Its prices.")
+
+
+class ChannelCost(Answer):
+    """What a channel takes for a model."""
+
+    channel: str = Field(description="The channel.")
+    lines: list[PriceLineAnswer] = Field(description="Its prices; empty: unknown.")
+
+
+class KnownModel(Answer):
+    """A model that the catalogue knows: by a definition of its own, or by a pattern."""
+
+    name: str = Field(description="Its name.")
+    defined_by: str = Field(description="The name of its definition: its own, or a pattern.")
+    version: str = Field(description="Of that definition.")
+    family: str = Field(description="The family that it shares limits with.")
+    kind: str = Field(description="chat, embedding, …")
+    owned_by: str = Field(description="Whose model it is.")
+    aliases: list[str] = Field(description="Other names of it.")
+    max_input_tokens: int | None = Field(description="The longest prompt; null: unknown.")
+    max_output_tokens: int | None = Field(description="The longest answer; null: unknown.")
+    is_list_priced: bool = Field(description="Whether its price follows the official list.")
+    plans: list[PlanPrices] = Field(description="The plans that allow it and have a price for it.")
+    channels: list[ChannelCost] = Field(description="The channels that offer it, in the order of trying.")
+
+
+class ModelDefinition(Answer):
+    """What the operator says of a model, or by a pattern of many."""
+
+    name: str = Field(description="The name, or a pattern.")
+    version: str = Field(description="Of the definition.")
+    model_count: int = Field(description="How many models it stands for.")
+    definition: ModelFields = Field(description="What it says.")
+
+
+@router.get("/families", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
+def list_families(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[FamilyAnswer]:
+    """List the families by name."""
+    families = load_configuration(here.store).families
+    names, more = page_of(families, after, limit)
+    of = [one.family for one in here.market.catalogue.models()]
+    items = [
+        FamilyAnswer(
+            name=name,
+            version=version_of(families[name]),
+            model_count=of.count(name),
+            definition=shown(FamilyFields, families[name]),
+        )
+        for name in names
+    ]
+    return Listing(items=items, next=more)
+
+
+@router.put("/families/{name}", Permission.CATALOGUE_WRITE)
+def put_family(here: Here, who: Who, name: FamilyName, body: FamilyBody, dry_run: DryRun = False) -> Changes:
+    """Add or change a family."""
+    edit = putting_of("family", name, body.definition, seen=body.version)
+    return make(here, who, edit, dry_run=dry_run, of=("family", name))
+
+
+@router.delete("/families/{name}", Permission.CATALOGUE_WRITE)
+def delete_family(
+    here: Here, who: Who, name: FamilyName, version: Version, dry_run: DryRun = False
+) -> Changes:
+    """Remove a family that nothing names any more."""
+    if name not in load_configuration(here.store).families:
+        raise Problem("not_found")
+    return make(here, who, removing("family", name, seen=version), dry_run=dry_run)
+
+
+@router.get("/models", Permission.CATALOGUE_READ)
+def list_models(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[KnownModel]:
+    """List the models that the catalogue knows, by name, with what members pay and what channels take.
+
+    It follows a change within a second."""
+    catalogue = here.market.catalogue
+    configuration = load_configuration(here.store)
+    models = {one.name: one for one in catalogue.models()}
+    names, more = page_of(models, after, limit)
+    return Listing(items=[_known(catalogue, configuration, models[name]) for name in names], next=more)
+
+
+@router.get("/model-definitions", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
+def list_model_definitions(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[ModelDefinition]:
+    """List what is said of models, by name; patterns stand for many."""
+    models = load_configuration(here.store).models
+    names, more = page_of(models, after, limit)
+    by = [here.market.catalogue.defined_by(one.name) for one in here.market.catalogue.models()]
+    items = [
+        ModelDefinition(
+            name=name,
+            version=version_of(models[name]),
+            model_count=by.count(name),
+            definition=shown(ModelFields, models[name]),
+        )
+        for name in names
+    ]
+    return Listing(items=items, next=more)
+
+
+@router.put("/model-definitions/{name:path}", Permission.CATALOGUE_WRITE)
+def put_model(here: Here, who: Who, name: ModelName, body: ModelBody, dry_run: DryRun = False) -> Changes:
+    """Add or change a model, or a pattern of models."""
+    edit = putting_of("model", name, body.definition, seen=body.version)
+    return make(here, who, edit, dry_run=dry_run, of=("model", name))
+
+
+@router.delete("/model-definitions/{name:path}", Permission.CATALOGUE_WRITE)
+def delete_model(here: Here, who: Who, name: ModelName, version: Version, dry_run: DryRun = False) -> Changes:
+    """Take a model, or a pattern of models, out of the catalogue."""
+    if name not in load_configuration(here.store).models:
+        raise Problem("not_found")
+    return make(here, who, removing("model", name, seen=version), dry_run=dry_run)
+
+
+def _known(catalogue: Catalogue, configuration: Configuration, model: ModelSpec) -> KnownModel:
+    by = catalogue.defined_by(model.name)
+    definition = configuration.models.get(by)
+    prices = {name: catalogue.tariff(name, model.name) for name in catalogue.plans_with(model.name)}
+    channels = sorted(catalogue.channels, key=lambda one: (one.priority, one.name))
+    costs = {one.name: catalogue.cost(one, model.name) for one in channels if one.offers(model.name)}
+    return KnownModel(
+        name=model.name,
+        defined_by=by,
+        version=version_of(definition),
+        family=model.family,
+        kind=model.kind,
+        owned_by=model.owned_by,
+        aliases=[*model.aliases],
+        max_input_tokens=model.max_input_tokens,
+        max_output_tokens=model.max_output_tokens,
+        is_list_priced=bool(definition and definition.list),
+        plans=[
+            PlanPrices(plan=name, lines=lines_of(tariff.lines)) for name, tariff in prices.items() if tariff
+        ],
+        channels=[
+            ChannelCost(channel=name, lines=lines_of(tariff.lines if tariff else ()))
+            for name, tariff in costs.items()
+        ],
+    )
+
+
+def lines_of(lines: Iterable[PriceLine]) -> list[PriceLineAnswer]:
+    return [
+        PriceLineAnswer(
+            component=one.component,
+            per=one.per,
+            service_tier=one.service_tier,
+            prompt_tokens_over=one.prompt_tokens_over,
+            price=one.nanos,
+        )
+        for one in lines
+    ]
+
+
+def page_of(names: Iterable[str], after: str, limit: int) -> tuple[list[str], str]:
+    """The names of one page, and the cursor of the next one, or ""."""
+    place = cursor_parts(after, str)[0] if after else ""
+    rest = sorted(name for name in names if name > place)
+    return rest[:limit], cursor(rest[limit - 1]) if len(rest) > limit else ""

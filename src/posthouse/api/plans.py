@@ -1,0 +1,100 @@
+"""Plans: what their members may call, how much, and at which multiplier."""
+
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import Field
+from sqlalchemy import func, select
+
+from posthouse.api.context import Context, Here, Who
+from posthouse.api.definitions import NAME_CHARS_MAX, PlanFields, shown
+from posthouse.api.editing import VERSION, Changes, DryRun, Version, make, putting_of
+from posthouse.api.frame import Router
+from posthouse.api.models import page_of
+from posthouse.api.permissions import Permission
+from posthouse.api.problems import Problem
+from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing
+from posthouse.catalogue.edits import removing, version_of
+from posthouse.catalogue.queries import load_configuration
+from posthouse.catalogue.rules import ENDPOINTS, Configuration
+from posthouse.store.schema import accounts
+
+router = Router("plans")
+
+PlanName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The plan's name.")]
+
+
+class PlanRecord(Answer):
+    """A plan as the operator keeps it."""
+
+    name: str = Field(description="Its name.")
+    version: str = Field(description="Of its definition.")
+    is_default: bool = Field(description="Who registers begins here.")
+    is_topup: bool = Field(description="A top-up leads here.")
+    members: int = Field(description="How many accounts are on it.")
+    models: list[str] = Field(description="The models that it allows and has a price for.")
+    definition: PlanFields = Field(description="What the operator says of it.")
+
+
+class PlanBody(Body):
+    """A plan as it is to be."""
+
+    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
+    definition: PlanFields = Field(description="All of it: what is left out gets its default.")
+
+
+class EndpointNames(Answer):
+    """What plans call the relay's endpoints."""
+
+    items: list[str]
+
+
+@router.get("/plans", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
+def list_plans(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[PlanRecord]:
+    """List the plans by name."""
+    configuration = load_configuration(here.store)
+    names, more = page_of(configuration.plans, after, limit)
+    members = _members(here)
+    return Listing(items=[_plan(here, configuration, name, members) for name in names], next=more)
+
+
+@router.get("/plan-endpoints", Permission.CATALOGUE_READ)
+def list_plan_endpoints() -> EndpointNames:
+    """List the endpoints that a plan may allow."""
+    return EndpointNames(items=[*ENDPOINTS])
+
+
+@router.put("/plans/{name}", Permission.CATALOGUE_WRITE)
+def put_plan(here: Here, who: Who, name: PlanName, body: PlanBody, dry_run: DryRun = False) -> Changes:
+    """Add or change a plan."""
+    edit = putting_of("plan", name, body.definition, seen=body.version)
+    return make(here, who, edit, dry_run=dry_run, of=("plan", name))
+
+
+@router.delete("/plans/{name}", Permission.CATALOGUE_WRITE)
+def delete_plan(here: Here, who: Who, name: PlanName, version: Version, dry_run: DryRun = False) -> Changes:
+    """Remove a plan that nobody is on."""
+    if name not in load_configuration(here.store).plans:
+        raise Problem("not_found")
+    return make(here, who, removing("plan", name, seen=version), dry_run=dry_run)
+
+
+def _plan(here: Context, configuration: Configuration, name: str, members: dict[str, int]) -> PlanRecord:
+    catalogue = here.market.catalogue
+    definition, spec = configuration.plans[name], catalogue.plan(name)
+    return PlanRecord(
+        name=name,
+        version=version_of(definition),
+        is_default=configuration.operator.default_plan == name,
+        is_topup=configuration.operator.topup_plan == name,
+        members=members.get(name, 0),
+        models=sorted(one for one in spec.models if catalogue.tariff(name, one)) if spec else [],
+        definition=shown(PlanFields, definition),
+    )
+
+
+def _members(here: Context) -> dict[str, int]:
+    """How many accounts are on each plan."""
+    query = select(accounts.c.plan, func.count().label("members")).group_by(accounts.c.plan)
+    with here.store.read() as connection:
+        return {row.plan: row.members for row in connection.execute(query)}
