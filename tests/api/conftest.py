@@ -38,7 +38,8 @@ class Browser:
 
     def __init__(self, origin: str, account_id: str = "", email: str = "") -> None:
         self.account_id, self.email = account_id, email
-        self.http = httpx.Client(base_url=origin + "/api/v1", timeout=20)
+        # verify=False: all is plain HTTP here, and loading the authorities takes 40 ms a client
+        self.http = httpx.Client(base_url=origin + "/api/v1", timeout=20, verify=False)
         self.csrf = ""
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
