@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -114,7 +115,7 @@ def make_app(context: Context | None = None) -> FastAPI:
         title="Posthouse",
         version=__version__,
         summary="Accounts, keys, usage, money and the operation of a relay for AI model APIs.",
-        openapi_url=f"{BASE}/openapi.json",
+        openapi_url=None,  # FastAPI would make it on the event loop
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -133,6 +134,10 @@ def make_app(context: Context | None = None) -> FastAPI:
     def openapi() -> dict[str, Any]:
         return app.openapi_schema or _completed(document())
 
+    def get_openapi() -> Response:
+        return Response(msgspec.json.encode(openapi()), media_type="application/json")
+
+    app.add_api_route(f"{BASE}/openapi.json", get_openapi, include_in_schema=False)
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -62,22 +63,25 @@ class Answer(BaseModel):
 class Listing(Answer, Generic[T]):
     """A page of a list."""
 
-    items: list[T]
+    items: list[T] = Field(description="In the list's order.")
     next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
 
 
+_AMOUNT = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,9})?")
+
+
 def _amount(value: Any) -> int:
-    if not isinstance(value, str):
-        raise PydanticCustomError("amount", "an amount is text")
+    if not isinstance(value, str) or not _AMOUNT.fullmatch(value.strip()):
+        raise PydanticCustomError("amount", "an amount is decimal text")
     try:
         return parse_nanos(value)
-    except ValueError:
-        raise PydanticCustomError("amount", "not an amount") from None
+    except ValueError:  # more than a column holds
+        raise PydanticCustomError("amount", "an amount is below 9.2 billion") from None
 
 
 _MONEY_SCHEMA = {
     "type": "string",
-    "pattern": r"^-?\d+(\.\d{1,9})?$",
+    "pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,9})?$",
     "description": "A decimal amount in the operator's currency.",
     "examples": ["4.9987"],
 }

@@ -83,9 +83,11 @@ def _conditions(asked: ChangeFilter) -> list[ColumnElement[bool]]:
     elif asked.action:  # "/" comes right after "."
         found.append(columns.action.between(f"{asked.action}.", f"{asked.action}/"))
     if asked.from_ms is not None:
+        found.append(columns.at_ms >= asked.from_ms)
         first = select(func.min(columns.id)).where(columns.at_ms >= asked.from_ms).scalar_subquery()
         found.append(columns.id >= first)
     if asked.to_ms is not None:
+        found.append(columns.at_ms < asked.to_ms)
         last = select(func.max(columns.id)).where(columns.at_ms < asked.to_ms).scalar_subquery()
         found.append(columns.id <= last)
     return found
