@@ -65,7 +65,7 @@ class EmailAnswer(Answer):
     email: str = Field(description="The address as it is now.")
 
 
-@router.post("/password/forgotten", PUBLIC, status=202)
+@router.post("/password/forgotten", PUBLIC)
 def forget_password(here: Here, body: ForgottenBody, visit: From, site: OwnSite) -> None:
     """Mail a link that sets a new password, where there is such an account.
 
@@ -106,7 +106,7 @@ def change_password(here: Here, who: Who, body: PasswordBody, site: OwnSite) -> 
     here.mailer.wake()
 
 
-@router.post("/profile/email", Permission.SECURITY, status=202)
+@router.post("/profile/email", Permission.SECURITY)
 def request_email(here: Here, who: Who, body: EmailBody, site: OwnSite) -> None:
     """Mail a link to a new address, that moves the account there."""
     now_ms = here.now_ms()

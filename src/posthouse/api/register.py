@@ -171,7 +171,7 @@ def verify_registration(
 def create_first_key(here: Here, who: Who) -> FirstKeyAnswer:
     """Make the first API key of an account that never had one, as registering elsewhere leaves it."""
     if not here.market.catalogue.site.registration.free_key or list_keys(here.store, who.account_id):
-        raise Problem("conflict")
+        raise Problem("first_key_made")
     made = create_key(here.store, who.account_id, name=FREE_KEY_NAME, keys_max=1, actor=who.actor)
     return FirstKeyAnswer(key=made.key)
 
