@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import Field
 
 from posthouse.api.context import Here, Who
@@ -21,6 +21,7 @@ from posthouse.metering.prices import PriceLine
 
 router = Router("models")
 
+Search = Annotated[str, Query(max_length=100, description="Part of a name, an alias, a family or an owner.")]
 FamilyName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The family's name.")]
 ModelName = Annotated[str, Path(max_length=NAME_CHARS_MAX, description="The model's name, or a pattern.")]
 
@@ -134,13 +135,15 @@ def delete_family(
 
 
 @router.get("/models", Permission.CATALOGUE_READ)
-def list_models(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[KnownModel]:
+def list_models(
+    here: Here, search: Search = "", after: After = "", limit: Limit = PAGE
+) -> Listing[KnownModel]:
     """List the models that the catalogue knows, by name, with what members pay and what channels take.
 
     It follows a change within a second."""
     catalogue = here.market.catalogue
     configuration = load_configuration(here.store)
-    models = {one.name: one for one in catalogue.models()}
+    models = {one.name: one for one in catalogue.models() if _fits(one, search.casefold())}
     names, more = page_of(models, after, limit)
     return Listing(items=[_known(catalogue, configuration, models[name]) for name in names], next=more)
 
@@ -176,6 +179,12 @@ def delete_model(here: Here, who: Who, name: ModelName, version: Version, dry_ru
     if name not in load_configuration(here.store).models:
         raise Problem("not_found")
     return make(here, who, removing("model", name, seen=version), dry_run=dry_run)
+
+
+def _fits(model: ModelSpec, search: str) -> bool:
+    return any(
+        search in text.casefold() for text in (model.name, model.family, model.owned_by, *model.aliases)
+    )
 
 
 def _known(catalogue: Catalogue, configuration: Configuration, model: ModelSpec) -> KnownModel:

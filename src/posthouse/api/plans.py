@@ -46,7 +46,7 @@ class PlanBody(Body):
 class EndpointNames(Answer):
     """What plans call the relay's endpoints."""
 
-    items: list[str]
+    items: list[str] = Field(description="Their names.")
 
 
 @router.get("/plans", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
