@@ -14,6 +14,7 @@ from posthouse.cli import (
     channel_probe,
     channel_state,
     channel_status,
+    code,
     credential,
     credit,
     doctor,
@@ -21,6 +22,8 @@ from posthouse.cli import (
     key,
     ledger,
     model,
+    order,
+    owner,
     secrets,
     serve,
     usage,
@@ -36,9 +39,12 @@ app = typer.Typer(
 serve.add_to(app)
 apply.add_to(app)
 export.add_to(app)
+app.add_typer(owner.app, name="owner")
 app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 credit.add_to(app)
+app.add_typer(order.app, name="order")
+app.add_typer(code.app, name="code")
 channel_probe.add_to(channel.app)
 channel_state.add_to(channel.app)
 channel_status.add_to(channel.app)

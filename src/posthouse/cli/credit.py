@@ -10,6 +10,7 @@ from posthouse.cli.desk import Desk, command, money
 from posthouse.ledger import transfers
 from posthouse.ledger.queries import get_balance
 from posthouse.ledger.rules import CreditKind, DebitKind, Transfer
+from posthouse.payments import credits
 
 Who = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's email or id.")]
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="In the operator's currency, such as 12.50.")]
@@ -35,8 +36,14 @@ def credit(
 ) -> None:
     """Add to an account's balance; a top-up also moves it to the plan that the operator names for that."""
     nanos = values.amount(amount)
-    done = transfers.credit(
-        desk.store, email, nanos, reason=reason, kind=kind, idempotency_key=idempotency_key
+    done = credits.credit(
+        desk.store,
+        email,
+        nanos,
+        reason=reason,
+        kind=kind,
+        idempotency_key=idempotency_key,
+        rewards=desk.rewards,
     )
     _show(desk, done, email, "credited")
 

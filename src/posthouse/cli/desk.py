@@ -20,6 +20,8 @@ from posthouse.kernel.money import format_nanos
 from posthouse.kernel.secrets import SecretBox, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.ledger.errors import InsufficientFunds, UnknownMember
+from posthouse.payments.errors import UnknownBatch, UnknownOrder
+from posthouse.payments.rules import Rewards
 from posthouse.store.engine import Store, open_store
 from posthouse.store.errors import NotAStore, StoreDown, StoreTooNew
 
@@ -33,6 +35,8 @@ NEXT_STEPS: dict[type[PosthouseError], str] = {
     UnknownKey: "`posthouse key list --account EMAIL` shows an account's keys with their ids",
     EmailTaken: "`posthouse account show EMAIL` shows it",
     InsufficientFunds: "`posthouse account show EMAIL` shows the balance",
+    UnknownOrder: "`posthouse order list` shows the newest orders",
+    UnknownBatch: "`posthouse code list` shows the newest batches",
     NotAStore: _CHECK_STORE,
     StoreDown: _CHECK_STORE,
     StoreTooNew: "install the Posthouse that made it, or a newer one",
@@ -100,6 +104,12 @@ class Desk:
     def currency(self) -> str:
         """The operator's, in which all amounts are. Raises StoreError."""
         return load_configuration(self.store).operator.currency
+
+    @property
+    def rewards(self) -> Rewards:
+        """What an invited member's first top-up brings. Raises StoreError."""
+        referral = load_configuration(self.store).site.referral
+        return Rewards(referral.inviter_reward_nanos, referral.invited_reward_nanos)
 
     def close(self) -> None:
         store = self.__dict__.pop("store", None)

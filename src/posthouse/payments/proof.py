@@ -29,8 +29,10 @@ def _orders(connection: Connection) -> Iterator[Difference]:
         & (transfers.c.idempotency_key == key)
         & (transfers.c.credit == orders.c.account_id),
     )
-    yield from _unequal(connection, "order", query.where(orders.c.status == "paid"))
-    yield from _alone(connection, "order", "order:ord_", orders.c.transfer_id)
+    for one in _unequal(connection, query.where(orders.c.status == "paid")):
+        yield Difference("order", *one)
+    for one in _alone(connection, "order:ord_", orders.c.transfer_id):
+        yield Difference("order", *one)
 
 
 def _codes(connection: Connection) -> Iterator[Difference]:
@@ -41,8 +43,10 @@ def _codes(connection: Connection) -> Iterator[Difference]:
     query = query.outerjoin(
         transfers, (transfers.c.id == codes.c.transfer_id) & (transfers.c.credit == codes.c.account_id)
     )
-    yield from _unequal(connection, "code", query.where(codes.c.account_id.is_not(None)))
-    yield from _alone(connection, "code", "code:bat_", codes.c.transfer_id)
+    for one in _unequal(connection, query.where(codes.c.account_id.is_not(None))):
+        yield Difference("code", *one)
+    for one in _alone(connection, "code:bat_", codes.c.transfer_id):
+        yield Difference("code", *one)
 
 
 def _batches(connection: Connection) -> Iterator[Difference]:
@@ -62,17 +66,17 @@ def _batches(connection: Connection) -> Iterator[Difference]:
             yield Difference("batch", row.id, row.gone, row.redeemed)
 
 
-def _unequal(connection: Connection, what: str, query: Select[Any]) -> Iterator[Difference]:
-    """Rows of (id, amount_nanos, moved) whose amount was not moved."""
+def _unequal(connection: Connection, query: Select[Any]) -> Iterator[tuple[str, int, int]]:
+    """Of rows of (id, amount_nanos, moved) those whose amount was not moved: id, expected, actual."""
     for row in connection.execute(query):
         if row.moved != row.amount_nanos:
-            yield Difference(what, row.id, row.amount_nanos, row.moved or 0)
+            yield row.id, row.amount_nanos, row.moved or 0
 
 
-def _alone(connection: Connection, what: str, prefix: str, column: Any) -> Iterator[Difference]:
-    """Transfers that say to be of an order or a code that there is not."""
+def _alone(connection: Connection, prefix: str, column: Any) -> Iterator[tuple[str, int, int]]:
+    """Transfers that say to be of an order or a code that there is not: id, expected, actual."""
     known = select(column).where(column == transfers.c.id).exists()
     named = transfers.c.idempotency_key.startswith(prefix, autoescape=True)
     query = select(transfers.c.id, transfers.c.amount_nanos).where(named, ~known)
     for row in connection.execute(query):
-        yield Difference(what, row.id, 0, row.amount_nanos)
+        yield row.id, 0, row.amount_nanos
