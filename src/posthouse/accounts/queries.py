@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Row, or_, select
 
 from posthouse.accounts.errors import UnknownAccount, UnknownKey
-from posthouse.accounts.rules import Account, Key, KeyEntry
+from posthouse.accounts.rules import Account, Key, KeyEntry, KeyTitle
 from posthouse.store.configuration import operator_field
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, keys
@@ -77,6 +77,21 @@ def list_keys(store: Store, who: str) -> list[Key]:
         listed = (keys.c.account_id == account.id, keys.c.deleted_ms.is_(None), keys.c.kind == "api")
         query = select(keys).where(*listed).order_by(keys.c.created_ms, keys.c.id)
         return [_key(row) for row in connection.execute(query)]
+
+
+def key_titles(store: Store, account_id: str) -> dict[str, KeyTitle]:
+    """What all keys of an account are called, deleted ones and the console's own too, by id."""
+    query = select(keys.c.id, keys.c.name, keys.c.hint, keys.c.kind).where(keys.c.account_id == account_id)
+    with store.read() as connection:
+        rows = connection.execute(query)
+        return {row.id: KeyTitle(row.name, row.hint, row.kind) for row in rows}
+
+
+def key_names(store: Store, key_ids: Iterable[str]) -> dict[str, str]:
+    """What those keys are called, or else their hints; deleted ones too."""
+    query = select(keys.c.id, keys.c.name, keys.c.hint).where(keys.c.id.in_(set(key_ids)))
+    with store.read() as connection:
+        return {row.id: row.name or row.hint for row in connection.execute(query)}
 
 
 def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:

@@ -22,6 +22,14 @@ def first_request_id(since_ms: int) -> str:
     return f"req_{max(0, since_ms - LEEWAY_MS):012x}"
 
 
+def time_of(request_id: str) -> int:
+    """When a request began, about, in ms since 1970; of any other text 0."""
+    try:
+        return int(request_id[4:16], 16)
+    except ValueError:
+        return 0
+
+
 def new_id(kind: str) -> str:
     """`kind_` + 80 random bits, e.g. `acc_7h3k…`; kinds are listed in docs/design.md's glossary."""
     number = secrets.randbits(80)

@@ -11,7 +11,8 @@ from posthouse.kernel.ids import LEEWAY_MS, first_request_id
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.ledger.queries import find_member
-from posthouse.metering.prices import PriceLine
+from posthouse.metering.arithmetic import Arithmetic, arithmetic
+from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store
 from posthouse.store.schema import price_snapshots, usage_records
 
@@ -46,6 +47,9 @@ CSV_COLUMNS = (
     "duration_ms",
     "ttft_ms",
 )
+
+# What a member's file leaves out: where calls went, and what they cost the operator.
+MEMBER_CSV_COLUMNS = tuple(name for name in CSV_COLUMNS if name not in ("account_id", "channel", "cost"))
 
 
 class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,15 +122,28 @@ def price_lines(store: Store, price_id: str) -> tuple[PriceLine, ...]:
     return () if lines is None else msgspec.json.decode(lines, type=tuple[PriceLine, ...])
 
 
-def export_usage(store: Store, wanted: UsageFilter) -> Iterator[list[str]]:
+def explain(store: Store, one: Outcome) -> Arithmetic | None:
+    """How the record's charge came about; None where nothing was priced."""
+    lines = price_lines(store, one.price_id) if one.quantities else ()
+    if not lines:
+        return None
+    tariff = Tariff.of(lines)
+    return arithmetic(
+        tariff, one.quantities, prompt_tokens=one.prompt_tokens, service_tier=one.service_tier
+    )
+
+
+def export_usage(
+    store: Store, wanted: UsageFilter, columns: Sequence[str] = CSV_COLUMNS
+) -> Iterator[list[str]]:
     """Rows for a CSV file, the header first, oldest record first; read page by page. Raises UnknownMember."""
-    yield list(CSV_COLUMNS)
+    yield list(columns)
     after = ""
     while True:
         with store.read() as connection:
             rows, after = _scan(connection, wanted, after, PAGE_MAX, oldest_first=True)
         for row in rows:
-            yield _csv_row(row)
+            yield _csv_row(row, columns)
         if not after:
             return
 
@@ -240,8 +257,8 @@ def _since(since_ms: int) -> list[ColumnElement[bool]]:
     return [columns.request_id >= first_request_id(since_ms), columns.started_ms >= since_ms]
 
 
-def _csv_row(row: Row[Any]) -> list[str]:
+def _csv_row(row: Row[Any], columns: Sequence[str]) -> list[str]:
     values = dict(row._mapping)
     for column in ("charge", "shortfall", "cost"):
         values[column] = format_nanos(values[f"{column}_nanos"])
-    return [str(values[column]) for column in CSV_COLUMNS]
+    return [str(values[column]) for column in columns]
