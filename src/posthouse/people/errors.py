@@ -7,6 +7,7 @@ PeopleError
 ├── TooManyTries         tried too often; says when to try again
 ├── WrongPassword        no account of that email has that password
 ├── SecondFactorNeeded   the password is right, and a code is needed as well
+├── NotThePassword       who is signed in does not know the account's password
 ├── WrongCode            the second factor's code is none that counts now
 ├── LinkSpent            a link or a step that is unknown, used, or too old
 ├── ProofMissing         no proof of work, a wrong one, or one that was handed in before
@@ -61,6 +62,10 @@ class OwnerExists(PeopleError):
 
 class LastOwner(PeopleError):
     """Without this owner there would be none."""
+
+
+class NotThePassword(PeopleError):
+    """Who is signed in does not know the account's password."""
 
 
 class WrongCode(PeopleError):

@@ -11,6 +11,7 @@ from posthouse.kernel.secrets import SecretBox
 from posthouse.people import passwords
 from posthouse.people.errors import LastOwner, OwnerExists
 from posthouse.people.roles import Role
+from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import profiles
@@ -97,6 +98,7 @@ def _put_owner(connection: Connection, email: str, hashed: str, *, actor: str, n
     except UnknownAccount:
         account = add_account(connection, email, actor=actor)
     _set_role(connection, account.id, Role.OWNER, actor=actor, now_ms=now_ms)
+    end_sessions(connection, account.id, actor=actor, now_ms=now_ms)
     values = {"password_hash": hashed, "email_verified_ms": now_ms}
     connection.execute(update(profiles).where(profiles.c.account_id == account.id).values(values))
     return account.id

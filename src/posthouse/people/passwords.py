@@ -2,11 +2,12 @@
 
 from functools import cache
 from threading import BoundedSemaphore
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING
 
 from posthouse.people.errors import WeakPassword
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 CHARS_MIN = 10
 CHARS_MAX = 200  # whoever sends more makes us hash it
@@ -33,6 +34,8 @@ def hash_password(password: str) -> str:
 def is_password(stored: str | None, password: str) -> bool:
     """Whether it is the one. Where there is none to compare with, the same work is done in vain, so that the
     time does not tell who has an account."""
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     decoy = _decoy()
     with AT_ONCE:
         try:
@@ -47,7 +50,9 @@ def renewed(stored: str, password: str) -> str:
 
 
 @cache
-def _hasher() -> PasswordHasher:
+def _hasher() -> "PasswordHasher":
+    from argon2 import PasswordHasher  # commands that ask for no password start faster without it
+
     return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
 
