@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from posthouse.accounts.errors import (
 )
 from posthouse.accounts.rules import (
     DELETED_COUNTS_MS,
+    KeyEntry,
     hint_of,
     parse_budget,
     parse_email,
@@ -80,6 +82,36 @@ def test_what_a_field_may_not_be(parse: Callable[[Any], Any], value: object) -> 
 
 def test_a_hint_tells_little() -> None:
     assert hint_of("sk-0123456789", "sk-") == "sk-…6789"
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "may"),
+    [
+        (None, "10.1.2.3", True),
+        (None, "", True),
+        (("10.0.0.0/8",), "10.1.2.3", True),
+        (("10.0.0.0/8",), "::ffff:10.1.2.3", True),
+        (("10.0.0.0/8", "2001:db8::/32"), "2001:db8::1", True),
+        (("10.0.0.0/8",), "11.1.2.3", False),
+        (("10.0.0.0/8",), "2001:db8::1", False),
+        (("0.0.0.0/0",), "a socket", False),
+    ],
+)
+def test_from_where_a_key_may_be_used(networks: tuple[str, ...] | None, address: str, may: bool) -> None:
+    entry = KeyEntry(
+        key_id="key_1",
+        account_id="acc_1",
+        name="",
+        plan="free",
+        key_status="active",
+        account_status="active",
+        expires_ms=None,
+        budget_nanos=None,
+        models=None,
+        endpoints=None,
+        networks=None if networks is None else tuple(map(ip_network, networks)),
+    )
+    assert entry.is_for(address) is may
 
 
 def test_an_account_is_found_by_id_and_email(store: Store) -> None:

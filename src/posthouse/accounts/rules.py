@@ -61,6 +61,14 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     frozen_by: FrozenBy | None = None
 
 
+class KeyTitle(msgspec.Struct, frozen=True):
+    """What a key is called beside its records."""
+
+    name: str
+    hint: str
+    kind: KeyKind
+
+
 class NewKey(msgspec.Struct, frozen=True):
     """What making a key returns: the only time that the whole key is seen."""
 
@@ -83,6 +91,17 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     models: frozenset[str] | None
     endpoints: frozenset[str] | None
     networks: tuple[Network, ...] | None
+
+    def is_for(self, address: str) -> bool:
+        """Whether the key may be used from an address; a restricted one not from what is none."""
+        if self.networks is None:
+            return True
+        try:
+            caller = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        caller = getattr(caller, "ipv4_mapped", None) or caller
+        return any(caller in network for network in self.networks)
 
 
 def parse_email(text: str) -> str:

@@ -84,6 +84,13 @@ def get_balance(store: Store, who: str) -> Balance:
         )
 
 
+def get_member_balance(store: Store, account_id: str) -> int:
+    """The balance alone, at the cost of one look-up; 0 where there is no such account."""
+    with store.read() as connection:
+        query = select(ledger_accounts.c.balance_nanos).where(ledger_accounts.c.id == account_id)
+        return connection.execute(query).scalar() or 0
+
+
 def balances(store: Store) -> dict[str, int]:
     """Balance of every ledger account, members and the operator's own, by id."""
     with store.read() as connection:

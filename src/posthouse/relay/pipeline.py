@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from ipaddress import ip_address
 from math import inf
 from typing import Any
 
@@ -456,7 +455,7 @@ def _check_key(entry: KeyEntry, request: RelayRequest) -> None:
         raise _not_active(entry)
     if entry.expires_ms is not None and entry.expires_ms <= request.started_ms:
         raise Refusal(RelayCode.INVALID_API_KEY, "expired")
-    if entry.networks is not None and not _is_within(request.address, entry):
+    if not entry.is_for(request.address):
         raise Refusal(RelayCode.KEY_SCOPE_DENIED, "address")
 
 
@@ -466,15 +465,6 @@ def _not_active(entry: KeyEntry) -> Refusal:
     if entry.key_status == "frozen":
         return Refusal(RelayCode.KEY_FROZEN)
     return Refusal(RelayCode.KEY_FROZEN, "account")
-
-
-def _is_within(address: str, entry: KeyEntry) -> bool:
-    try:
-        caller = ip_address(address)
-    except ValueError:
-        return False
-    caller = getattr(caller, "ipv4_mapped", None) or caller
-    return any(caller in network for network in entry.networks or ())
 
 
 def _over_limit(refused: Refused, currency: str) -> Refusal:

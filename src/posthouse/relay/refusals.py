@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 
 from msgspec import Struct
 
-from posthouse.kernel.errors import Language, Refusal, RelayCode
+from posthouse.kernel.errors import ErrorRow, Language, Refusal, RelayCode, error_table
 from posthouse.kernel.outcome import Ending, Outcome
 
 CALLS_MAX = 20  # of one account: what somebody who looks for a reason reads
@@ -26,11 +26,13 @@ class RefusedCall(Struct, frozen=True, gc=False):
     fields: dict[str, object]
     retry_after_s: float | None
 
+    @property
+    def row(self) -> ErrorRow:
+        return error_table()[self.code]
+
     def message(self, language: Language) -> str:
         """What the caller was told."""
-        refusal = Refusal(self.code, self.situation)
-        refusal.fields = self.fields
-        return refusal.message(language)
+        return self.row.messages[self.situation][language].format_map(self.fields)
 
 
 class Refusals:

@@ -1,0 +1,112 @@
+"""What of each of a plan's limits is used, and when it frees."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import Field
+
+from posthouse.accounts.queries import get_account
+from posthouse.accounts.queries import list_keys as find_keys
+from posthouse.accounts.rules import Account, Key
+from posthouse.api.context import Context, Here, Who
+from posthouse.api.frame import Router
+from posthouse.api.permissions import Permission
+from posthouse.api.values import Answer
+from posthouse.kernel.money import format_nanos
+from posthouse.limits.rules import Demand, LimitRule, Measure, Standing, Subject
+
+router = Router("dashboard")
+
+KEYS_SHOWN = 20  # those with the most used
+
+
+class LimitStanding(Answer):
+    """One limit and what is left of it."""
+
+    families: list[str] = Field(description="The families of models that share it; empty: all models.")
+    subject: Subject = Field(description="What is counted by itself: a key, your address, your account, …")
+    key_id: str = Field(description="Which key, where each is counted by itself; else empty.")
+    key_title: str = Field(description="That key's name or hint; empty for the playground's.")
+    measure: Measure = Field(description="What is counted.")
+    window_ms: int = Field(description="The window slides: what is older than this counts no more.")
+    limit: str = Field(description="How much may be used in a window: a number, or an amount of money.")
+    used: str = Field(description="How much was.")
+    permille: int = Field(description="Of a thousand parts of the limit so many are used.")
+    frees_ms: int = Field(description="In how many ms the oldest use leaves the window; 0: nothing to free.")
+
+
+class Limits(Answer):
+    """All limits of the plan."""
+
+    items: list[LimitStanding]
+
+
+def _account_and_keys(here: Here, who: Who) -> tuple[Account, list[Key]]:
+    """Asked of the store in a thread, for routes that run on the loop."""
+    return get_account(here.store, who.account_id), find_keys(here.store, who.account_id)
+
+
+@router.get("/dashboard/limits", Permission.OWN_READ)
+async def list_limits(
+    here: Here, who: Who, own: Annotated[tuple[Account, list[Key]], Depends(_account_and_keys)]
+) -> Limits:
+    """Tell how much of each limit is used, and when some of it frees.
+
+    Limits by address are those of the address that asks. With several serving processes each counts for
+    itself."""
+    account, keys = own
+    rules = plan_rules(here, account.plan)
+    found = await standings(here, account, who.address_hash, "", rules)
+    items = [limit_answer(one) for one in found if one.rule.subject != "key"]
+    by_key = [rule for rule in rules if rule.subject == "key"]
+    active = [key for key in keys if key.status == "active"] if by_key else []
+    of_keys = [
+        limit_answer(one, key)
+        for key in active
+        for one in await standings(here, account, who.address_hash, key.id, by_key)
+    ]
+    most = {
+        key.id: max((one.permille for one in of_keys if one.key_id == key.id), default=0) for key in active
+    }
+    shown = sorted(most, key=lambda key_id: -most[key_id])[:KEYS_SHOWN]
+    items += [one for one in of_keys if one.key_id in shown]
+    return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families, -one.permille)))
+
+
+def plan_rules(here: Context, plan: str) -> list[LimitRule]:
+    """The plan's limits, each once: models that share one have a rule each."""
+    catalogue = here.market.catalogue
+    rules = {
+        (rule.name, rule.subject): rule
+        for model in catalogue.models_for(plan)
+        for rule in catalogue.rules(plan, model.name)
+    }
+    return list(rules.values())
+
+
+async def standings(
+    here: Context, account: Account, address_hash: bytes, key_id: str, rules: list[LimitRule]
+) -> list[Standing]:
+    """What is left of each."""
+    demand = Demand(
+        key_id=key_id, address=address_hash, account_id=account.id, plan=account.plan, rules=tuple(rules)
+    )
+    return await here.limiter.standings(demand, here.now_ms())
+
+
+def limit_answer(standing: Standing, key: Key | None = None) -> LimitStanding:
+    rule, quota = standing.rule, standing.quota
+    used = quota.limit - quota.remaining
+    shown = format_nanos if standing.measure is Measure.SPEND else str
+    return LimitStanding(
+        families=[] if rule.family == "*" else rule.family.split("+"),
+        subject=rule.subject,
+        key_id="" if key is None else key.id,
+        key_title="" if key is None else key.name or key.hint,
+        measure=standing.measure,
+        window_ms=rule.window_ms,
+        limit=shown(quota.limit),
+        used=shown(used),
+        permille=used * 1000 // quota.limit if quota.limit else 1000,
+        frees_ms=quota.reset_ms,
+    )
