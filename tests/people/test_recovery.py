@@ -7,7 +7,14 @@ from posthouse.accounts.errors import UnknownAccount
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
 from posthouse.people import profiles, recovery, second_factor, signing_in
-from posthouse.people.errors import EmailRefused, InvalidPerson, LastOwner, LinkSpent, WrongPassword
+from posthouse.people.errors import (
+    EmailRefused,
+    InvalidPerson,
+    LastOwner,
+    LinkSpent,
+    NotThePassword,
+    WrongPassword,
+)
 from posthouse.people.identities import Stranger, add_identity, list_identities
 from posthouse.people.links import HOUR_MS
 from posthouse.people.profiles import change_profile, get_profile
@@ -122,7 +129,7 @@ def test_who_knows_the_password_changes_it(store: Store, box: SecretBox) -> None
             now_ms=NOW_MS,
         )
 
-    with pytest.raises(WrongPassword):
+    with pytest.raises(NotThePassword):
         change(NEW, NEW)
     with pytest.raises(InvalidPerson):
         change(GOOD, "short")

@@ -109,6 +109,7 @@ DOMAIN: dict[type[PosthouseError], str] = {
     people.SecondFactorNeeded: "second_factor_needed",
     people.LastOwner: "last_owner",
     people.OwnerExists: "owner_exists",
+    people.NotThePassword: "not_the_password",
     people.WrongCode: "wrong_code",
     people.LinkSpent: "link_spent",
     people.ProofMissing: "proof_missing",

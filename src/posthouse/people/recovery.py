@@ -9,7 +9,7 @@ from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.letters import NOBODY, Letter
 from posthouse.mail.outbox import post
 from posthouse.people import one_time
-from posthouse.people.errors import EmailRefused, LinkSpent, WrongPassword
+from posthouse.people.errors import EmailRefused, LinkSpent, NotThePassword
 from posthouse.people.links import HOUR_MS, LINK_MS, Site
 from posthouse.people.passwords import hash_password, is_password, parse_password
 from posthouse.people.profiles import change_profile, find_person, language_of
@@ -87,7 +87,7 @@ def reset_password(
 
 
 def check_password(store: Store, account_id: str, password: str) -> None:
-    """That whoever is signed in knows the password, where the account has one. Raises WrongPassword,
+    """That whoever is signed in knows the password, where the account has one. Raises NotThePassword,
     UnknownAccount."""
     query = (
         select(accounts.c.id, profiles.c.password_hash)
@@ -99,7 +99,7 @@ def check_password(store: Store, account_id: str, password: str) -> None:
     if row is None:
         raise UnknownAccount(f"there is no account {account_id!r}")
     if row.password_hash is not None and not is_password(row.password_hash, password):
-        raise WrongPassword("this is not the account's password")
+        raise NotThePassword("this is not the account's password")
 
 
 def change_password(
@@ -115,7 +115,7 @@ def change_password(
     now_ms: int,
 ) -> None:
     """Set a password by who knows the old one, or has none yet; ends all other sessions. Raises
-    WrongPassword, InvalidPerson."""
+    NotThePassword, InvalidPerson."""
     check_password(store, account_id, old)
     with store.begin() as connection:
         person = find_person(connection, account_id)
@@ -129,7 +129,7 @@ def change_password(
         )
         statement = update(profiles).where(profiles.c.account_id == account_id, same)
         if connection.execute(statement.values(password_hash=password_hash)).rowcount == 0:
-            raise WrongPassword("this is not the account's password")
+            raise NotThePassword("this is not the account's password")
         end_sessions(connection, account_id, actor=actor, now_ms=now_ms, but_session_id=session_id)
         note(
             connection,
