@@ -137,7 +137,12 @@ def test_sums_for_charts(api: Api, begin_ms: int) -> None:
         {"started_ms": begin_ms + HOUR_MS, "charge_nanos": 7, "http_status": 500},
         {"started_ms": begin_ms + HOUR_MS, "charge_nanos": 9},
     )
-    asked = {"from_ms": begin_ms, "to_ms": begin_ms + 2 * HOUR_MS, "step": "hour", "zone": "Asia/Shanghai"}
+    asked = {
+        "from_ms": begin_ms,
+        "to_ms": begin_ms + 2 * HOUR_MS,
+        "step": "hour",
+        "time_zone": "Asia/Shanghai",
+    }
     drawn = browser.get("/usage/series", params=asked | {"by": "model"}).json()
     assert drawn["starts_ms"] == [begin_ms, begin_ms + HOUR_MS]
     assert (drawn["total"]["requests"], drawn["total"]["errors"], drawn["total"]["charge"]) == (
@@ -155,15 +160,15 @@ def test_sums_for_charts(api: Api, begin_ms: int) -> None:
     (by_key,) = browser.get("/usage/series", params=asked | {"by": "key", "model": "gpt-4o"}).json()["groups"]
     assert (by_key["name"], by_key["label"]) == (member.key_id, "laptop")
     for wrong in (
-        {"zone": "Mars/Base"},
-        {"zone": "../etc"},
+        {"time_zone": "Mars/Base"},
+        {"time_zone": "../etc"},
         {"by": "account"},
         {"to_ms": begin_ms - 1},
         {"to_ms": 2**50},
     ):
         assert browser.get("/usage/series", params=asked | wrong).status_code == 422, wrong
-    problem = browser.get("/usage/series", params=asked | {"zone": "Asia"}).json()
-    assert [one["field"] for one in problem["errors"]] == ["zone"]
+    problem = browser.get("/usage/series", params=asked | {"time_zone": "Asia"}).json()
+    assert [one["field"] for one in problem["errors"]] == ["time_zone"]
 
 
 def test_a_file_of_any_filter(api: Api, begin_ms: int) -> None:

@@ -87,11 +87,11 @@ def key_titles(store: Store, account_id: str) -> dict[str, KeyTitle]:
         return {row.id: KeyTitle(row.name, row.hint, row.kind) for row in rows}
 
 
-def key_names(store: Store, key_ids: Iterable[str]) -> dict[str, str]:
-    """What those keys are called, or else their hints; deleted ones too."""
-    query = select(keys.c.id, keys.c.name, keys.c.hint).where(keys.c.id.in_(set(key_ids)))
+def titles_of_keys(store: Store, key_ids: Iterable[str]) -> dict[str, KeyTitle]:
+    """What those keys are called, whosever they are, by id."""
+    query = select(keys.c.id, keys.c.name, keys.c.hint, keys.c.kind).where(keys.c.id.in_(set(key_ids)))
     with store.read() as connection:
-        return {row.id: row.name or row.hint for row in connection.execute(query)}
+        return {row.id: KeyTitle(row.name, row.hint, row.kind) for row in connection.execute(query)}
 
 
 def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:

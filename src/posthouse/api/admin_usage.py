@@ -6,7 +6,7 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from posthouse.accounts.queries import emails_of, key_names
+from posthouse.accounts.queries import emails_of, titles_of_keys
 from posthouse.api.context import Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
@@ -24,8 +24,10 @@ from posthouse.api.usage_values import (
     call_fields,
     csv_response,
     explained_fields,
+    key_labels,
     searched_ms,
     series_answer,
+    zone_of,
 )
 from posthouse.api.values import Answer, Money
 from posthouse.kernel.outcome import Outcome
@@ -107,10 +109,10 @@ def list_usage_of_all(here: Here, asked: Annotated[SiteUsagePageQuery, Query()])
     `searched_ms` to go on from."""
     wanted = asked.wanted(account=asked.account, channel=asked.channel)
     page = list_usage(here.store, wanted, before=asked.after, limit=asked.limit)
-    names = key_names(here.store, {one.key_id for one in page.records})
+    titles = titles_of_keys(here.store, {one.key_id for one in page.records})
     emails = emails_of(here.store, {one.account_id for one in page.records})
     return SiteCallPage(
-        items=[SiteCall(**call_fields(one, names), **_site_fields(one, emails)) for one in page.records],
+        items=[SiteCall(**call_fields(one, titles), **_site_fields(one, emails)) for one in page.records],
         next=page.next,
         searched_ms=searched_ms(page.next, page.records, asked.limit),
     )
@@ -125,13 +127,13 @@ def get_series_of_all(here: Here, asked: Annotated[SiteSeriesQuery, Query()]) ->
         since_ms=asked.from_ms,
         until_ms=asked.to_ms,
         step=asked.step,
-        zone=asked.zone,
+        zone=zone_of(here, asked.time_zone),
         by=asked.by or None,
     )
     names = {one.name for one in found.groups}
-    labels = {"key": key_names, "account": emails_of}
-    label = labels.get(asked.by)
-    return series_answer(found, label(here.store, names) if label else {})
+    if asked.by == "key":
+        return series_answer(found, key_labels(titles_of_keys(here.store, names)))
+    return series_answer(found, emails_of(here.store, names) if asked.by == "account" else {})
 
 
 @router.get(
@@ -150,14 +152,14 @@ def get_call_of_any(here: Here, request_id: str) -> SiteCallDetail:
     one = get_usage(here.store, request_id)
     if one is None:
         raise Problem("not_found")
-    names, emails = key_names(here.store, {one.key_id}), emails_of(here.store, {one.account_id})
+    titles, emails = titles_of_keys(here.store, {one.key_id}), emails_of(here.store, {one.account_id})
     tries = [
         SiteAttempt(
             **attempt_fields(made), channel=made.channel, credential=made.credential, verdict=made.verdict
         )
         for made in one.attempts
     ]
-    fields = explained_fields(one, names, explain(here.store, one))
+    fields = explained_fields(one, titles, explain(here.store, one))
     return SiteCallDetail(**fields, **_site_fields(one, emails), tries=tries)
 
 

@@ -6,7 +6,7 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from posthouse.accounts.queries import key_names
+from posthouse.accounts.queries import titles_of_keys
 from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
@@ -25,8 +25,10 @@ from posthouse.api.usage_values import (
     call_fields,
     csv_response,
     explained_fields,
+    key_labels,
     searched_ms,
     series_answer,
+    zone_of,
 )
 from posthouse.ledger.sums import Scope, series
 from posthouse.ledger.usage import MEMBER_CSV_COLUMNS, explain, export_usage, get_usage, list_usage
@@ -47,9 +49,9 @@ def list_own_usage(here: Here, who: Who, asked: Annotated[UsagePageQuery, Query(
     A page looks at a bounded number of calls. Where few match it may end short, even empty, with `next` and
     `searched_ms` to go on from."""
     page = list_usage(here.store, asked.wanted(account=who.account_id), before=asked.after, limit=asked.limit)
-    names = key_names(here.store, {one.key_id for one in page.records})
+    titles = titles_of_keys(here.store, {one.key_id for one in page.records})
     return CallPage(
-        items=[Call(**call_fields(one, names)) for one in page.records],
+        items=[Call(**call_fields(one, titles)) for one in page.records],
         next=page.next,
         searched_ms=searched_ms(page.next, page.records, asked.limit),
     )
@@ -64,11 +66,11 @@ def get_own_series(here: Here, who: Who, asked: Annotated[OwnSeriesQuery, Query(
         since_ms=asked.from_ms,
         until_ms=asked.to_ms,
         step=asked.step,
-        zone=asked.zone,
+        zone=zone_of(here, asked.time_zone),
         by=asked.by or None,
     )
-    by_key = asked.by == "key"
-    return series_answer(found, key_names(here.store, {one.name for one in found.groups}) if by_key else {})
+    ids = {one.name for one in found.groups} if asked.by == "key" else set()
+    return series_answer(found, key_labels(titles_of_keys(here.store, ids)) if ids else {})
 
 
 @router.get("/usage/export", Permission.OWN_READ, responses=CSV_ANSWER, response_class=StreamingResponse)
@@ -84,5 +86,5 @@ def get_own_call(here: Here, who: Who, request_id: str) -> CallDetail:
     one = get_usage(here.store, request_id)
     if one is None or one.account_id != who.account_id:
         raise Problem("not_found")
-    fields = explained_fields(one, key_names(here.store, {one.key_id}), explain(here.store, one))
+    fields = explained_fields(one, titles_of_keys(here.store, {one.key_id}), explain(here.store, one))
     return CallDetail(**fields, tries=[Attempt(**attempt_fields(made)) for made in one.attempts])

@@ -2,15 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator, Field, PlainSerializer
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from posthouse.accounts.rules import KeyKind, KeyTitle
+from posthouse.api.context import Context
+from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import MS_MAX, PAGE, PAGE_MAX, Answer, Body, Money, MoneyIn, Ms
 from posthouse.kernel.ids import time_of
 from posthouse.kernel.outcome import AttemptRecord, Outcome
@@ -25,19 +27,17 @@ CSV_ROWS_AT_ONCE = 200  # of a file that is sent while it is made
 EndingName = Literal["completed", "cancelled", "broken", "failed"]
 
 
-def _zone(value: Any) -> Any:
+def zone_of(here: Context, name: str) -> ZoneInfo:
+    """The time zone of that name, or else the site's. Raises Problem."""
     try:
-        return ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):  # OSError: the name of a folder of zones
-        raise PydanticCustomError("zone", "no time zone") from None
+        return ZoneInfo(name or here.market.catalogue.operator.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones
+        raise Problem("invalid_request", errors=[FieldError("time_zone", "time_zone")]) from None
 
 
-Zone = Annotated[
-    ZoneInfo,
-    BeforeValidator(_zone),
-    PlainSerializer(str, return_type=str),
-    Field(json_schema_extra={"type": "string", "format": "iana-time-zone", "examples": ["Asia/Shanghai"]}),
-]
+def label_of(title: KeyTitle) -> str:
+    """What people know a key by."""
+    return title.name or title.hint
 
 
 class UsageQuery(Body):
@@ -80,7 +80,7 @@ class SeriesQuery(Body):
     from_ms: int = Field(ge=0, le=MS_MAX, description="Since then, taken down to a quarter of an hour.")
     to_ms: int = Field(ge=0, le=MS_MAX, description="Until then, taken up to a quarter of an hour.")
     step: Step = Field("day", description="How long each point is; at most 1000 points.")
-    zone: Zone = Field(ZoneInfo("UTC"), description="Whose days and months.")
+    time_zone: str = Field("", max_length=64, description="Whose days: Asia/Shanghai; else the site's.")
     key_id: str = Field("", max_length=40, description="Only this key's.")
     model: str = Field("", max_length=200, description="Only this model's.")
 
@@ -91,7 +91,8 @@ class Call(Answer):
     request_id: str = Field(description="As in the answer's x-posthouse-request-id.")
     started_ms: Ms
     key_id: str = Field(description="The key that it was made with.")
-    key_name: str = Field(description="What that key is called now.")
+    key_name: str = Field(description="What that key is called now: its name, or else its hint.")
+    key_kind: KeyKind = Field(description="playground: the console's own.")
     model: str = Field(description="The model's name here.")
     endpoint: str = Field(description="What was called.")
     stream: bool = Field(description="Whether the answer was a stream.")
@@ -166,7 +167,7 @@ class CallDetail(ExplainedCall):
     tries: list[Attempt] = Field(description="Each try, in turn.")
 
 
-class SumsAnswer(Answer):
+class UsageSums(Answer):
     """What calls add up to."""
 
     requests: int = Field(description="Calls that were sent upstream.")
@@ -196,7 +197,7 @@ class SeriesGroup(Answer):
 
     name: str = Field(description="Of a model, or the id of a key or account; empty: all others.")
     label: str = Field(description="What people call it.")
-    total: SumsAnswer
+    total: UsageSums
     points: Points
 
 
@@ -204,11 +205,11 @@ class SeriesAnswer(Answer):
     """Sums by step, dearest group first; at most eight groups, and the others as one."""
 
     starts_ms: list[int] = Field(description="When each step starts.")
-    total: SumsAnswer
+    total: UsageSums
     groups: list[SeriesGroup]
 
 
-def call_fields(one: Outcome, key_names: dict[str, str]) -> dict[str, Any]:
+def call_fields(one: Outcome, titles: Mapping[str, KeyTitle]) -> dict[str, Any]:
     """The fields of a Call."""
     same = (
         *("request_id", "started_ms", "key_id", "model", "endpoint", "stream", "http_status", "relay_code"),
@@ -216,7 +217,8 @@ def call_fields(one: Outcome, key_names: dict[str, str]) -> dict[str, Any]:
     )
     return {
         **{name: getattr(one, name) for name in same},
-        "key_name": key_names.get(one.key_id, ""),
+        "key_name": label_of(titles[one.key_id]) if one.key_id in titles else "",
+        "key_kind": titles[one.key_id].kind if one.key_id in titles else "api",
         "ending": one.ending.value,
         "cached_tokens": sum(one.quantities.get(name, 0) for name in measures.CACHED),
         "reasoning_tokens": sum(one.quantities.get(name, 0) for name in measures.REASONING),
@@ -226,10 +228,10 @@ def call_fields(one: Outcome, key_names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def explained_fields(one: Outcome, key_names: dict[str, str], made: Arithmetic | None) -> dict[str, Any]:
+def explained_fields(one: Outcome, titles: Mapping[str, KeyTitle], made: Arithmetic | None) -> dict[str, Any]:
     """The fields of an ExplainedCall."""
     return {
-        **call_fields(one, key_names),
+        **call_fields(one, titles),
         "plan": one.plan,
         "quantities": one.quantities,
         "arithmetic": None if made is None else _arithmetic(one, made),
@@ -275,24 +277,28 @@ def searched_ms(following: str, found: Sequence[Outcome], limit: int) -> int | N
 
 
 def sums_fields(sums: Sums) -> dict[str, Any]:
-    """The fields of a SumsAnswer."""
-    names = [name for name in SumsAnswer.model_fields if name != "charge"]
+    """The fields of a UsageSums."""
+    names = [name for name in UsageSums.model_fields if name != "charge"]
     return {**{name: getattr(sums, name) for name in names}, "charge": sums.charge_nanos}
 
 
-def series_answer(found: Series, labels: dict[str, str]) -> SeriesAnswer:
+def key_labels(titles: Mapping[str, KeyTitle]) -> dict[str, str]:
+    return {key_id: label_of(title) for key_id, title in titles.items()}
+
+
+def series_answer(found: Series, labels: Mapping[str, str]) -> SeriesAnswer:
     """The series, each group by its label, or else its name."""
     groups = [
         SeriesGroup(
             name=group.name,
             label=labels.get(group.name, group.name),
-            total=SumsAnswer(**sums_fields(group.total)),
+            total=UsageSums(**sums_fields(group.total)),
             points=points_of(group.points),
         )
         for group in found.groups
     ]
     return SeriesAnswer(
-        starts_ms=list(found.starts_ms), total=SumsAnswer(**sums_fields(found.total)), groups=groups
+        starts_ms=list(found.starts_ms), total=UsageSums(**sums_fields(found.total)), groups=groups
     )
 
 
