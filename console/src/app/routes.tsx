@@ -1,4 +1,5 @@
 import type { Area } from "./area";
+import { area as desk } from "@/pages/desk/routes";
 import { area as docs } from "@/pages/docs/routes";
 import { area as home } from "@/pages/home/routes";
 import { area as prices } from "@/pages/prices/routes";
@@ -12,4 +13,5 @@ export const AREAS: Area[] = [
   status,
   docs,
   texts,
+  desk,
 ];

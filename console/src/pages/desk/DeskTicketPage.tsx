@@ -1,0 +1,72 @@
+import { Anchor, Button } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { Link, useParams } from "react-router";
+import { api, take } from "@/api/client";
+import { mayUse, useMember } from "@/api/session";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { sayDone, sayFailed } from "@/ui/notices";
+import { Page } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import styles from "./Desk.module.css";
+import { Reply } from "./Reply";
+import { Thread } from "./Thread";
+import { TicketStatus } from "./TicketStatus";
+
+/** A member's ticket, to be answered. */
+export default function DeskTicketPage() {
+  const { t } = useTranslation("desk");
+  const { id = "" } = useParams();
+  const client = useQueryClient();
+  const at = { params: { path: { ticket_id: id } } };
+  const query = useQuery({
+    queryKey: ["desk-tickets", id],
+    queryFn: () => take(api.GET("/api/v1/admin/tickets/{ticket_id}", at)),
+  });
+  const refresh = () => client.invalidateQueries({ queryKey: ["desk-tickets"] });
+  const close = useMutation({
+    mutationFn: () => take(api.POST("/api/v1/admin/tickets/{ticket_id}/close", at)),
+    onSuccess: refresh,
+    onError: sayFailed,
+  });
+  const answer = async (text: string) => {
+    await take(api.POST("/api/v1/admin/tickets/{ticket_id}/messages", { ...at, body: { text } }));
+    sayDone(t("answered_notice"));
+    await refresh();
+  };
+  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
+  if (!query.data) return <PageSkeleton />;
+  const { ticket, messages } = query.data;
+  return (
+    <Page
+      title={ticket.subject}
+      lead={
+        <span className={styles.facts}>
+          <Anchor component={Link} to="/admin/tickets">
+            {t("tickets")}
+          </Anchor>
+          <TicketStatus status={ticket.status} side="desk" />
+          <MemberLink accountId={ticket.account_id} email={ticket.email} />
+        </span>
+      }
+    >
+      <Thread messages={messages} author={(message) => (message.is_staff ? message.author_email || t("support") : ticket.email)} />
+      <Reply key={ticket.id} label={t("answer")} hint={t("answer_hint")} action={t("send_answer")} onSend={answer}>
+        {ticket.status !== "closed" && (
+          <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
+            {t("close_ticket")}
+          </Button>
+        )}
+      </Reply>
+    </Page>
+  );
+}
+
+function MemberLink({ accountId, email }: { accountId: string; email: string }) {
+  if (!mayUse(useMember(), "members:read")) return <span>{email}</span>;
+  return (
+    <Anchor component={Link} to={`/admin/members/${accountId}`}>
+      {email}
+    </Anchor>
+  );
+}

@@ -1,0 +1,75 @@
+import { SegmentedControl } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import { Link, useNavigate, useSearchParams } from "react-router";
+import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
+import type { components } from "@/api/schema";
+import { Count } from "@/ui/Count";
+import { DataTable, type Column } from "@/ui/DataTable";
+import { Page } from "@/ui/Page";
+import { Time } from "@/ui/Time";
+import styles from "./Desk.module.css";
+import { TicketStatus, type Status } from "./TicketStatus";
+
+type Ticket = components["schemas"]["DeskTicket"];
+
+const STATES = ["open", "answered", "closed"] as const;
+const REFETCH_MS = 30_000; // a new question shows up by itself
+
+/** All members' tickets; those that wait for an answer at first. */
+export default function DeskTicketsPage() {
+  const { t } = useTranslation("desk");
+  const navigate = useNavigate();
+  const [params, setParams] = useSearchParams();
+  const account = params.get("account") ?? "";
+  const chosen = params.get("status") ?? (account ? "all" : "open");
+  const status = STATES.find((one) => one === chosen);
+  const list = useList(
+    ["desk-tickets", status, account],
+    (after) => take(api.GET("/api/v1/admin/tickets", { params: { query: { status, account_id: account, after } } })),
+    { refetchMs: REFETCH_MS },
+  );
+  const choose = (value: string) => {
+    params.set("status", value);
+    setParams(params, { replace: true });
+  };
+  return (
+    <Page title={t("tickets")} lead={account && list.items[0] ? t("of_member", { email: list.items[0].email }) : t("desk_lead")}>
+      <SegmentedControl
+        className={styles.states}
+        aria-label={t("status")}
+        value={chosen}
+        onChange={choose}
+        data={[...STATES.map((one: Status) => ({ value: one, label: t(`desk_status.${one}`) })), { value: "all", label: t("all") }]}
+      />
+      <DataTable
+        label={t("tickets")}
+        list={list}
+        columns={useColumns()}
+        rowKey={(one) => one.id}
+        onRow={(one) => void navigate(`/admin/tickets/${one.id}`)}
+        empty={t(status === "open" ? "none_waiting" : "none_found")}
+      />
+    </Page>
+  );
+}
+
+function useColumns(): Column<Ticket>[] {
+  const { t } = useTranslation("desk");
+  return [
+    {
+      key: "subject",
+      title: t("subject"),
+      isLead: true,
+      render: (one) => (
+        <Link className={styles.subject} to={`/admin/tickets/${one.id}`}>
+          {one.subject}
+        </Link>
+      ),
+    },
+    { key: "email", title: t("member"), render: (one) => one.email },
+    { key: "status", title: t("status"), render: (one) => <TicketStatus status={one.status} side="desk" /> },
+    { key: "messages", title: t("messages"), align: "right", render: (one) => <Count value={one.messages} /> },
+    { key: "updated", title: t("updated"), align: "right", render: (one) => <Time ms={one.updated_ms} look="relative" /> },
+  ];
+}

@@ -1,0 +1,35 @@
+import type { components } from "@/api/schema";
+
+export type Announcement = components["schemas"]["AnnouncementAnswer"];
+
+interface Words {
+  title_en: string;
+  title_zh: string;
+  text_en: string;
+  text_zh: string;
+}
+
+/** What an announcement says in a language; what it does not say there it says in the other. */
+export function wordsOf(one: Words, language: string): { title: string; text: string } {
+  return language === "zh"
+    ? { title: one.title_zh || one.title_en, text: one.text_zh || one.text_en }
+    : { title: one.title_en || one.title_zh, text: one.text_en || one.text_zh };
+}
+
+export type When = "later" | "now" | "over";
+
+export function whenOf(one: Announcement, nowMs: number): When {
+  if (one.from_ms > nowMs) return "later";
+  return one.until_ms !== null && one.until_ms <= nowMs ? "over" : "now";
+}
+
+/** A moment as an <input type="datetime-local"> has it, in the viewer's zone; "" for none. */
+export function localOf(ms: number | null): string {
+  if (ms === null) return "";
+  const date = new Date(ms);
+  return new Date(ms - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+export function msOf(local: string): number | null {
+  return local ? new Date(local).getTime() : null;
+}
