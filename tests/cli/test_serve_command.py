@@ -106,8 +106,19 @@ def test_without_a_channel_it_says_what_to_do(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, greeting):
         assert "has_channels" in greeting
         assert greeting["has_channels"] is False
+        # Whoever can read this becomes the owner; from then on it is told no more.
+        base, _, token = greeting["setup"].partition("setup?token=")
+        assert base == greeting["console"]
+        body = json.dumps({"token": token, "email": "ann@example.org", "password": "correct horse battery"})
+        request = urllib.request.Request(
+            f"{base}api/v1/setup", body.encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 201
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
+    with serving(tmp_path) as (_, greeting):
+        assert "setup" not in greeting
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ from posthouse.accounts.rules import Account
 from posthouse.catalogue.queries import load_catalogue
 from posthouse.cli import output
 from posthouse.cli.desk import CommandError, Desk, command, money
+from posthouse.kernel.clock import now_ms
 from posthouse.ledger.queries import balances, get_balance
+from posthouse.people.owners import set_role
+from posthouse.people.roles import Role
 
 app = typer.Typer(help="Make, show, freeze and move accounts.", no_args_is_help=True)
 
@@ -79,6 +82,15 @@ def move(
     """Move the account to another plan."""
     _check_plan(desk, plan)
     _show(desk, service.set_plan(desk.store, email, plan))
+
+
+@command(app)
+def role(desk: Desk, email: Who, role: Annotated[Role, typer.Argument(help="Its role from now on.")]) -> None:
+    """Let the account do what the role may, in the console and with access tokens."""
+    set_role(desk.store, email, role, actor="cli", now_ms=now_ms())
+    account = queries.get_account(desk.store, email)
+    made = {"id": account.id, "email": account.email, "role": role}
+    desk.answer(made, lambda: output.print_fields(tuple(made.items())))
 
 
 def _check_plan(desk: Desk, plan: str) -> None:

@@ -20,7 +20,9 @@ from posthouse.cli import output
 from posthouse.cli.demo import Demo
 from posthouse.cli.desk import Desk, command
 from posthouse.cli.settings import settings_of
+from posthouse.kernel.secrets import SecretBox
 from posthouse.kernel.settings import Settings
+from posthouse.people.owners import has_owner, setup_token
 from posthouse.server import runner
 
 MODEL = "gpt-4o-mini"  # of the example call, where it is for sale
@@ -69,7 +71,7 @@ def serve(
         if demo:
             member = await asyncio.to_thread(demonstration.prepare, desk)
             held.append(await demonstration.start_provider(desk, app))
-        greeting = greet(settings, app, member)
+        greeting = await asyncio.to_thread(greet, settings, app, desk.box, member)
         desk.answer(greeting, lambda: _print(settings, greeting))
         sys.stdout.flush()
 
@@ -89,17 +91,19 @@ def _end(_signal: int, _frame: object) -> None:
 
 
 class Greeting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the server is reached; `has_channels` False: no call can succeed yet."""
+    """Where the server is reached; `has_channels` False: no call can succeed yet. `setup` is the link by
+    which somebody becomes the first owner, while there is none."""
 
     console: str
     api: str
     metrics: str
     model: str
     has_channels: bool
+    setup: str = ""
     demo: Demo | None = None
 
 
-def greet(settings: Settings, app: App, member: Demo | None) -> Greeting:
+def greet(settings: Settings, app: App, box: SecretBox, member: Demo | None) -> Greeting:
     """What to tell about a server that is ready."""
     base = _address(settings.host, settings.port)
     catalogue = app.market.catalogue
@@ -110,6 +114,7 @@ def greet(settings: Settings, app: App, member: Demo | None) -> Greeting:
         metrics=f"{_address(settings.ops_host, settings.ops_port)}/metrics",
         model=MODEL if MODEL in models or not models else models[0],
         has_channels=bool(catalogue.channels),
+        setup="" if has_owner(app.store) else f"{base}/setup?token={setup_token(box)}",
         demo=member,
     )
 
@@ -124,6 +129,8 @@ def _print(settings: Settings, greeting: Greeting) -> None:
         f"  metrics   {greeting.metrics}",
         "",
     ]
+    if greeting.setup:
+        lines += ["Nobody owns this installation yet. Become its owner:", f"  {greeting.setup}", ""]
     if member is not None:
         lines += [
             "The provider is simulated: its answers are made up, no model is called.",
