@@ -15,7 +15,7 @@ from posthouse.kernel.money import format_nanos
 from posthouse.ledger.transfers import credit
 from posthouse.people.throttles import Throttle
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+HOUR_MS = 3_600_000
 CONFIGURATION = """
 [operator]
 currency = "CNY"
@@ -75,15 +75,11 @@ def call(api: Api, key: str, model: str = "gpt-4o-mini", **headers: str) -> Any:
         return client.post(url, json=chat_body(model), headers=sent)
 
 
-def span() -> dict[str, int]:
-    return {"since_ms": now_ms() - DAY_MS, "until_ms": now_ms() + HOUR_MS}
-
-
 def test_the_dashboard_is_right_to_the_nano(api: Api, member: Browser) -> None:
     before = member.get("/dashboard").json()
     assert (before["balance"], before["keys"], before["plan"]) == ("10.00", 0, "paid")
     assert before["today"]["requests"] == before["month"]["requests"] == 0
-    key_id, key = key_of(member, name="laptop")
+    _, key = key_of(member, name="laptop")
     for _ in range(2):
         assert call(api, key).status_code == 200
     charged = sum(outcome.charge_nanos for outcome in api.relay.usage(member.email))
@@ -92,14 +88,6 @@ def test_the_dashboard_is_right_to_the_nano(api: Api, member: Browser) -> None:
     assert seen["balance"] == format_nanos(10**10 - charged)
     for sums in (seen["today"], seen["month"]):
         assert (sums["requests"], sums["errors"], sums["charge"]) == (2, 0, format_nanos(charged))
-    chart = member.get("/dashboard/chart", params={**span(), "by": "key", "step": "hour"}).json()
-    (line,) = chart["lines"]
-    assert (line["name"], line["title"], line["kind"]) == (key_id, "laptop", "api")
-    assert (line["total"]["charge"], sum(line["requests"])) == (format_nanos(charged), 2)
-    assert len(line["charge"]) == len(line["tokens"]) == len(chart["starts_ms"]) >= 25
-    by_model = member.get("/dashboard/chart", params={**span(), "by": "model"}).json()
-    assert [line["name"] for line in by_model["lines"]] == ["gpt-4o-mini"]
-    assert by_model["total"] == chart["total"] == line["total"]
 
 
 @pytest.mark.parametrize("zone", ["Nowhere", "../etc/passwd", "/etc/passwd", "Asia", "\u00e9"])
@@ -107,11 +95,6 @@ def test_a_time_zone_that_is_none(member: Browser, zone: str) -> None:
     answer = member.get("/dashboard", params={"time_zone": zone})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "time_zone"
-
-
-def test_a_chart_has_so_many_steps(member: Browser) -> None:
-    params = {"since_ms": 0, "until_ms": now_ms(), "step": "hour"}
-    assert member.get("/dashboard/chart", params=params).status_code == 422
 
 
 def test_limits_tell_what_is_used_and_when_it_frees(api: Api, member: Browser) -> None:
@@ -123,7 +106,7 @@ def test_limits_tell_what_is_used_and_when_it_frees(api: Api, member: Browser) -
     used = by_key[key_id]
     assert (used["used"], used["limit"], used["permille"], used["window_ms"]) == ("1", "3", 333, HOUR_MS)
     assert 0 < used["frees_ms"] <= HOUR_MS
-    assert (used["key_title"], used["measure"], used["families"]) == ("laptop", "requests", [])
+    assert (used["key_name"], used["measure"], used["families"]) == ("laptop", "requests", [])
     assert (by_key[unused_id]["used"], by_key[unused_id]["frees_ms"]) == ("0", 0)
     (spent,) = (one for one in items if one["subject"] == "account")
     (outcome,) = api.relay.usage(member.email)
@@ -143,7 +126,7 @@ def test_refused_calls_say_why_to_their_account_alone(api: Api, member: Browser)
     assert [one["code"] for one in items[:2]] == ["key_frozen", "model_not_found"]
     assert {one["key_id"] for one in items} == {key_id}
     assert items[-1]["message"] == told
-    assert {one["key_title"] for one in items} == {"laptop"}
+    assert {one["key_name"] for one in items} == {"laptop"}
     assert api.as_("member").get("/dashboard/refusals").json()["items"] == []
 
 
@@ -155,8 +138,7 @@ def test_the_playground_calls_as_the_member(api: Api, member: Browser) -> None:
         assert call(api, key).status_code == 200
     assert {outcome.key_id for outcome in api.relay.usage(member.email)} == {first["id"]}
     assert list_keys(api.store, member.account_id) == []
-    chart = member.get("/dashboard/chart", params={**span(), "by": "key"}).json()
-    assert [line["kind"] for line in chart["lines"]] == ["playground"]
+    assert {one["key_kind"] for one in member.get("/usage").json()["items"]} == {"playground"}
 
 
 def test_the_playgrounds_keys_are_not_for_hoarding(member: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

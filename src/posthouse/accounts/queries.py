@@ -1,11 +1,12 @@
 """Reads accounts and keys; changes nothing."""
 
 import ipaddress
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from posthouse.accounts.errors import UnknownAccount, UnknownKey
 from posthouse.accounts.rules import Account, Key, KeyEntry, KeyTitle
@@ -77,14 +78,6 @@ def list_keys(store: Store, who: str) -> list[Key]:
         listed = (keys.c.account_id == account.id, keys.c.deleted_ms.is_(None), keys.c.kind == "api")
         query = select(keys).where(*listed).order_by(keys.c.created_ms, keys.c.id)
         return [_key(row) for row in connection.execute(query)]
-
-
-def key_titles(store: Store, account_id: str) -> dict[str, KeyTitle]:
-    """What all keys of an account are called, deleted ones and the console's own too, by id."""
-    query = select(keys.c.id, keys.c.name, keys.c.hint, keys.c.kind).where(keys.c.account_id == account_id)
-    with store.read() as connection:
-        rows = connection.execute(query)
-        return {row.id: KeyTitle(row.name, row.hint, row.kind) for row in rows}
 
 
 def titles_of_keys(store: Store, key_ids: Iterable[str]) -> dict[str, KeyTitle]:

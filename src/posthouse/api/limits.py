@@ -26,7 +26,7 @@ class LimitStanding(Answer):
     families: list[str] = Field(description="The families of models that share it; empty: all models.")
     subject: Subject = Field(description="What is counted by itself: a key, your address, your account, …")
     key_id: str = Field(description="Which key, where each is counted by itself; else empty.")
-    key_title: str = Field(description="That key's name or hint; empty for the playground's.")
+    key_name: str = Field(description="What that key is called: its name, or else its hint.")
     measure: Measure = Field(description="What is counted.")
     window_ms: int = Field(description="The window slides: what is older than this counts no more.")
     limit: str = Field(description="How much may be used in a window: a number, or an amount of money.")
@@ -102,7 +102,7 @@ def limit_answer(standing: Standing, key: Key | None = None) -> LimitStanding:
         families=[] if rule.family == "*" else rule.family.split("+"),
         subject=rule.subject,
         key_id="" if key is None else key.id,
-        key_title="" if key is None else key.name or key.hint,
+        key_name="" if key is None else key.name or key.hint,
         measure=standing.measure,
         window_ms=rule.window_ms,
         limit=shown(quota.limit),
