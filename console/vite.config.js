@@ -40,7 +40,6 @@ export default defineConfig({
   build: {
     outDir: process.env.POSTHOUSE_CONSOLE_OUT ?? "../src/posthouse/data/console",
     emptyOutDir: true,
-    manifest: "manifest.json", // the bundle's size is tested with it
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
     modulePreload: { polyfill: false },
     target: "es2022",

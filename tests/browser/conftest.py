@@ -166,9 +166,27 @@ def open_tab(site: Site, chromium: Browser) -> Iterator[OpenTab]:
     assert faults == []
 
 
+# Nothing is being fetched, as far as the page says, and what it had fetched is as much as a moment ago.
+SETTLED = """new Promise((done) => {
+  let before = -1;
+  const look = () => {
+    const now = performance.getEntriesByType("resource").length;
+    if (now === before && !document.querySelector("[aria-busy=true]")) return done();
+    before = now;
+    setTimeout(look, 100);
+  };
+  look();
+})"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the page shows what it has."""
+    page.evaluate(SETTLED)
+
+
 def axe(page: Page) -> None:
     """No violation that axe knows, on the page as it stands."""
-    page.wait_for_load_state("networkidle")
+    settle(page)
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     told = [
@@ -190,5 +208,5 @@ def shot(page: Page, name: str, *, whole: bool = False) -> None:
     folder = os.environ.get("POSTHOUSE_SHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        page.wait_for_load_state("networkidle")
+        settle(page)
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)

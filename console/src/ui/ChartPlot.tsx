@@ -110,7 +110,7 @@ function Values({ label, times, series, format, when }: ChartProps & { when: (ms
   return (
     <details className={styles.values}>
       <summary>{t("as_table")}</summary>
-      <div className={styles.scroll} tabIndex={0} role="region" aria-label={label}>
+      <div className={styles.scroll} tabIndex={0} role="group" aria-label={label}>
         <table>
           <thead>
             <tr>

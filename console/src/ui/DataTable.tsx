@@ -36,7 +36,7 @@ export function DataTable<T>({ label, list, columns, rowKey, empty, onRow }: Pro
   }
   return (
     <div>
-      <div className={styles.scroll} role="region" aria-label={label} tabIndex={0}>
+      <div className={styles.scroll} role="group" aria-label={label} tabIndex={0}>
         <table className={styles.table} role="table" aria-label={label} aria-busy={list.isLoading}>
           <thead role="rowgroup">
             <tr role="row">

@@ -28,6 +28,7 @@ export default function MarkdownText({ children, linkTo = (href) => href }: Prop
               <table>{rows}</table>
             </div>
           ),
+          th: ({ children: words }) => (words ? <th scope="col">{words}</th> : <td />),
           a: ({ href = "", children: words }) => <Anchor href={linkTo(href)}>{words}</Anchor>,
         }}
       >

@@ -16,7 +16,7 @@ import { SNIPPETS } from "./snippets";
 export default function HomePage() {
   const { t } = useTranslation("home");
   const site = useSite();
-  const text = useText("landing");
+  const [lead, ...more] = useText("landing").data?.text.split(/\n\s*\n/) ?? []; // its first paragraph stands at the top
   const prices = useQuery({ queryKey: ["prices", ""], queryFn: () => take(api.GET("/api/v1/prices")) });
   const baseUrl = `${site?.public_url || location.origin}/v1`;
   const model = prices.data?.models.find((one) => one.kind === "chat")?.name ?? "gpt-4o-mini";
@@ -26,7 +26,7 @@ export default function HomePage() {
       <section className={styles.hero}>
         <div className={styles.words}>
           <h1>{t("title")}</h1>
-          <p className={styles.lead}>{t("lead")}</p>
+          <div className={styles.lead}>{lead && <Markdown>{lead}</Markdown>}</div>
           <div className={styles.base}>
             <span>{t("base_url")}</span>
             <CopyLine value={baseUrl} label={t("base_url")} />
@@ -49,7 +49,7 @@ export default function HomePage() {
         </Tabs>
       </section>
       {prices.data && prices.data.models.length > 0 && <AtAGlance prices={prices.data} />}
-      {text.data?.text && <Markdown>{text.data.text}</Markdown>}
+      {more.length > 0 && <Markdown>{more.join("\n\n")}</Markdown>}
     </div>
   );
 }
