@@ -1,8 +1,11 @@
 import type { Area } from "./area";
+import { area as access } from "@/pages/access/routes";
 import { area as desk } from "@/pages/desk/routes";
 import { area as docs } from "@/pages/docs/routes";
 import { area as home } from "@/pages/home/routes";
+import { area as members } from "@/pages/members/routes";
 import { area as prices } from "@/pages/prices/routes";
+import { area as settings } from "@/pages/settings/routes";
 import { area as status } from "@/pages/status/routes";
 import { area as texts } from "@/pages/texts/routes";
 
@@ -14,4 +17,7 @@ export const AREAS: Area[] = [
   docs,
   texts,
   desk,
+  members,
+  access,
+  settings,
 ];

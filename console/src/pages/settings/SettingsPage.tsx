@@ -1,0 +1,115 @@
+import { Button, Group, Tabs } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useSearchParams } from "react-router";
+import { api, take } from "@/api/client";
+import { mayUse, useMember } from "@/api/session";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { showProblem } from "@/ui/forms";
+import { sayDone } from "@/ui/notices";
+import { Page } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import { CallSettings } from "./CallSettings";
+import { MailSettings } from "./MailSettings";
+import { MoneySettings } from "./MoneySettings";
+import { RegistrationSettings } from "./RegistrationSettings";
+import { SignInSettings } from "./SignInSettings";
+import { SiteSettings } from "./SiteSettings";
+import { Texts } from "./Texts";
+import styles from "./Settings.module.css";
+import { bodyOf, TABS, tabOf, valuesOf, type Settings, type Tab, type Values } from "./form";
+
+/** All that the operator decides about the site, in one form over several tabs. */
+export default function SettingsPage() {
+  const { t } = useTranslation("settings");
+  const query = useQuery({ queryKey: ["settings"], queryFn: () => take(api.GET("/api/v1/settings")), staleTime: Infinity });
+  return (
+    <Page title={t("settings")} lead={t("lead")}>
+      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      {query.isPending && <PageSkeleton />}
+      {query.data && <Editor settings={query.data} />}
+    </Page>
+  );
+}
+
+function Editor({ settings }: { settings: Settings }) {
+  const { t } = useTranslation("settings");
+  const [params, setParams] = useSearchParams();
+  const tab = TABS.find((one) => one === params.get("tab")) ?? "site";
+  const show = (one: string | null) => setParams({ tab: one ?? "site" }, { replace: true });
+  const { form, error, save } = useSettingsForm(settings, show);
+  const isReadOnly = !mayUse(useMember(), "settings:write");
+  const panels: Record<Exclude<Tab, "texts">, React.ReactNode> = {
+    site: <SiteSettings form={form} />,
+    mail: <MailSettings form={form} isSet={settings.secrets.includes("mail")} />,
+    sign_in: <SignInSettings form={form} secrets={settings.secrets} />,
+    registration: <RegistrationSettings form={form} plans={settings.plans} />,
+    money: <MoneySettings form={form} plans={settings.plans} />,
+    calls: <CallSettings form={form} />,
+  };
+  return (
+    <Tabs value={tab} onChange={show} keepMounted={false}>
+      <Tabs.List className={styles.tabs!}>
+        {TABS.map((one) => (
+          <Tabs.Tab key={one} value={one}>
+            {t(`tabs.${one}`)}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+      <form onSubmit={save}>
+        <fieldset className={styles.fields} disabled={isReadOnly}>
+          {Object.entries(panels).map(([name, panel]) => (
+            <Tabs.Panel key={name} value={name} className={styles.panel!}>
+              {panel}
+            </Tabs.Panel>
+          ))}
+        </fieldset>
+        {error && <ErrorNote error={error} />}
+        {form.isDirty() && !isReadOnly && (
+          <Group className={styles.bar!} gap="xs">
+            <span className={styles.unsaved}>{t("unsaved")}</span>
+            <Button variant="default" onClick={form.reset}>
+              {t("undo")}
+            </Button>
+            <Button type="submit" loading={form.submitting}>
+              {t("common:save")}
+            </Button>
+          </Group>
+        )}
+      </form>
+      <Tabs.Panel value="texts" className={styles.panel!}>
+        <Texts />
+      </Tabs.Panel>
+    </Tabs>
+  );
+}
+
+/** The form; a field that is refused brings its tab to the front. */
+function useSettingsForm(settings: Settings, show: (tab: Tab) => void) {
+  const { t } = useTranslation("settings");
+  const client = useQueryClient();
+  const [error, setError] = useState<Error | null>(null);
+  const form = useForm<Values>({ initialValues: valuesOf(settings) });
+  useEffect(() => {
+    form.setInitialValues(valuesOf(settings));
+    form.reset();
+  }, [settings.version]); // only what was saved, or read anew, goes before what is being typed
+  const save = form.onSubmit(async (values) => {
+    try {
+      const saved = await take(api.PUT("/api/v1/settings", { body: bodyOf(values, settings.version) }));
+      setError(null);
+      client.setQueryData(["settings"], saved);
+      form.setInitialValues(valuesOf(saved));
+      form.reset();
+      await client.invalidateQueries({ queryKey: ["site"] });
+      sayDone(t("saved"));
+    } catch (thrown) {
+      setError(showProblem(form, thrown));
+      const first = Object.keys((thrown as { fields?: object }).fields ?? {})[0];
+      if (first) show(tabOf(first));
+    }
+  });
+  return { form, error, save };
+}
