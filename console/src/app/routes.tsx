@@ -2,9 +2,12 @@ import type { Area } from "./area";
 import { area as access } from "@/pages/access/routes";
 import { area as desk } from "@/pages/desk/routes";
 import { area as docs } from "@/pages/docs/routes";
+import { area as entry } from "@/pages/entry/routes";
 import { area as home } from "@/pages/home/routes";
+import { area as invitations } from "@/pages/invitations/routes";
 import { area as members } from "@/pages/members/routes";
 import { area as prices } from "@/pages/prices/routes";
+import { area as profile } from "@/pages/profile/routes";
 import { area as settings } from "@/pages/settings/routes";
 import { area as status } from "@/pages/status/routes";
 import { area as texts } from "@/pages/texts/routes";
@@ -20,4 +23,7 @@ export const AREAS: Area[] = [
   members,
   access,
   settings,
+  entry,
+  invitations,
+  profile,
 ];

@@ -1,0 +1,127 @@
+import { Anchor, Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Link, useNavigate, useSearchParams } from "react-router";
+import { api, take } from "@/api/client";
+import { useRefreshSession } from "@/api/session";
+import { language } from "@/app/i18n";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { showProblem } from "@/ui/forms";
+import { Page } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import styles from "./Entry.module.css";
+import { OtherWays } from "./OtherWays";
+import { solve } from "./proof";
+import { useWaysIn, type WaysIn } from "./waysIn";
+
+export default function RegisterPage() {
+  const { t } = useTranslation("entry");
+  const ways = useWaysIn();
+  const [mailedTo, setMailedTo] = useState("");
+  if (ways.error) {
+    return (
+      <Page title={t("register")}>
+        <ErrorNote error={ways.error} onRetry={() => void ways.refetch()} />
+      </Page>
+    );
+  }
+  if (!ways.data) return <PageSkeleton />;
+  if (ways.data.registration === "closed") return <Page title={t("register")} lead={t("closed")} />;
+  if (mailedTo) {
+    return (
+      <Page title={t("look_title")} lead={t("look_lead", { email: mailedTo })}>
+        <Text size="sm" c="dimmed">
+          {t("look_hint")}
+        </Text>
+        <Button variant="default" onClick={() => setMailedTo("")}>
+          {t("again")}
+        </Button>
+      </Page>
+    );
+  }
+  return <Form ways={ways.data} onMailed={setMailedTo} />;
+}
+
+function Form({ ways, onMailed }: { ways: WaysIn; onMailed: (email: string) => void }) {
+  const { t } = useTranslation("entry");
+  const [query] = useSearchParams();
+  const [isChecking, setChecking] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const refresh = useRefreshSession();
+  const navigate = useNavigate();
+  const form = useForm({ initialValues: { email: "", password: "", code: query.get("code") ?? "" } });
+  const isInvited = ways.registration === "invitation";
+
+  const submit = form.onSubmit(async ({ email, password, code }) => {
+    setError(null);
+    try {
+      setChecking(ways.proof_of_work);
+      const proof = ways.proof_of_work ? await solve() : "";
+      setChecking(false);
+      const body = { email, password: ways.verify_email ? "" : password, language: language(), code, proof };
+      const answer = await take(api.POST("/api/v1/register", { body }));
+      if (answer.is_mailed) return onMailed(email);
+      await refresh();
+      await navigate("/welcome", { replace: true, state: { key: answer.key } });
+    } catch (thrown) {
+      setChecking(false);
+      setError(showProblem(form, thrown));
+    }
+  });
+
+  return (
+    <Page title={t("register")} lead={isInvited ? t("by_invitation") : ways.verify_email ? t("by_mail") : undefined}>
+      <Stack gap="md">
+        {error && <ErrorNote error={error} />}
+        {ways.password && (
+          <form onSubmit={submit}>
+            <Stack gap="sm">
+              <TextInput label={t("email")} type="email" autoComplete="email" required autoFocus {...form.getInputProps("email")} />
+              {!ways.verify_email && (
+                <PasswordInput
+                  label={t("password")}
+                  description={t("password_hint")}
+                  autoComplete="new-password"
+                  minLength={10}
+                  required
+                  visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
+                  {...form.getInputProps("password")}
+                />
+              )}
+              <TextInput
+                label={isInvited ? t("invitation") : t("invitation_optional")}
+                autoComplete="off"
+                required={isInvited}
+                {...form.getInputProps("code")}
+              />
+              <Button type="submit" loading={form.submitting}>
+                {t("register")}
+              </Button>
+              <div className={styles.working} role="status">
+                {isChecking && t("checking")}
+              </div>
+            </Stack>
+          </form>
+        )}
+        <OtherWays ways={ways} next="/dashboard" code={form.values.code} />
+        <Text size="sm" className={styles.foot}>
+          {t("agree")}{" "}
+          <Anchor component={Link} to="/terms">
+            {t("terms")}
+          </Anchor>
+          {" · "}
+          <Anchor component={Link} to="/privacy">
+            {t("privacy")}
+          </Anchor>
+        </Text>
+        <Text size="sm">
+          {t("has_account")}{" "}
+          <Anchor component={Link} to="/sign-in">
+            {t("sign_in")}
+          </Anchor>
+        </Text>
+      </Stack>
+    </Page>
+  );
+}

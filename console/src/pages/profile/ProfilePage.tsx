@@ -1,0 +1,52 @@
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useMember } from "@/api/session";
+import { takeHash } from "@/pages/entry/hash";
+import { useWaysIn } from "@/pages/entry/waysIn";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Page } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import { DeletionSection } from "./DeletionSection";
+import { EmailSection } from "./EmailSection";
+import { IdentitiesSection } from "./IdentitiesSection";
+import { PasskeysSection } from "./PasskeysSection";
+import { PasswordSection } from "./PasswordSection";
+import { PersonSection } from "./PersonSection";
+import { useProfile } from "./profile";
+import { ReferralSection } from "./ReferralSection";
+import { SecondFactorSection } from "./SecondFactorSection";
+
+export default function ProfilePage() {
+  const { t } = useTranslation("profile");
+  const [told] = useState(takeHash);
+  const profile = useProfile();
+  const ways = useWaysIn();
+  const { is_view_only: isViewOnly } = useMember();
+  if (profile.error) {
+    return (
+      <Page title={t("title")}>
+        <ErrorNote error={profile.error} onRetry={() => void profile.refetch()} />
+      </Page>
+    );
+  }
+  if (!profile.data || ways.isPending) return <PageSkeleton />;
+  const mine = profile.data;
+  return (
+    <Page title={t("title")} lead={mine.email}>
+      <PersonSection profile={mine} />
+      {!isViewOnly && (
+        <>
+          <EmailSection profile={mine} />
+          <PasswordSection profile={mine} />
+          <SecondFactorSection profile={mine} />
+          {ways.data?.passkeys && <PasskeysSection />}
+          {ways.data && ways.data.elsewhere.length > 0 && (
+            <IdentitiesSection providers={ways.data.elsewhere} failed={told.get("error")} />
+          )}
+        </>
+      )}
+      {mine.referral_code && <ReferralSection code={mine.referral_code} />}
+      {!isViewOnly && <DeletionSection profile={mine} />}
+    </Page>
+  );
+}
