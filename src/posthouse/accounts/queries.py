@@ -80,6 +80,18 @@ def list_keys(store: Store, who: str) -> list[Key]:
         return [_key(row) for row in connection.execute(query)]
 
 
+def count_accounts(store: Store, starts_ms: Sequence[int], until_ms: int) -> tuple[int, list[int]]:
+    """How many accounts there are, and how many were made in each step: from its start to the next one's."""
+    made = accounts.c.created_ms
+    counts = [0] * len(starts_ms)
+    with store.read() as connection:
+        total = connection.execute(select(func.count()).select_from(accounts)).scalar_one()
+        query = select(made).where(made >= starts_ms[0], made < until_ms)
+        for created_ms in connection.execute(query).scalars():
+            counts[bisect_right(starts_ms, created_ms) - 1] += 1
+    return total, counts
+
+
 def titles_of_keys(store: Store, key_ids: Iterable[str]) -> dict[str, KeyTitle]:
     """What those keys are called, whosever they are, by id."""
     query = select(keys.c.id, keys.c.name, keys.c.hint, keys.c.kind).where(keys.c.id.in_(set(key_ids)))

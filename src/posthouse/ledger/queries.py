@@ -91,6 +91,12 @@ def get_member_balance(store: Store, account_id: str) -> int:
         return connection.execute(query).scalar() or 0
 
 
+def members_balance(store: Store) -> int:
+    """What all members have together."""
+    with store.read() as connection:
+        return _sum(connection, ledger_accounts.c.balance_nanos, ledger_accounts.c.kind == "member")
+
+
 def balances(store: Store) -> dict[str, int]:
     """Balance of every ledger account, members and the operator's own, by id."""
     with store.read() as connection:

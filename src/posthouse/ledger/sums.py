@@ -25,7 +25,7 @@ Side = Literal["model", "key", "account"]
 GROUPS_MAX = 8  # more lines in one chart nobody tells apart; the rest is one line, ""
 ADDRESSES_MAX = 100_000  # rows of one answer: far more than a signal needs
 _COLUMNS = {"model": "model", "key": "key_id", "account": "account_id"}
-_USAGE, _MODELS, _CHANNELS, _ADDRESSES = TARGETS
+_USAGE, MODELS, _CHANNELS, _ADDRESSES = TARGETS
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class AddressUse(msgspec.Struct, frozen=True):
 def totals(store: Store, scope: Scope, *, since_ms: int, until_ms: int) -> Sums:
     """What the calls of that time add up to."""
     with store.read() as connection:
-        (row,) = _added(connection, _source(scope), (), slots(since_ms, until_ms), scope)
+        (row,) = added(connection, _source(scope), (), slots(since_ms, until_ms), scope)
     return _sums(row) if row.requests else Sums()
 
 
@@ -144,7 +144,7 @@ def series(
         for stretch in stretches(step, starts, since_ms, until_ms):
             span = (stretch.since, stretch.until)
             source, unit = _source(scope, by), (stretch.shift, stretch.width)
-            for row in _added(connection, source, names, span, scope, unit=unit):
+            for row in added(connection, source, names, span, scope, unit=unit):
                 points = lines.setdefault(row[1] if by else "", [Sums()] * len(starts))
                 at = max(0, bisect_right(starts, stretch.starts_ms(int(row.number))) - 1)
                 points[at] = _sum((points[at], _sums(row)))
@@ -160,7 +160,7 @@ def ranking(
 ) -> list[tuple[str, Sums]]:
     """The models, keys or accounts with the largest charge: id or name, and what they add up to."""
     with store.read() as connection:
-        rows = _added(connection, _source(scope, by), [_COLUMNS[by]], slots(since_ms, until_ms), scope)
+        rows = added(connection, _source(scope, by), [_COLUMNS[by]], slots(since_ms, until_ms), scope)
     found = [(str(row[0]), _sums(row)) for row in rows]
     found.sort(key=lambda one: (-one[1].charge_nanos, -one[1].requests, one[0]))
     return found[:limit]
@@ -178,7 +178,7 @@ def model_statuses(
     with store.read() as connection:
         for stretch in stretches(step, starts, since_ms, until_ms):
             span, unit = (stretch.since, stretch.until), (stretch.shift, stretch.width)
-            for row in _added(connection, _MODELS, ["model"], span, unit=unit):
+            for row in added(connection, MODELS, ["model"], span, unit=unit):
                 at = max(0, bisect_right(starts, stretch.starts_ms(int(row.number))) - 1)
                 requests.setdefault(row.model, [0] * len(starts))[at] += int(row.requests)
                 faults.setdefault(row.model, [0] * len(starts))[at] += int(row.faults)
@@ -196,7 +196,7 @@ def model_statuses(
 def channel_totals(store: Store, *, since_ms: int, until_ms: int) -> list[ChannelSums]:
     """What each channel's calls add up to, dearest first."""
     with store.read() as connection:
-        rows = _added(connection, _CHANNELS, ["channel"], slots(since_ms, until_ms))
+        rows = added(connection, _CHANNELS, ["channel"], slots(since_ms, until_ms))
     figures = ("requests", "errors", "faults", "charge_nanos", "cost_nanos", "duration_ms")
     found = []
     for row in rows:
@@ -216,7 +216,7 @@ def channel_courses(
     found: dict[str, list[Any]] = {}
     with store.read() as connection:
         span = (first * quarters, (last + 1) * quarters)
-        for row in _added(connection, _CHANNELS, ["channel"], span, unit=(0, quarters)):
+        for row in added(connection, _CHANNELS, ["channel"], span, unit=(0, quarters)):
             found.setdefault(row.channel, [None] * len(starts))[int(row.number) - first] = row
     return starts, [_course(channel, found[channel]) for channel in sorted(found)]
 
@@ -256,7 +256,7 @@ def address_uses(store: Store, *, since_ms: int, addresses: Sequence[bytes] = ()
     return [AddressUse(bytes(row[0]), row[1], row[2], int(row[3])) for row in rows]
 
 
-def _added(
+def added(
     connection: Connection,
     target: Target,
     names: Sequence[str],
@@ -295,7 +295,7 @@ def _added(
 
 def _source(scope: Scope, by: Side | None = None) -> Target:
     """The smallest table that knows what is asked."""
-    return _USAGE if scope.account_id or scope.key_id or by in ("key", "account") else _MODELS
+    return _USAGE if scope.account_id or scope.key_id or by in ("key", "account") else MODELS
 
 
 def _sums(row: Any) -> Sums:

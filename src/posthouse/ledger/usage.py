@@ -128,9 +128,7 @@ def explain(store: Store, one: Outcome) -> Arithmetic | None:
     if not lines:
         return None
     tariff = Tariff.of(lines)
-    return arithmetic(
-        tariff, one.quantities, prompt_tokens=one.prompt_tokens, service_tier=one.service_tier
-    )
+    return arithmetic(tariff, one.quantities, prompt_tokens=one.prompt_tokens, service_tier=one.service_tier)
 
 
 def export_usage(
@@ -202,10 +200,11 @@ def _scan(
     ids = usage_records.c.request_id
     account, others = _account(connection, wanted), _others(wanted)
     above, below = _bounds(wanted)
+    order: ColumnElement[str] = ids if oldest_first else ids.desc()
     if oldest_first:
-        above, order = max(above, cursor), ids
+        above = max(above, cursor)
     else:
-        below, order = min(below, cursor or below), ids.desc()
+        below = min(below, cursor or below)
     # One bound on each side: of two, SQLite may begin at the wider one.
     within = (ids > above, ids < below)
     edge = None
