@@ -1,0 +1,157 @@
+import { Group, Modal, TextInput, UnstyledButton } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import type { TFunction } from "i18next";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useSearchParams } from "react-router";
+import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
+import type { components } from "@/api/schema";
+import { DataTable, type Column } from "@/ui/DataTable";
+import { Page } from "@/ui/Page";
+import { Time } from "@/ui/Time";
+import styles from "./Audit.module.css";
+import { differences, inOneLine } from "./changes";
+
+type Change = components["schemas"]["Change"];
+
+const FILTERS = ["actor", "action", "subject"] as const;
+const TYPING_MS = 300;
+
+/** Every change that somebody made: who, when, what, and how it was before. */
+export default function AuditPage() {
+  const { t } = useTranslation("access");
+  const [params, setParams] = useSearchParams(); // so that a list can be linked to
+  const [open, setOpen] = useState<Change | null>(null);
+  const text = (name: string) => params.get(name) ?? "";
+  const set = (name: string, value: string) =>
+    setParams(
+      (before) => {
+        if (value) before.set(name, value);
+        else before.delete(name);
+        return before;
+      },
+      { replace: true },
+    );
+  const [asked] = useDebouncedValue(
+    { actor: text("actor"), action: text("action"), subject: text("subject"), from_ms: startOf(text("from")), to_ms: endOf(text("to")) },
+    TYPING_MS,
+  );
+  const list = useList(["audit", asked], (after) => take(api.GET("/api/v1/audit", { params: { query: { ...asked, after } } })));
+  return (
+    <Page title={t("audit")} lead={t("audit_lead")}>
+      <Group gap="sm" align="flex-end">
+        {FILTERS.map((name) => (
+          <TextInput
+            key={name}
+            label={t(`filter.${name}`)}
+            placeholder={t(`example.${name}`)}
+            value={text(name)}
+            onChange={(event) => set(name, event.currentTarget.value.trim())}
+            flex="1 1 11rem"
+          />
+        ))}
+        <TextInput type="date" label={t("from")} value={text("from")} onChange={(event) => set("from", event.currentTarget.value)} />
+        <TextInput type="date" label={t("to")} value={text("to")} onChange={(event) => set("to", event.currentTarget.value)} />
+      </Group>
+      <DataTable label={t("audit")} list={list} columns={columnsOf(t, setOpen)} rowKey={(change) => String(change.id)} empty={t("no_changes")} />
+      <Modal
+        opened={open !== null}
+        onClose={() => setOpen(null)}
+        title={open?.action}
+        size="xl"
+        closeButtonProps={{ "aria-label": t("common:close") }}
+      >
+        {open && <Details change={open} />}
+      </Modal>
+    </Page>
+  );
+}
+
+function columnsOf(t: TFunction<"access">, onOpen: (change: Change) => void): Column<Change>[] {
+  return [
+    { key: "time", title: t("common:time"), render: (change) => <Time ms={change.at_ms} look="seconds" /> },
+    { key: "who", title: t("who"), render: (change) => <span title={change.actor}>{change.actor_email || change.actor}</span> },
+    {
+      key: "action",
+      title: t("action"),
+      isLead: true,
+      render: (change) => (
+        <UnstyledButton className={styles.action} onClick={() => onOpen(change)}>
+          {change.action}
+        </UnstyledButton>
+      ),
+    },
+    { key: "subject", title: t("subject"), render: (change) => <code className={styles.subject}>{change.subject}</code> },
+    { key: "what", title: t("what"), render: (change) => <Summary change={change} /> },
+  ];
+}
+
+const SUMMED_UP = 2;
+
+/** The first differences, for the row. */
+function Summary({ change }: { change: Change }) {
+  const { t } = useTranslation("access");
+  const found = differences(change.before, change.after);
+  return (
+    <div className={styles.summary}>
+      {found.slice(0, SUMMED_UP).map((one) => (
+        <div key={one.path}>
+          {one.path && <span className={styles.path}>{one.path} </span>}
+          {one.before !== undefined && <del>{inOneLine(one.before)}</del>}
+          {one.before !== undefined && one.after !== undefined && " → "}
+          {one.after !== undefined && <ins>{inOneLine(one.after)}</ins>}
+        </div>
+      ))}
+      {found.length > SUMMED_UP && <span className={styles.path}>{t("more_differences", { count: found.length - SUMMED_UP })}</span>}
+    </div>
+  );
+}
+
+function Details({ change }: { change: Change }) {
+  const { t } = useTranslation("access");
+  const found = differences(change.before, change.after);
+  return (
+    <>
+      <p className={styles.line}>
+        <Time ms={change.at_ms} look="seconds" /> · {change.actor_email || change.actor} · <code className={styles.subject}>{change.subject}</code>
+      </p>
+      {found.length === 0 ? (
+        <p>{t("no_difference")}</p>
+      ) : (
+        <div className={styles.scroll} role="group" aria-label={t("what")} tabIndex={0}>
+          <table className={styles.table}>
+            <thead>
+              <tr>
+                <th scope="col">{t("field")}</th>
+                <th scope="col">{t("before")}</th>
+                <th scope="col">{t("after")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {found.map((one) => (
+                <tr key={one.path}>
+                  <th scope="row">{one.path || t("whole")}</th>
+                  <td>{inOneLine(one.before)}</td>
+                  <td>{inOneLine(one.after)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+function startOf(day: string): number | undefined {
+  return day ? new Date(`${day}T00:00`).getTime() : undefined;
+}
+
+/** The first moment of the next day. */
+function endOf(day: string): number | undefined {
+  if (!day) return undefined;
+  const end = new Date(`${day}T00:00`);
+  end.setDate(end.getDate() + 1);
+  return end.getTime();
+}
