@@ -1,11 +1,14 @@
 """Rolls usage up at once, which a server does only when the records are minutes old."""
 
+from posthouse.kernel.ids import new_request_id
 from posthouse.ledger.rollups import promise, roll_slice
 from posthouse.store.engine import Store
 
 
-def roll_all(store: Store, up_to: str = "req_z") -> None:
-    """Add all records below that id to the sums; for a store in which nothing is settled meanwhile."""
+def roll_all(store: Store, up_to: str = "") -> None:
+    """Add all records below that id to the sums, else all that there are; for a store in which nothing is
+    settled meanwhile."""
+    up_to = up_to or new_request_id()
     with store.begin() as connection:
         promise(connection, up_to)
     more = True
