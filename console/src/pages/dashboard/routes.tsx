@@ -1,0 +1,6 @@
+import type { Area } from "@/app/area";
+
+export const area: Area = {
+  routes: [{ path: "/dashboard", shell: "member", page: () => import("./DashboardPage") }],
+  nav: [{ path: "/dashboard", shell: "member", label: "nav.dashboard", order: 10 }],
+};

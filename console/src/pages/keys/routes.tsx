@@ -1,0 +1,6 @@
+import type { Area } from "@/app/area";
+
+export const area: Area = {
+  routes: [{ path: "/keys", shell: "member", page: () => import("./KeysPage") }],
+  nav: [{ path: "/keys", shell: "member", label: "nav.keys", order: 20 }],
+};
