@@ -1,0 +1,33 @@
+import { CloseButton, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
+import { useState, type FormEvent } from "react";
+import { useTranslation } from "react-i18next";
+
+/** Asks for one member's email or id; "" for all. */
+export function AccountFilter({ value, onChange }: { value: string; onChange: (account: string) => void }) {
+  const { t } = useTranslation("money");
+  const [typed, setTyped] = useState(value);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onChange(typed.trim());
+  };
+  const clear = () => {
+    setTyped("");
+    onChange("");
+  };
+  return (
+    <form onSubmit={submit} role="search">
+      <TextInput
+        type="search"
+        aria-label={t("account_filter")}
+        placeholder={t("account_filter")}
+        w={260}
+        leftSection={<IconSearch size={15} stroke={1.7} />}
+        rightSection={typed && <CloseButton size="sm" aria-label={t("clear")} onClick={clear} />}
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        onBlur={() => onChange(typed.trim())}
+      />
+    </form>
+  );
+}

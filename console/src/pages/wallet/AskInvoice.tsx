@@ -1,0 +1,98 @@
+import { Button, Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { useMember } from "@/api/session";
+import { useSite } from "@/api/site";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { showProblem } from "@/ui/forms";
+import { useMoney } from "@/ui/Money";
+import { sayDone } from "@/ui/notices";
+import { amountProblem } from "./amounts";
+
+const LEAST = "0.01";
+
+/** Asks what the invoice is to say. */
+export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onClose: () => void }) {
+  const { t } = useTranslation("wallet");
+  const money = useMoney();
+  const client = useQueryClient();
+  const member = useMember();
+  const currency = useSite()?.currency ?? "";
+  const [error, setError] = useState<Error | null>(null);
+  const form = useForm({
+    initialValues: { amount: inCents(invoiceable), title: "", tax_number: "", email: member.email, details: "" },
+    validate: {
+      amount: (amount: string) =>
+        amountProblem(amount, LEAST, invoiceable) ? t("invoice_bounds", { max: money(invoiceable) }) : null,
+      title: (title: string) => (title.trim() ? null : t("needed")),
+      email: (email: string) => (email.includes("@") ? null : t("needed")),
+    },
+  });
+  const ask = form.onSubmit(async (body) => {
+    setError(null);
+    try {
+      await take(api.POST("/api/v1/wallet/invoices", { body: { ...body, amount: body.amount.trim() } }));
+      await client.invalidateQueries({ queryKey: ["wallet-invoices"] });
+      await client.invalidateQueries({ queryKey: ["wallet"] });
+      sayDone(t("invoice_asked"));
+      onClose();
+    } catch (thrown) {
+      setError(showProblem(form, thrown));
+    }
+  });
+  return (
+    <Modal opened onClose={onClose} title={t("invoice_ask")} size="lg" closeButtonProps={{ "aria-label": t("common:close") }}>
+      <form onSubmit={ask} noValidate>
+        <Stack gap="md">
+          {error && <ErrorNote error={error} />}
+          <TextInput
+            label={t("invoice_title")}
+            description={t("invoice_title_hint")}
+            maxLength={200}
+            required
+            data-autofocus
+            {...form.getInputProps("title")}
+          />
+          <Group align="flex-start" grow>
+            <TextInput
+              label={t("amount")}
+              inputMode="decimal"
+              required
+              rightSection={<small>{currency}</small>}
+              rightSectionWidth={48}
+              {...form.getInputProps("amount")}
+            />
+            <TextInput label={t("tax_number")} maxLength={200} {...form.getInputProps("tax_number")} />
+          </Group>
+          <TextInput type="email" label={t("invoice_email")} maxLength={254} required {...form.getInputProps("email")} />
+          <Textarea
+            label={t("details")}
+            description={t("details_hint")}
+            maxLength={1000}
+            autosize
+            minRows={3}
+            maxRows={8}
+            {...form.getInputProps("details")}
+          />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={onClose}>
+              {t("common:cancel")}
+            </Button>
+            <Button type="submit" loading={form.submitting}>
+              {t("invoice_send")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+/** An amount cut down to whole cents. */
+function inCents(amount: string): string {
+  const [whole = "0", fraction = ""] = amount.split(".");
+  return fraction ? `${whole}.${fraction.slice(0, 2).padEnd(2, "0")}` : whole;
+}
