@@ -1,7 +1,8 @@
 """What anybody may know: the site, what is for sale at which price, and which paths the relay answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import Field
 
 from posthouse.api.context import Here
@@ -124,7 +125,9 @@ def get_site(here: Here) -> SiteAnswer:
 
 
 @router.get("/prices", PUBLIC)
-def list_prices(here: Here, plan: str = "") -> Prices:
+def list_prices(
+    here: Here, plan: Annotated[str, Query(max_length=100, description="The plan's name.")] = ""
+) -> Prices:
     """List models and prices of a plan.
 
     Without `plan`, of the one that a top-up leads to, else of the default plan."""

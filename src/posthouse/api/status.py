@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from pydantic import Field
 
 from posthouse.api.context import Context, Here
@@ -71,7 +71,11 @@ async def _board(request: Request) -> Board:
 
 
 @router.get("/status", PUBLIC)
-def get_status(here: Here, board: Annotated[Board, Depends(_board)], span: Span = "day") -> Status:
+def get_status(
+    here: Here,
+    board: Annotated[Board, Depends(_board)],
+    span: Annotated[Span, Query(description="24 hours, or 90 days.")] = "day",
+) -> Status:
     """Tell how each model did in the last 24 hours, or in the last 90 days."""
     now_ms = here.now_ms()
     return board.get(span, now_ms, lambda: _added_up(here, span, now_ms))
