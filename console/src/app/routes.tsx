@@ -1,5 +1,6 @@
 import type { Area } from "./area";
 import { area as access } from "@/pages/access/routes";
+import { area as channels } from "@/pages/channels/routes";
 import { area as dashboard } from "@/pages/dashboard/routes";
 import { area as desk } from "@/pages/desk/routes";
 import { area as docs } from "@/pages/docs/routes";
@@ -14,6 +15,7 @@ import { area as profile } from "@/pages/profile/routes";
 import { area as settings } from "@/pages/settings/routes";
 import { area as status } from "@/pages/status/routes";
 import { area as texts } from "@/pages/texts/routes";
+import { area as usage } from "@/pages/usage/routes";
 import { area as wallet } from "@/pages/wallet/routes";
 
 /** Every area of the console, one line each. */
@@ -25,6 +27,7 @@ export const AREAS: Area[] = [
   texts,
   dashboard,
   keys,
+  usage,
   desk,
   members,
   access,
@@ -34,4 +37,5 @@ export const AREAS: Area[] = [
   profile,
   wallet,
   money,
+  channels,
 ];

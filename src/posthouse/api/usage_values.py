@@ -202,7 +202,7 @@ class SeriesGroup(Answer):
 
 
 class SeriesAnswer(Answer):
-    """Sums by step, dearest group first; at most eight groups, and the others as one."""
+    """Sums by step, dearest group first; at most five groups, and the others as one."""
 
     starts_ms: list[int] = Field(description="When each step starts.")
     total: UsageSums

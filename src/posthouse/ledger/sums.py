@@ -22,7 +22,7 @@ from posthouse.store.schema import usage_records
 from posthouse.store.schema_rollups import TTFT_BOUNDS_MS, TTFT_COLUMNS
 
 Side = Literal["model", "key", "account"]
-GROUPS_MAX = 8  # more lines in one chart nobody tells apart; the rest is one line, ""
+GROUPS_MAX = 5  # more lines in one chart nobody tells apart; the rest is one line, ""
 ADDRESSES_MAX = 100_000  # rows of one answer: far more than a signal needs
 _COLUMNS = {"model": "model", "key": "key_id", "account": "account_id"}
 _USAGE, MODELS, _CHANNELS, _ADDRESSES = TARGETS

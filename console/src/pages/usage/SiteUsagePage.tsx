@@ -1,0 +1,62 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Page, Section } from "@/ui/Page";
+import { CallDetails } from "./CallDetails";
+import { CallTable } from "./CallTable";
+import { ExportButton } from "./ExportButton";
+import { Filters } from "./Filters";
+import { SumsAndChart } from "./SumsAndChart";
+import { useCalls } from "./useCalls";
+import { queryOf, TIME_ZONE, useWanted } from "./wanted";
+
+const REFETCH_MS = 30_000;
+type By = "model" | "account" | "key";
+
+/** All members' calls, for the operator's people. */
+export default function SiteUsagePage() {
+  const { t } = useTranslation("usage");
+  const { wanted, set, span } = useWanted();
+  const [by, setBy] = useState<By>("model");
+  const [open, setOpen] = useState("");
+  const account = wanted.filters.account || undefined;
+  const asked = { ...queryOf(wanted, span), account, channel: wanted.filters.channel || undefined };
+  const summed = {
+    ...{ from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE },
+    ...{ key_id: asked.key_id, model: asked.model, account },
+  };
+  const series = useQuery({
+    queryKey: ["site-usage", "series", summed, by],
+    queryFn: () => take(api.GET("/api/v1/admin/usage/series", { params: { query: { ...summed, by } } })),
+    refetchInterval: span.isOpen ? REFETCH_MS : false,
+    placeholderData: keepPreviousData,
+  });
+  const calls = useCalls(["site-usage", "calls", asked], (after) =>
+    take(api.GET("/api/v1/admin/usage", { params: { query: { ...asked, after } } })),
+  );
+  const models = [...new Set(calls.list.items.map((call) => call.model))].sort();
+  const isSummed = !asked.ending && !asked.http_status && !asked.channel;
+  return (
+    <Page
+      title={t("site_title")}
+      lead={t("site_lead")}
+      actions={<ExportButton path="/api/v1/admin/usage/export" query={asked} expected={isSummed ? (series.data?.total.requests ?? 0) : 0} />}
+    >
+      <Filters wanted={wanted} set={set} models={models} isOfSite />
+      {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
+      <Section title={t("sums")} lead={isSummed ? undefined : t("sums_of_all")}>
+        <SumsAndChart series={series.data} span={span} by={by} sides={["model", "account", "key"]} onBy={(side) => setBy(side as By)} />
+      </Section>
+      <Section title={t("calls")}>
+        <CallTable {...calls} isOfSite onOpen={setOpen} />
+      </Section>
+      <CallDetails
+        requestId={open}
+        read={(request_id) => take(api.GET("/api/v1/admin/usage/{request_id}", { params: { path: { request_id } } }))}
+        onClose={() => setOpen("")}
+      />
+    </Page>
+  );
+}

@@ -1,0 +1,113 @@
+import { SegmentedControl } from "@mantine/core";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Chart, type Series as Line } from "@/ui/Chart";
+import { Count } from "@/ui/Count";
+import { EmptyState } from "@/ui/EmptyState";
+import { Money, useMoney } from "@/ui/Money";
+import { Stat, Stats } from "@/ui/Stat";
+import type { Series, Sums } from "./types";
+import type { Span } from "./wanted";
+import styles from "./Usage.module.css";
+
+type Measure = "charge" | "requests" | "tokens";
+
+interface Props {
+  series: Series | undefined;
+  span: Span;
+  by: string;
+  sides: string[]; // what the bars can be split by
+  onBy: (side: string) => void;
+}
+
+/** What the calls add up to, and how that went over the time. */
+export function SumsAndChart({ series, span, by, sides, onBy }: Props) {
+  const { t, i18n } = useTranslation("usage");
+  const money = useMoney();
+  const [measure, setMeasure] = useState<Measure>("charge");
+  if (!series) return <div className={styles.pending} />;
+  const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
+  const format = (value: number) => (measure === "charge" ? money(decimal(value)) : whole.format(value));
+  return (
+    <>
+      <Totals total={series.total} />
+      <div className={styles.choices}>
+        <SegmentedControl
+          size="xs"
+          aria-label={t("measure.label")}
+          value={measure}
+          onChange={(value) => setMeasure(value as Measure)}
+          data={(["charge", "requests", "tokens"] as const).map((value) => ({ value, label: t(`measure.${value}`) }))}
+        />
+        <SegmentedControl
+          size="xs"
+          aria-label={t("by.label")}
+          value={by}
+          onChange={onBy}
+          data={sides.map((value) => ({ value, label: t(`by.${value}`) }))}
+        />
+      </div>
+      {series.total.requests === 0 ? (
+        <EmptyState title={t("no_calls_then")} />
+      ) : (
+        <Chart
+          label={t("chart", { measure: t(`measure.${measure}`), by: t(`by.${by}`) })}
+          times={series.starts_ms}
+          series={linesOf(series, measure, t("others"))}
+          format={format}
+          formatTime={(ms) => formatStep(ms, span.step, i18n.language)}
+          height={240}
+        />
+      )}
+    </>
+  );
+}
+
+function Totals({ total }: { total: Sums }) {
+  const { t, i18n } = useTranslation("usage");
+  const percent = new Intl.NumberFormat(i18n.language, { style: "percent", maximumFractionDigits: 1 });
+  const share = (part: number, all: number) => (all ? percent.format(part / all) : "–");
+  return (
+    <Stats>
+      <Stat label={t("measure.charge")} value={<Money value={total.charge} />} />
+      <Stat
+        label={t("measure.requests")}
+        value={<Count value={total.requests} isShort />}
+        note={t("errors", { share: share(total.errors, total.requests) })}
+      />
+      <Stat label={t("tokens_in")} value={<Count value={total.prompt_tokens} isShort />} note={t("cached", { share: share(total.cached_tokens, total.prompt_tokens) })} />
+      <Stat
+        label={t("tokens_out")}
+        value={<Count value={total.completion_tokens} isShort />}
+        note={total.reasoning_tokens ? t("reasoning", { share: share(total.reasoning_tokens, total.completion_tokens) }) : undefined}
+      />
+    </Stats>
+  );
+}
+
+function linesOf(series: Series, measure: Measure, others: string): Line[] {
+  return series.groups.map((group): Line => {
+    const { points } = group;
+    const values =
+      measure === "charge"
+        ? points.charge.map(Number) // drawn, not counted
+        : measure === "requests"
+          ? points.requests
+          : points.prompt_tokens.map((tokens, at) => tokens + points.completion_tokens[at]!);
+    return group.name === "" && series.groups.length > 1 ? { label: others, values, colour: "--series-6" } : { label: group.label || others, values };
+  });
+}
+
+/** A drawn amount as decimal text: to nine places, as the API has them. */
+function decimal(value: number): string {
+  return value.toFixed(9);
+}
+
+export function formatStep(ms: number, step: Span["step"], locale: string): string {
+  const looks: Record<Span["step"], Intl.DateTimeFormatOptions> = {
+    hour: { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+    day: { weekday: "short", year: "numeric", month: "short", day: "numeric" },
+    month: { year: "numeric", month: "long" },
+  };
+  return new Intl.DateTimeFormat(locale, looks[step]).format(ms);
+}

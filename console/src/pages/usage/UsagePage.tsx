@@ -1,0 +1,62 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Page, Section } from "@/ui/Page";
+import { CallDetails } from "./CallDetails";
+import { CallTable } from "./CallTable";
+import { ExportButton } from "./ExportButton";
+import { Filters } from "./Filters";
+import { SumsAndChart } from "./SumsAndChart";
+import { useCalls } from "./useCalls";
+import { queryOf, TIME_ZONE, useWanted } from "./wanted";
+
+const REFETCH_MS = 30_000;
+type By = "model" | "key";
+
+/** A member's own calls: what they add up to, and each of them. */
+export default function UsagePage() {
+  const { t } = useTranslation("usage");
+  const { wanted, set, span } = useWanted();
+  const [by, setBy] = useState<By>("model");
+  const [open, setOpen] = useState("");
+  const asked = queryOf(wanted, span);
+  const summed = { from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE, key_id: asked.key_id, model: asked.model };
+  const series = useQuery({
+    queryKey: ["usage", "series", summed, by],
+    queryFn: () => take(api.GET("/api/v1/usage/series", { params: { query: { ...summed, by } } })),
+    refetchInterval: span.isOpen ? REFETCH_MS : false,
+    placeholderData: keepPreviousData,
+  });
+  const keys = useQuery({ queryKey: ["keys"], queryFn: () => take(api.GET("/api/v1/keys")) });
+  const calls = useCalls(["usage", "calls", asked], (after) => take(api.GET("/api/v1/usage", { params: { query: { ...asked, after } } })));
+  const models = [...new Set([...(series.data?.groups ?? []).filter(() => by === "model").map((group) => group.name), ...calls.list.items.map((call) => call.model)])];
+  const isSummed = !asked.ending && !asked.http_status;
+  return (
+    <Page
+      title={t("title")}
+      lead={t("lead")}
+      actions={<ExportButton path="/api/v1/usage/export" query={asked} expected={isSummed ? (series.data?.total.requests ?? 0) : 0} />}
+    >
+      <Filters
+        wanted={wanted}
+        set={set}
+        models={models.filter(Boolean).sort()}
+        keys={(keys.data?.items ?? []).map((key) => ({ value: key.id, label: key.name || key.hint }))}
+      />
+      {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
+      <Section title={t("sums")} lead={isSummed ? undefined : t("sums_of_all")}>
+        <SumsAndChart series={series.data} span={span} by={by} sides={["model", "key"]} onBy={(side) => setBy(side as By)} />
+      </Section>
+      <Section title={t("calls")}>
+        <CallTable {...calls} onOpen={setOpen} />
+      </Section>
+      <CallDetails
+        requestId={open}
+        read={(request_id) => take(api.GET("/api/v1/usage/{request_id}", { params: { path: { request_id } } }))}
+        onClose={() => setOpen("")}
+      />
+    </Page>
+  );
+}
