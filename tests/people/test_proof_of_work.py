@@ -94,8 +94,17 @@ def test_a_challenge_that_was_made_easier_is_none(
 
 @pytest.mark.parametrize(
     "payload",
-    ["", "x", "e30=", sent([]), sent({"challenge": 1, "solution": 2}), sent({"challenge": {}}), "A" * 5000]
-    + [base64.b64encode(b"[" * 3000).decode(), base64.b64encode(b"\xff\xfe").decode()],
+    [
+        "",
+        "x",
+        "e30=",
+        sent([]),
+        sent({"challenge": 1, "solution": 2}),
+        sent({"challenge": {}}),
+        "A" * 5000,
+        base64.b64encode(b"[" * 3000).decode(),
+        base64.b64encode(b"\xff\xfe").decode(),
+    ],
 )
 def test_rubbish_is_no_proof(store: Store, box: SecretBox, payload: str) -> None:
     with pytest.raises(ProofMissing):

@@ -1,18 +1,17 @@
 import { Anchor, Button, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page } from "@/ui/Page";
-import { takeHash } from "./hash";
+import { useHash } from "./hash";
 
 /** Where the link to a new address leads. It takes a click, so that a mail scanner that opens links changes nothing. */
 export default function ConfirmEmailPage() {
   const { t } = useTranslation("entry");
-  const [token] = useState(() => takeHash().get("token") ?? "");
+  const token = useHash().get("token") ?? "";
   const refresh = useRefreshSession();
   const confirm = useMutation({
     mutationFn: () => take(api.POST("/api/v1/profile/email/confirm", { body: { token } })),

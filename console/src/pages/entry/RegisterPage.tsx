@@ -107,17 +107,17 @@ function Form({ ways, onMailed }: { ways: WaysIn; onMailed: (email: string) => v
         <OtherWays ways={ways} next="/dashboard" code={form.values.code} />
         <Text size="sm" className={styles.foot}>
           {t("agree")}{" "}
-          <Anchor component={Link} to="/terms">
+          <Anchor component={Link} to="/terms" underline="always">
             {t("terms")}
           </Anchor>
           {" · "}
-          <Anchor component={Link} to="/privacy">
+          <Anchor component={Link} to="/privacy" underline="always">
             {t("privacy")}
           </Anchor>
         </Text>
         <Text size="sm">
           {t("has_account")}{" "}
-          <Anchor component={Link} to="/sign-in">
+          <Anchor component={Link} to="/sign-in" underline="always">
             {t("sign_in")}
           </Anchor>
         </Text>

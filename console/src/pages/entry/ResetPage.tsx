@@ -10,12 +10,12 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { showProblem } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { Page } from "@/ui/Page";
-import { takeHash } from "./hash";
+import { useHash } from "./hash";
 import { PasswordForm } from "./PasswordForm";
 
 /** Asks for the mail; and where its link leads. */
 export default function ResetPage() {
-  const [token] = useState(() => takeHash().get("token") ?? "");
+  const token = useHash().get("token") ?? "";
   return token ? <NewPassword token={token} /> : <Forgotten />;
 }
 

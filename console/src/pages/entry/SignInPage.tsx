@@ -11,7 +11,7 @@ import { showProblem } from "@/ui/forms";
 import { Page } from "@/ui/Page";
 import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Entry.module.css";
-import { safeNext, takeHash } from "./hash";
+import { safeNext, useHash } from "./hash";
 import { OtherWays } from "./OtherWays";
 import { useWaysIn } from "./waysIn";
 
@@ -26,7 +26,7 @@ type Step = "password" | "code" | "code_elsewhere";
 export default function SignInPage() {
   const { t } = useTranslation("entry");
   const [query] = useSearchParams();
-  const [told] = useState(takeHash);
+  const told = useHash();
   const [step, setStep] = useState<Step>(told.get("step") === "code" ? "code_elsewhere" : "password");
   const [error, setError] = useState<Error | null>(null);
   const ways = useWaysIn();
@@ -107,7 +107,7 @@ export default function SignInPage() {
         {!asksCode && ways.data && ways.data.registration !== "closed" && (
           <Text size="sm" className={styles.foot}>
             {t("no_account")}{" "}
-            <Anchor component={Link} to="/register">
+            <Anchor component={Link} to="/register" underline="always">
               {t("register")}
             </Anchor>
           </Text>

@@ -1,17 +1,16 @@
 import { Anchor, Text } from "@mantine/core";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate } from "react-router";
 import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { Page } from "@/ui/Page";
-import { takeHash } from "./hash";
+import { useHash } from "./hash";
 import { PasswordForm } from "./PasswordForm";
 
 /** Where the link in the registration's mail leads. */
 export default function VerifyPage() {
   const { t } = useTranslation("entry");
-  const [token] = useState(() => takeHash().get("token") ?? "");
+  const token = useHash().get("token") ?? "";
   const refresh = useRefreshSession();
   const navigate = useNavigate();
   const finish = async (password: string) => {

@@ -1,7 +1,6 @@
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useMember } from "@/api/session";
-import { takeHash } from "@/pages/entry/hash";
+import { useHash } from "@/pages/entry/hash";
 import { useWaysIn } from "@/pages/entry/waysIn";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page } from "@/ui/Page";
@@ -15,10 +14,12 @@ import { PersonSection } from "./PersonSection";
 import { useProfile } from "./profile";
 import { ReferralSection } from "./ReferralSection";
 import { SecondFactorSection } from "./SecondFactorSection";
+import { SessionsSection } from "./SessionsSection";
+import { TokensSection } from "./TokensSection";
 
 export default function ProfilePage() {
   const { t } = useTranslation("profile");
-  const [told] = useState(takeHash);
+  const told = useHash();
   const profile = useProfile();
   const ways = useWaysIn();
   const { is_view_only: isViewOnly } = useMember();
@@ -43,6 +44,8 @@ export default function ProfilePage() {
           {ways.data && ways.data.elsewhere.length > 0 && (
             <IdentitiesSection providers={ways.data.elsewhere} failed={told.get("error")} />
           )}
+          <SessionsSection />
+          <TokensSection />
         </>
       )}
       {mine.referral_code && <ReferralSection code={mine.referral_code} />}

@@ -1,0 +1,293 @@
+"""People come in by the console: by mail, with password, code and passkey, and from elsewhere."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import httpx
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.api.conftest import PASSWORD
+from tests.browser.conftest import CONFIGURATION, OpenTab, Site, axe, no_sideways_scroll, settle, shot
+from tests.mail.conftest import OnFreePort, Postbox
+
+from posthouse.testing.embedded import EmbeddedRelay
+from posthouse.testing.upstream import ScriptedUpstream
+
+pytestmark = pytest.mark.browser
+
+SITE = """
+[site.mail]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+sender = "relay@example.org"
+[[site.sign_in.oidc]]
+name = "works"
+title = "The works"
+issuer = "{issuer}"
+client_id = "posthouse"
+client_secret = "works-secret"
+[site.registration]
+accounts_per_address_per_day = 1000
+"""
+# In a process of its own: what it is made of warns of itself.
+PROVIDER = """
+import sys, oidc_provider_mock
+with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
+    print(server.server_port, flush=True)
+    sys.stdin.read()
+"""
+MAIL_S = 15.0
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    command = [sys.executable, "-W", "ignore", "-c", PROVIDER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield f"http://localhost:{int(process.stdout.readline())}"
+        process.communicate("")
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, chromium: Browser, postbox: Postbox, issuer: str
+) -> Iterator[Site]:
+    controller = OnFreePort(postbox, hostname="127.0.0.1", port=0)
+    controller.start()
+    configuration = CONFIGURATION + SITE.format(port=controller.port, issuer=issuer)
+    with ScriptedUpstream(credential="sk-upstream-credential") as upstream:
+        directory = tmp_path_factory.mktemp("entry")
+        with EmbeddedRelay(directory, upstream.base_url, configuration) as relay:
+            site = Site(relay, upstream)
+            yield site
+            for browser in site.browsers:
+                browser.http.close()
+    controller.stop()
+
+
+def fresh_email() -> str:
+    return f"person{next(_numbers)}@example.org"
+
+
+def link_to(postbox: Postbox, email: str, page: str) -> str:
+    """The link of the newest mail there, once it has come."""
+    give_up_s = time.monotonic() + MAIL_S
+    while True:
+        for mail in reversed(postbox.mails):
+            found = re.search(rf"http\S+/{page}#token=\S+", mail.get_content())
+            if mail["To"] == email and found:
+                return found[0]
+        assert time.monotonic() < give_up_s, "no such mail"
+        time.sleep(0.05)  # another thread sends, which tells nobody
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
+    page.get_by_label("Email").fill(email)
+    page.locator("input[type=password]").fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def test_somebody_registers_and_the_first_key_is_there(
+    site: Site, open_tab: OpenTab, postbox: Postbox
+) -> None:
+    email = fresh_email()
+    page = open_tab("/register")
+    axe(page)
+    shot(page, "register")
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Register").click()
+    heading(page, "Look into your mailbox")
+    axe(page)
+    page.goto(link_to(postbox, email, "verify"))
+    heading(page, "Choose a password")
+    assert "#" not in page.url  # the token is out of the address
+    page.locator("input[type=password]").fill(PASSWORD)
+    axe(page)
+    page.get_by_role("button", name="Finish the registration").click()
+    heading(page, "Welcome")
+    key = page.get_by_test_id("secret").inner_text()
+    axe(page)
+    shot(page, "welcome")
+    answer = httpx.get(f"{site.origin}/v1/models", headers={"authorization": f"Bearer {key}"})
+    assert answer.status_code == 200
+    page.context.clear_cookies()
+    page.goto("/profile")  # signed out: by way of the sign-in, and on
+    sign_in(page, email)
+    heading(page, "Profile")
+
+
+def test_a_forgotten_password_is_set_anew(site: Site, open_tab: OpenTab, postbox: Postbox) -> None:
+    email = fresh_email()
+    site.account(password=PASSWORD, email=email)
+    page = open_tab("/sign-in")
+    sign_in(page, email, "another one")
+    expect(page.get_by_role("alert")).to_contain_text("No account of that email")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Mail me a link").click()
+    heading(page, "Look into your mailbox")
+    page.goto(link_to(postbox, email, "reset"))
+    page.locator("input[type=password]").fill("battery staple 7")
+    page.get_by_role("button", name="Set the password").click()
+    heading(page, "Sign in")
+    sign_in(page, email, "battery staple 7")
+    page.wait_for_url("**/dashboard")
+
+
+def test_a_second_factor_is_set_up_and_asked_for(site: Site, open_tab: OpenTab) -> None:
+    account_id, email = site.account(password=PASSWORD, email=fresh_email())
+    page = open_tab("/profile", account_id=account_id)
+    page.get_by_role("button", name="Turn on").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("img", name="QR code for your authenticator app")).to_be_visible()
+    app = pyotp.TOTP(dialog.locator("code").inner_text())
+    axe(page)
+    dialog.get_by_label("Code").fill("000")
+    dialog.get_by_role("button", name="Turn on").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("Code").fill(app.at(int(time.time()) - 30))
+    dialog.get_by_role("button", name="Turn on").click()
+    codes = page.get_by_role("group", name="Recovery codes").get_by_role("listitem")
+    expect(codes).to_have_count(10)
+    code = codes.first.inner_text()
+    axe(page)
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    sign_in(page, email)
+    heading(page, "One more step")
+    axe(page)
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard")
+
+
+def with_authenticator(page: Page) -> None:
+    """A device with a fingerprint reader, as Chromium simulates it."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options: dict[str, Any] = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def test_a_passkey_signs_in(site: Site, open_tab: OpenTab) -> None:
+    """By the name that browsers let have passkeys without https."""
+    email = fresh_email()
+    site.account(password=PASSWORD, email=email)
+    origin = f"http://localhost:{site.relay.port}"
+    page = open_tab(f"{origin}/sign-in")
+    with_authenticator(page)
+    sign_in(page, email)
+    page.wait_for_url("**/dashboard")
+    page.goto(f"{origin}/profile")
+    page.get_by_label("What to call it").fill("Laptop")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("cell", name="Laptop")).to_be_visible()
+    page.context.clear_cookies()
+    page.goto(f"{origin}/sign-in?next=/profile")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    heading(page, "Profile")
+    expect(page.get_by_text(email).first).to_be_visible()
+    page.get_by_role("row", name="Laptop").get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("No passkeys yet")).to_be_visible()
+
+
+def test_an_account_elsewhere_brings_somebody_in(site: Site, open_tab: OpenTab, issuer: str) -> None:
+    email = fresh_email()
+    httpx.put(f"{issuer}/users/{email}", json={"email": email, "email_verified": True}).raise_for_status()
+    page = open_tab("/sign-in")
+    page.get_by_role("button", name="Continue with The works").click()
+    page.wait_for_url(f"{issuer}/**")
+    page.locator("input[name=sub]").fill(email)
+    page.locator("button[type=submit]").first.click()
+    heading(page, "Welcome")
+    assert page.get_by_test_id("secret").inner_text().startswith("sk-")
+    page.goto("/profile")
+    expect(page.get_by_role("cell", name="The works")).to_be_visible()
+    stranger, _ = site.account(email="taken@example.org")
+    claims = {"email": "taken@example.org", "email_verified": True}
+    httpx.put(f"{issuer}/users/other", json=claims).raise_for_status()
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Continue with The works").click()
+    page.wait_for_url(f"{issuer}/**")
+    page.locator("input[name=sub]").fill("other")
+    page.locator("button[type=submit]").first.click()
+    expect(page.get_by_role("alert")).to_contain_text("There is an account with this address already")
+    assert stranger
+
+
+def test_the_pages_in_chinese_on_a_telephone_at_night(site: Site, open_tab: OpenTab) -> None:
+    for path, title in (("/sign-in", "登录"), ("/register", "注册"), ("/reset", "忘记密码？")):
+        page = open_tab(path, language="zh", scheme="dark", phone=True)
+        heading(page, title)
+        axe(page)
+        no_sideways_scroll(page)
+    page = open_tab("/profile", role="member", language="zh", phone=True)
+    heading(page, "个人资料")
+    axe(page)
+    no_sideways_scroll(page)
+    shot(page, "profile-zh-phone")
+
+
+def test_a_profile_is_changed(site: Site, open_tab: OpenTab) -> None:
+    page = open_tab("/profile", role="member", scheme="dark")
+    axe(page)
+    shot(page, "profile")
+    page.get_by_label("Name", exact=True).fill("<img src=x onerror=alert(1)>")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("<img src=x onerror=alert(1)>")
+    page.get_by_role("button", name="Delete account").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Delete account")).to_be_disabled()
+    axe(page)
+
+
+def test_the_operator_invites(site: Site, open_tab: OpenTab) -> None:
+    page = open_tab("/admin/invitations", role="operator")
+    expect(page.get_by_text("No invitations yet")).to_be_visible()
+    axe(page)
+    page.get_by_role("button", name="New invitation").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Note").fill("<b>class</b>")
+    dialog.get_by_label("How many it lets in").fill("3")
+    axe(page)
+    dialog.get_by_role("button", name="New invitation").click()
+    expect(page.get_by_role("cell", name="<b>class</b>")).to_be_visible()
+    settle(page)
+    axe(page)
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("cell", name="Revoked")).to_be_visible()
+    page = open_tab("/admin/invitations", role="operator", language="zh")
+    heading(page, "邀请")
+    axe(page)
+    shot(page, "invitations-zh")
