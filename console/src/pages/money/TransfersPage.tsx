@@ -59,11 +59,11 @@ export default function TransfersPage() {
 function useColumns(): Column<Transfer>[] {
   const { t } = useTranslation("money");
   return [
-    { key: "time", title: t("common:time"), render: (one) => <Time ms={one.created_ms} /> },
     { key: "email", title: t("member"), isLead: true, render: (one) => <MemberLink id={one.account_id} email={one.email} /> },
     { key: "kind", title: t("kind_title"), render: (one) => t(`kind.${one.kind}`) },
     { key: "reason", title: t("reason"), render: (one) => <span className={styles.soft}>{one.reason}</span> },
     { key: "source", title: t("from"), render: (one) => t(`source.${one.source}`) },
+    { key: "time", title: t("common:time"), render: (one) => <Time ms={one.created_ms} /> },
     { key: "amount", title: t("amount"), align: "right", render: (one) => <Money value={one.amount} isSigned /> },
   ];
 }

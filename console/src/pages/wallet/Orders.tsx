@@ -56,8 +56,8 @@ function useColumns(cancel: (order: Order) => void): Column<Order>[] {
   const { t } = useTranslation("wallet");
   const mayCancel = mayUse(useMember(), "own:write");
   return [
-    { key: "time", title: t("ordered_at"), render: (one) => <Time ms={one.created_ms} /> },
     { key: "id", title: t("order_id"), isLead: true, render: (one) => <CopyLine value={one.id} label={t("order_id")} /> },
+    { key: "time", title: t("ordered_at"), render: (one) => <Time ms={one.created_ms} /> },
     { key: "status", title: t("status"), render: (one) => <OrderStatus status={one.status} /> },
     {
       key: "note",

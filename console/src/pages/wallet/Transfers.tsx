@@ -33,13 +33,13 @@ export function useTransferColumns(isExact = false): Column<Transfer>[] {
   const { t } = useTranslation("wallet");
   const sourceText = useSourceText();
   return [
-    { key: "time", title: t("common:time"), render: (one) => <Time ms={one.created_ms} /> },
     { key: "what", title: t("what"), isLead: true, render: (one) => sourceText(one) },
     {
       key: "reason",
       title: t("reason"),
       render: (one) => (one.source === "operator" ? <span className={styles.reason}>{one.reason}</span> : null),
     },
+    { key: "time", title: t("common:time"), render: (one) => <Time ms={one.created_ms} /> },
     {
       key: "amount",
       title: t("amount"),
