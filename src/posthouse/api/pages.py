@@ -53,7 +53,7 @@ def read_page(
     """Read a page, with the site's name and email filled in."""
     page = pages.read_page(here.store, name, language or language_in(request))
     site = here.market.catalogue.site
-    text = pages.filled(page.text, site=site.name, contact=site.contact_email)
+    text = pages.filled(page.text, site=site.name, contact=site.contact_email or site.name)
     return PageAnswer(name=page.name, language=page.language, text=text, updated_ms=page.updated_ms)
 
 

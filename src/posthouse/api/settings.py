@@ -1,6 +1,14 @@
 """The site's settings, its secrets and its logo."""
 
+import ssl
 from collections.abc import Mapping
+from smtplib import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPNotSupportedError,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
 from typing import Annotated, Any, Literal
 
 import fastapi
@@ -8,6 +16,7 @@ from fastapi import Response
 from msgspec import Struct, structs
 from pydantic import Field
 
+from posthouse.accounts.queries import get_account
 from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.editing import make, refused
 from posthouse.api.frame import BASE, Router
@@ -25,6 +34,8 @@ from posthouse.desk.images import keep_only, put_image, read_image
 from posthouse.desk.rules import IMAGE_BYTES_MAX, media_type
 from posthouse.kernel.errors import Language
 from posthouse.kernel.secrets import SecretText
+from posthouse.mail.letters import write
+from posthouse.mail.smtp import MailRefused
 
 router = Router("settings")
 
@@ -33,7 +44,10 @@ Decimal = Annotated[str, Field(max_length=40, description="A decimal number.")]
 Short = Annotated[str, Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 _KEYS: tuple[tuple[Kind, str], ...] = (("operator", "operator"), ("site", "site"))
-IMAGE = {200: {"description": "The image.", "content": {"image/*": {"schema": {"type": "string"}}}}}
+MailOutcome = Literal["sent", "no_server", "unreachable", "encryption", "sign_in", "refused"]
+IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The image.", "content": {"image/*": {"schema": {"type": "string"}}}}
+}
 LOGO_KEPT_S = 365 * 86_400  # what is stored under its name never changes
 
 
@@ -65,7 +79,7 @@ class MailSettings(Body):
 class OidcSettings(Body):
     """A provider of sign-in by OpenID Connect."""
 
-    name: str = Field(max_length=40, description="Stands in the callback's address.")
+    name: str = Field(max_length=40, description="Kept with who comes by it: never changed.")
     title: str = Field(max_length=60, description="On the button.")
     issuer: Short = Field(description="Its address.")
     client_id: Short = Field(description="What it calls this site.")
@@ -154,6 +168,16 @@ class LogoAnswer(Answer):
     logo: str = Field(description="Its address; empty: there is none.")
 
 
+class MailTest(Answer):
+    """How a letter went."""
+
+    outcome: MailOutcome = Field(
+        description="sent; no_server: none is set; unreachable, encryption, sign_in: what failed of the way "
+        "there; refused: it did not take the letter."
+    )
+    to: str = Field(description="To whom.")
+
+
 @router.get("/settings", Permission.SETTINGS_READ)
 def get_settings(here: Here) -> Settings:
     """Tell all settings, of secrets only whether they are set."""
@@ -198,9 +222,18 @@ def delete_logo(here: Here, who: Who) -> None:
     keep_only(here.store, ())
 
 
-@router.get(
-    "/images/{name}", PUBLIC, response_class=Response, responses={200: {"content": {"image/png": {}}}}
-)
+@router.post("/settings/mail-test", Permission.SETTINGS_WRITE)
+def send_test_mail(here: Here, who: Who) -> MailTest:
+    """Send a letter to oneself by the mail server as it is set, and tell how that went."""
+    to = get_account(here.store, who.own_id).email
+    letter = write("test", who.language, to, site=here.market.catalogue.site.name)
+    try:
+        return MailTest(outcome="sent" if here.mailer.try_now(letter) else "no_server", to=to)
+    except (MailRefused, SMTPException, OSError) as error:
+        return MailTest(outcome=_fault_of(error), to=to)
+
+
+@router.get("/images/{name}", PUBLIC, response_class=Response, responses=IMAGE)
 def get_image(here: Here, name: str) -> Response:
     """Fetch an uploaded image."""
     headers = {
@@ -208,6 +241,17 @@ def get_image(here: Here, name: str) -> Response:
         "content-security-policy": "default-src 'none'; sandbox",
     }
     return Response(read_image(here.store, name), media_type=media_type(name), headers=headers)
+
+
+def _fault_of(error: Exception) -> MailOutcome:
+    """What of a mail server's ways to fail it was."""
+    if isinstance(error, SMTPAuthenticationError):
+        return "sign_in"
+    if isinstance(error, ssl.SSLError | SMTPNotSupportedError):
+        return "encryption"
+    if isinstance(error, MailRefused | SMTPResponseException | SMTPRecipientsRefused):
+        return "refused"
+    return "unreachable"
 
 
 def _settings(here: Context) -> Settings:

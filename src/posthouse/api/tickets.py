@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import Field
 from sqlalchemy import Connection
 
 from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
+from posthouse.api.own_site import OwnSite
 from posthouse.api.permissions import Permission
 from posthouse.api.values import After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
 from posthouse.desk import tickets
@@ -159,19 +160,19 @@ def read_ticket(here: Here, ticket_id: str) -> DeskThread:
 
 
 @router.post("/admin/tickets/{ticket_id}/messages", Permission.TICKETS_ANSWER, status=201)
-def answer_ticket(here: Here, who: Who, request: Request, ticket_id: str, body: NewMessage) -> DeskTicket:
+def answer_ticket(here: Here, who: Who, site: OwnSite, ticket_id: str, body: NewMessage) -> DeskTicket:
     """Answer a member's ticket.
 
     The member is told by mail."""
-    site, now_ms = here.market.catalogue.site, here.now_ms()
-    origin = site.public_url or str(request.base_url).rstrip("/")
+    now_ms = here.now_ms()
 
     def tell(connection: Connection, ticket: Ticket) -> None:
-        tickets.mail_answer(connection, here.box, ticket, site=site.name, origin=origin, now_ms=now_ms)
+        tickets.mail_answer(connection, here.box, ticket, site=site.name, origin=site.url, now_ms=now_ms)
 
     ticket = tickets.answer(
         here.store, ticket_id, who.own_id, body.text, now_ms=now_ms, tell=tell, actor=who.actor
     )
+    here.mailer.wake()
     return DeskTicket.model_validate(ticket)
 
 

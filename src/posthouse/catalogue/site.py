@@ -76,8 +76,8 @@ class MailDef(_Definition, frozen=True):
 
 
 class OidcDef(_Definition, frozen=True):
-    """A provider of sign-in by OpenID Connect. `name` stands in addresses and never changes; `title` is on
-    the button. Raises ValueError for what can't be one."""
+    """A provider of sign-in by OpenID Connect. `name` is kept with the people who come by it, so it
+    never changes; `title` is on the button. Raises ValueError for what can't be one."""
 
     name: str
     issuer: str

@@ -48,6 +48,14 @@ class Mailer:
         """A mail was written and committed: don't wait to look."""
         self._woken.set()
 
+    def try_now(self, letter: Letter) -> bool:
+        """Hand a mail over at once, to see whether that works; False: there is no mail server. Raises
+        MailRefused, SMTPException, OSError, UnreadableSecret, StoreDown."""
+        server = self._server()
+        if server is not None:
+            deliver(server, letter)
+        return server is not None
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()

@@ -4,6 +4,7 @@ import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { showProblem } from "@/ui/forms";
+import styles from "./Desk.module.css";
 
 interface Props {
   label: string;
@@ -28,7 +29,7 @@ export function Reply({ label, hint, action, onSend, children }: Props) {
     }
   });
   return (
-    <form onSubmit={send}>
+    <form className={styles.reply} onSubmit={send}>
       {error && <ErrorNote error={error} />}
       <Textarea
         label={label}

@@ -12,5 +12,5 @@ const TONES: Record<"member" | "desk", Record<Status, Tone>> = {
 
 export function TicketStatus({ status, side }: { status: Status; side: "member" | "desk" }) {
   const { t } = useTranslation("desk");
-  return <StatusBadge tone={TONES[side][status]}>{t(`${side}_status.${status}`)}</StatusBadge>;
+  return <StatusBadge tone={TONES[side][status]}>{t(side === "member" ? `member_status.${status}` : `desk_status.${status}`)}</StatusBadge>;
 }

@@ -1,4 +1,9 @@
+import { IconMessageCircle, IconSpeakerphone } from "@tabler/icons-react";
 import type { Area } from "@/app/area";
+
+const desk = { shell: "operator", group: "nav.group.desk" } as const;
+const tickets = <IconMessageCircle size={16} stroke={1.6} aria-hidden />;
+const announcements = <IconSpeakerphone size={16} stroke={1.6} aria-hidden />;
 
 export const area: Area = {
   routes: [
@@ -21,16 +26,9 @@ export const area: Area = {
     },
   ],
   nav: [
-    { path: "/tickets", shell: "member", label: "nav.tickets", order: 60 },
-    { path: "/announcements", shell: "member", label: "nav.announcements", order: 70 },
-    { path: "/admin/tickets", shell: "operator", label: "nav.tickets", order: 500, group: "nav.group.desk", permission: "tickets:answer" },
-    {
-      path: "/admin/announcements",
-      shell: "operator",
-      label: "nav.announcements",
-      order: 510,
-      group: "nav.group.desk",
-      permission: "content:write",
-    },
+    { path: "/tickets", shell: "member", label: "nav.tickets", order: 60, icon: tickets },
+    { path: "/announcements", shell: "member", label: "nav.announcements", order: 70, icon: announcements },
+    { path: "/admin/tickets", label: "nav.tickets", order: 500, icon: tickets, permission: "tickets:answer", ...desk },
+    { path: "/admin/announcements", label: "nav.announcements", order: 510, icon: announcements, permission: "content:write", ...desk },
   ],
 };

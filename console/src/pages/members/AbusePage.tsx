@@ -63,12 +63,12 @@ function useColumns(): Column<Signal>[] {
       title: t("signal"),
       isLead: true,
       render: (one) => (
-        <>
+        <div>
           {t(`signals.${one.signal}`, { count: one.size })}
           <div className={styles.under}>
             {one.key_hint ? <span className={styles.hint}>{one.key_hint}</span> : t("address", { hash: one.subject.slice(0, 8) })}
           </div>
-        </>
+        </div>
       ),
     },
     { key: "requests", title: t("calls"), align: "right", render: (one) => (one.requests ? <Count value={one.requests} isShort /> : "") },

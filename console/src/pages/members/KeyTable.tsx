@@ -46,10 +46,10 @@ export function KeyTable({ filter, mayChange, empty, isOneMembers }: Props) {
       title: t("key"),
       isLead: true,
       render: (one) => (
-        <>
+        <div>
           <span className={styles.hint}>{one.hint}</span>
           {one.name && <div className={styles.under}>{one.name}</div>}
-        </>
+        </div>
       ),
     },
     { key: "owner", title: t("member"), render: (one) => <Owner of={one} /> },

@@ -67,12 +67,12 @@ function useColumns(): Column<Member>[] {
       title: t("member"),
       isLead: true,
       render: (one) => (
-        <>
+        <div>
           <Link className={styles.lead} to={`/admin/members/${one.id}`}>
             {one.email}
           </Link>
           {(one.name || one.note) && <div className={styles.under}>{[one.name, one.note].filter(Boolean).join(" · ")}</div>}
-        </>
+        </div>
       ),
     },
     { key: "role", title: t("role"), render: (one) => t(`roles.${one.role}`) },

@@ -1,17 +1,19 @@
+import { IconFlag, IconKey, IconUsers } from "@tabler/icons-react";
 import type { Area } from "@/app/area";
 
-const group = "nav.group.people";
+const needs = { shell: "operator", permission: "members:read" } as const;
+const listed = { ...needs, group: "nav.group.people" } as const;
 
 export const area: Area = {
   routes: [
-    { path: "/admin/members", shell: "operator", page: () => import("./MembersPage"), permission: "members:read" },
-    { path: "/admin/members/:id", shell: "operator", page: () => import("./MemberPage"), permission: "members:read" },
-    { path: "/admin/keys", shell: "operator", page: () => import("./KeysPage"), permission: "members:read" },
-    { path: "/admin/abuse", shell: "operator", page: () => import("./AbusePage"), permission: "members:read" },
+    { path: "/admin/members", page: () => import("./MembersPage"), ...needs },
+    { path: "/admin/members/:id", page: () => import("./MemberPage"), ...needs },
+    { path: "/admin/keys", page: () => import("./KeysPage"), ...needs },
+    { path: "/admin/abuse", page: () => import("./AbusePage"), ...needs },
   ],
   nav: [
-    { path: "/admin/members", shell: "operator", label: "nav.members", order: 300, group, permission: "members:read" },
-    { path: "/admin/keys", shell: "operator", label: "nav.keys", order: 310, group, permission: "members:read" },
-    { path: "/admin/abuse", shell: "operator", label: "nav.abuse", order: 330, group, permission: "members:read" },
+    { path: "/admin/members", label: "nav.members", order: 300, icon: <IconUsers size={16} stroke={1.6} aria-hidden />, ...listed },
+    { path: "/admin/keys", label: "nav.keys", order: 310, icon: <IconKey size={16} stroke={1.6} aria-hidden />, ...listed },
+    { path: "/admin/abuse", label: "nav.abuse", order: 330, icon: <IconFlag size={16} stroke={1.6} aria-hidden />, ...listed },
   ],
 };

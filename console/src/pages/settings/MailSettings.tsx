@@ -1,6 +1,10 @@
-import { Group, NumberInput, Select, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, Select, TextInput } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { ErrorNote } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
+import { StatusBadge } from "@/ui/StatusBadge";
 import { SecretField } from "./SecretField";
 import type { Form } from "./form";
 
@@ -29,6 +33,31 @@ export function MailSettings({ form, isSet }: { form: Form; isSet: boolean }) {
       />
       <TextInput label={t("mail_username")} autoComplete="off" {...form.getInputProps("site.mail.username")} />
       <SecretField form={form} name="mail" label={t("mail_password")} isSet={isSet} />
+      <TestMail isUnsaved={form.isDirty()} />
     </Section>
+  );
+}
+
+const TONES = { sent: "good", no_server: "warn", unreachable: "bad", encryption: "bad", sign_in: "bad", refused: "bad" } as const;
+
+/** Sends a letter to who asks, by what is saved. */
+function TestMail({ isUnsaved }: { isUnsaved: boolean }) {
+  const { t } = useTranslation("settings");
+  const test = useMutation({ mutationFn: () => take(api.POST("/api/v1/settings/mail-test")) });
+  const outcome = test.data?.outcome;
+  return (
+    <div>
+      <Group gap="md">
+        <Button variant="default" loading={test.isPending} disabled={isUnsaved} onClick={() => test.mutate()}>
+          {t("mail_test")}
+        </Button>
+        <span role="status">
+          {isUnsaved
+            ? t("mail_test_unsaved")
+            : outcome && <StatusBadge tone={TONES[outcome]}>{t(`mail_outcome.${outcome}`, { to: test.data?.to })}</StatusBadge>}
+        </span>
+      </Group>
+      {test.error && <ErrorNote error={test.error} />}
+    </div>
   );
 }

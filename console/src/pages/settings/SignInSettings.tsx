@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Input, TextInput } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { useSite } from "@/api/site";
 import { CopyLine } from "@/ui/Code";
@@ -23,9 +23,9 @@ export function SignInSettings({ form, secrets }: { form: Form; secrets: string[
           description={t("by_passkeys_hint")}
           {...form.getInputProps("site.sign_in.passkeys", { type: "checkbox" })}
         />
+        <Callback />
       </Section>
       <Section title="GitHub" lead={t("github_lead")}>
-        <Callback name="github" />
         <TextInput label={t("client_id")} autoComplete="off" {...form.getInputProps("site.sign_in.github_client_id")} />
         <SecretField form={form} name="github" label={t("client_secret")} isSet={secrets.includes("github")} />
       </Section>
@@ -59,7 +59,6 @@ function Provider({ form, index, isSet }: { form: Form; index: number; isSet: bo
         <TextInput label={t("oidc_name")} description={t("oidc_name_hint")} {...form.getInputProps(`${at}.name`)} />
         <TextInput label={t("oidc_title")} description={t("oidc_title_hint")} {...form.getInputProps(`${at}.title`)} />
       </Group>
-      {one.name && <Callback name={one.name} />}
       <TextInput
         label={t("oidc_issuer")}
         placeholder="https://id.example.org"
@@ -80,14 +79,15 @@ function Provider({ form, index, isSet }: { form: Form; index: number; isSet: bo
   );
 }
 
-/** What the provider asks for: where it sends people back to. */
-function Callback({ name }: { name: string }) {
+/** Where providers send people back to. */
+function Callback() {
   const { t } = useTranslation("settings");
   const origin = useSite()?.public_url || location.origin;
   return (
-    <div>
-      <div className={styles.label}>{t("callback")}</div>
-      <CopyLine value={`${origin}/api/v1/sign-in/${name}/callback`} label={t("callback")} />
-    </div>
+    <Input.Wrapper labelElement="div" label={t("callback")} description={t("callback_hint")}>
+      <div>
+        <CopyLine value={`${origin}/api/v1/sign-in/elsewhere/callback`} label={t("callback")} />
+      </div>
+    </Input.Wrapper>
   );
 }

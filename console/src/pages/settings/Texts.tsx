@@ -59,7 +59,7 @@ function TextForm({ text }: { text: Text }) {
   const at = { params: { path: { name: text.name, language: text.language } } };
   const refresh = async () => {
     await client.invalidateQueries({ queryKey: ["admin-pages"] });
-    await client.invalidateQueries({ queryKey: ["text"] });
+    await client.invalidateQueries({ queryKey: ["pages"] });
   };
   const save = form.onSubmit(async (body) => {
     try {

@@ -1,3 +1,4 @@
+import { IconSettings } from "@tabler/icons-react";
 import type { Area } from "@/app/area";
 
 export const area: Area = {
@@ -10,6 +11,7 @@ export const area: Area = {
       shell: "operator",
       label: "nav.settings",
       order: 600,
+      icon: <IconSettings size={16} stroke={1.6} aria-hidden />,
       group: "nav.group.house",
       permission: "settings:read",
     },
