@@ -1,5 +1,6 @@
 import type { Area } from "./area";
 import { area as access } from "@/pages/access/routes";
+import { area as balance } from "@/pages/balance/routes";
 import { area as channels } from "@/pages/channels/routes";
 import { area as dashboard } from "@/pages/dashboard/routes";
 import { area as desk } from "@/pages/desk/routes";
@@ -10,6 +11,7 @@ import { area as invitations } from "@/pages/invitations/routes";
 import { area as keys } from "@/pages/keys/routes";
 import { area as members } from "@/pages/members/routes";
 import { area as money } from "@/pages/money/routes";
+import { area as playground } from "@/pages/playground/routes";
 import { area as prices } from "@/pages/prices/routes";
 import { area as profile } from "@/pages/profile/routes";
 import { area as settings } from "@/pages/settings/routes";
@@ -28,6 +30,8 @@ export const AREAS: Area[] = [
   dashboard,
   keys,
   usage,
+  balance,
+  playground,
   desk,
   members,
   access,

@@ -6,6 +6,7 @@ const Drawn = lazy(() => import("./ChartPlot"));
 export interface Series {
   label: string;
   values: (number | null)[]; // null: nothing known at this moment
+  colour?: string; // a variable's name, where it means something: "--bad"
 }
 
 export interface ChartProps {

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { ChartProps } from "./Chart";
+import type { ChartProps, Series } from "./Chart";
 import { formatTime } from "./Time";
 import styles from "./Chart.module.css";
 
@@ -15,8 +15,8 @@ function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function colour(index: number): string {
-  return `var(--series-${(index % SERIES_COLOURS) + 1})`;
+function colour(series: Series, index: number): string {
+  return series.colour ?? `--series-${(index % SERIES_COLOURS) + 1}`;
 }
 
 /** Each series on the shoulders of those before it. */
@@ -31,7 +31,7 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
   const line = variable("--line");
   const axis = { stroke: soft, font: AXIS_FONT, ticks: { show: false } };
   const drawn = series.map((one, index): uPlot.Series => {
-    const tint = variable(`--series-${(index % SERIES_COLOURS) + 1}`);
+    const tint = variable(colour(one, index));
     return kind === "bars"
       ? { label: one.label, stroke: tint, fill: tint, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.72, 36], align: 1 }) }
       : { label: one.label, stroke: tint, width: 1.75, points: { show: false } };
@@ -47,6 +47,7 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
       {
         ...axis,
         grid: { show: false },
+        size: 26,
         space: 64,
         values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick * 1000, step, locale)),
       },
@@ -93,7 +94,7 @@ export default function ChartPlot(props: ChartProps) {
       <figcaption className={styles.legend}>
         {series.map((one, index) => (
           <span key={one.label}>
-            <i style={{ background: colour(index) }} />
+            <i style={{ background: `var(${colour(one, index)})` }} />
             {one.label}
             {hovered !== null && one.values[hovered] != null && <b>{props.format(one.values[hovered]!)}</b>}
           </span>

@@ -1,0 +1,108 @@
+import { Button, Group, Modal, NumberInput, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { showProblem } from "@/ui/forms";
+import { sayDone } from "@/ui/notices";
+import type { Channel } from "./data";
+
+export interface Draft {
+  channel: string;
+  credential: Channel["credentials"][number] | null; // null: a new one
+}
+
+const CEILINGS = ["concurrency", "requests_per_minute", "tokens_per_minute"] as const;
+
+/** Adds a credential, or changes its share, its ceilings and (when one is typed) its secret. */
+export function CredentialDialog({ draft, onClose }: { draft: Draft | null; onClose: () => void }) {
+  const { t } = useTranslation("channels");
+  return (
+    <Modal
+      opened={draft !== null}
+      onClose={onClose}
+      title={draft?.credential ? t("credential.edit_title", { name: draft.credential.name }) : t("credential.add")}
+      closeButtonProps={{ "aria-label": t("common:close") }}
+    >
+      {draft && <Fields draft={draft} onClose={onClose} />}
+    </Modal>
+  );
+}
+
+function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
+  const { t } = useTranslation("channels");
+  const client = useQueryClient();
+  const [error, setError] = useState<Error | null>(null);
+  const known = draft.credential;
+  const form = useForm({
+    initialValues: {
+      name: known?.name ?? "",
+      secret: "",
+      weight: (known?.weight ?? 1) as number | string,
+      concurrency: (known?.concurrency ?? "") as number | string,
+      requests_per_minute: (known?.requests_per_minute ?? "") as number | string,
+      tokens_per_minute: (known?.tokens_per_minute ?? "") as number | string,
+    },
+    validate: { name: (value) => (/^[A-Za-z0-9_.-]{1,100}$/.test(value) ? null : t("credential.name_rule")) },
+  });
+  const save = form.onSubmit(async (values) => {
+    const number = (value: number | string) => (typeof value === "number" ? value : null);
+    try {
+      await take(
+        api.PUT("/api/v1/channels/{name}/credentials/{credential}", {
+          params: { path: { name: draft.channel, credential: values.name } },
+          body: {
+            weight: number(values.weight) ?? 1,
+            concurrency: number(values.concurrency),
+            requests_per_minute: number(values.requests_per_minute),
+            tokens_per_minute: number(values.tokens_per_minute),
+            secret: values.secret || null,
+          },
+        }),
+      );
+      await client.invalidateQueries({ queryKey: ["channels"] });
+      sayDone(t("common:saved"));
+      onClose();
+    } catch (thrown) {
+      setError(showProblem(form, thrown));
+    }
+  });
+  return (
+    <form onSubmit={save}>
+      <Stack gap="sm">
+        {!known && <TextInput label={t("credential.name")} data-autofocus required {...form.getInputProps("name")} />}
+        <PasswordInput
+          label={t("credential.secret")}
+          description={known?.is_stored ? t("credential.secret_kept") : t("credential.secret_new")}
+          autoComplete="off"
+          required={!known?.is_stored}
+          visibilityToggleButtonProps={{ "aria-label": t("credential.show") }}
+          {...form.getInputProps("secret")}
+        />
+        <NumberInput label={t("column.weight")} description={t("credential.weight_hint")} min={1} allowDecimal={false} {...form.getInputProps("weight")} />
+        {CEILINGS.map((field) => (
+          <NumberInput
+            key={field}
+            label={t(`credential.${field}`)}
+            placeholder={t("no_ceiling")}
+            min={1}
+            allowDecimal={false}
+            thousandSeparator=" "
+            {...form.getInputProps(field)}
+          />
+        ))}
+        {error && <ErrorNote error={error} />}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            {t("common:cancel")}
+          </Button>
+          <Button type="submit" loading={form.submitting}>
+            {t("common:save")}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
