@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import mantine from "postcss-preset-mantine";
 import { defineConfig } from "vite";
+import { usedStyles } from "./vite/used-styles.js";
 
 // What gzip makes smaller; fonts and pictures are packed already.
 const TEXT = /\.(js|css|html|svg|json)$/;
@@ -32,7 +33,7 @@ function packed() {
 const relay = process.env.POSTHOUSE_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [react(), packed()],
+  plugins: [react(), usedStyles(), packed()],
   resolve: { alias: { "@": resolve(import.meta.dirname, "src") } },
   css: { postcss: { plugins: [mantine()] } },
   html: { cspNonce: "__NONCE__" }, // the server puts the answer's own nonce in

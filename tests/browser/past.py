@@ -1,17 +1,21 @@
-"""A past for a site under test: calls over ninety days, priced as the relay would have priced them, settled
-by its own ledger and rolled up, so that charts and lists have something to show."""
+"""A past for a site under test: calls over ninety days, priced as the relay would have priced them, with what
+they cost taken from the balance, and rolled up; so charts and lists have something to show, and the books are
+right."""
 
-import asyncio
 import random
 from collections.abc import Iterator
 
+from sqlalchemy import insert, update
 from tests.browser.conftest import Site
 
 from posthouse.accounts.service import create_key
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
-from posthouse.ledger.settlement import Snapshot
+from posthouse.ledger.rollups import watermark
+from posthouse.ledger.settlement import usage_row
+from posthouse.store.schema import keys, ledger_accounts, price_snapshots, usage_records
+from posthouse.store.upsert import insert_if_absent
 from posthouse.testing.rolled import roll_all
 
 DAY_MS = 86_400_000
@@ -22,26 +26,33 @@ ILL_DAYS = range(9, 13)  # days ago on which o3 did badly
 CREDIT = "200"
 
 
-def give_past(site: Site, account_id: str, *, calls: int = 600) -> str:
-    """Credits the account, makes it a key named "laptop", and lets it have called; returns the key's id."""
+def give_past(site: Site, account_id: str, *, calls: int = 900) -> str:
+    """Credits an account that has not called yet, makes it a key named "laptop", and lets it have called;
+    returns the key's id. Once for each site."""
     site.relay.credit(account_id, CREDIT)
     key_id = create_key(site.store, account_id, name="laptop").id
     catalogue = site.relay.app.market.catalogue
-
-    async def settle_all() -> None:
-        ledger = site.relay.app.ledger
-        wallet = await ledger.load_wallet(account_id)
-        settled = []
-        for outcome in _outcomes(catalogue, account_id, key_id, calls):
-            tariff = catalogue.tariff(PLAN, outcome.model)
+    outcomes = list(_outcomes(catalogue, account_id, key_id, calls))
+    spent = sum(one.charge_nanos for one in outcomes)
+    with site.store.begin() as connection:
+        promised = watermark(connection)
+        assert not promised.rolled, "this site has a past already"
+        connection.execute(insert(usage_records), [_row(one) for one in outcomes])
+        balance = ledger_accounts.c.balance_nanos
+        own = update(ledger_accounts).where(ledger_accounts.c.id == account_id)
+        connection.execute(own.values(balance_nanos=balance - spent))
+        connection.execute(update(keys).where(keys.c.id == key_id).values(spent_nanos=spent))
+        for name, _ in MODELS:
+            tariff = catalogue.tariff(PLAN, name)
             assert tariff is not None
-            snapshot = Snapshot(tariff.id, tariff.lines_json.decode())
-            settled.append(ledger.settle(wallet.hold(outcome.charge_nanos), outcome, snapshot=snapshot))
-        await asyncio.gather(*settled)
-
-    site.relay.run(settle_all)
-    roll_all(site.store)
+            lines = {"id": tariff.id, "lines": tariff.lines_json.decode()}
+            insert_if_absent(connection, price_snapshots, lines)
+    roll_all(site.store, promised.promised)
     return key_id
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    return dict(zip((column.name for column in usage_records.columns), usage_row(outcome), strict=True))
 
 
 def _outcomes(catalogue: Catalogue, account_id: str, key_id: str, calls: int) -> Iterator[Outcome]:

@@ -1,15 +1,14 @@
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
-import { Suspense } from "react";
+import { lazy, Suspense } from "react";
 import { createBrowserRouter, type RouteObject } from "react-router";
 import { RouterProvider } from "react-router/dom";
 import { whenSignedOut } from "@/api/client";
 import { Problem } from "@/api/problems";
 import { PageSkeleton } from "@/ui/PageSkeleton";
+import { useNoticesAsked } from "@/ui/notices";
 import type { PageRoute, Shell } from "./area";
-import { ConsoleShell } from "./ConsoleShell";
 import { FailedPage, MissingPage } from "./FailedPage";
 import { Guard } from "./Guard";
 import { NarrowShell } from "./NarrowShell";
@@ -54,12 +53,29 @@ function inShell(shell: Shell): RouteObject[] {
     .map(routeOf);
 }
 
+function consoleShell(side: "member" | "operator") {
+  return async () => {
+    const { ConsoleShell } = await import("./ConsoleShell");
+    return { Component: () => <ConsoleShell side={side} /> };
+  };
+}
+
 const router = createBrowserRouter([
   { Component: PublicShell, ErrorBoundary: FailedPage, children: [...inShell("public"), { path: "*", Component: MissingPage }] },
   { Component: NarrowShell, ErrorBoundary: FailedPage, children: inShell("narrow") },
-  { Component: () => <ConsoleShell side="member" />, ErrorBoundary: FailedPage, children: inShell("member") },
-  { Component: () => <ConsoleShell side="operator" />, ErrorBoundary: FailedPage, children: inShell("operator") },
+  { lazy: consoleShell("member"), ErrorBoundary: FailedPage, children: inShell("member") },
+  { lazy: consoleShell("operator"), ErrorBoundary: FailedPage, children: inShell("operator") },
 ]);
+
+const Notifications = lazy(() => import("@/ui/NoticesPlace"));
+
+function Notices() {
+  return useNoticesAsked() ? (
+    <Suspense>
+      <Notifications position="bottom-right" />
+    </Suspense>
+  ) : null;
+}
 
 export function App() {
   return (
@@ -70,7 +86,7 @@ export function App() {
       getStyleNonce={() => nonce}
     >
       <QueryClientProvider client={queries}>
-        <Notifications position="bottom-right" autoClose={6000} />
+        <Notices />
         <Suspense fallback={<PageSkeleton />}>
           <RouterProvider router={router} />
         </Suspense>

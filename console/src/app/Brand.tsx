@@ -1,12 +1,14 @@
+import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { useSite } from "@/api/site";
 import styles from "./Brand.module.css";
 
 /** The gate of a post station, and the operator's name of the site; links home. */
 export function Brand() {
+  const { t } = useTranslation();
   const site = useSite();
   return (
-    <Link to="/" className={styles.brand}>
+    <Link to="/" className={styles.brand} aria-label={site ? undefined : t("nav.home")}>
       {site?.logo ? <img src={site.logo} alt="" className={styles.logo} /> : <Gate />}
       <span className={styles.name}>{site?.name ?? ""}</span>
     </Link>

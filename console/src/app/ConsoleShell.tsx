@@ -9,7 +9,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
 import { MissingPage } from "./FailedPage";
-import { LanguageMenu, SchemeButton } from "./Preferences";
+import { LanguageButton, SchemeButton } from "./Preferences";
 import { grouped, navOf } from "./nav";
 import styles from "./ConsoleShell.module.css";
 
@@ -45,13 +45,13 @@ function Frame({ side, session }: { side: Side; session: Session }) {
         <Burger size="sm" opened={isOpen} onClick={menu.toggle} aria-label={t("nav.open")} />
         <Brand />
       </header>
-      <div className={styles.side}>
+      <aside className={styles.side} aria-label={t("nav.console")}>
         <div className={styles.brand}>
           <Brand />
         </div>
         {navigation}
         <Foot side={side} session={session} />
-      </div>
+      </aside>
       <Drawer opened={isOpen} onClose={menu.close} size="17rem" title={<Brand />} classNames={{ body: styles.drawer }}>
         {navigation}
         <Foot side={side} session={session} />
@@ -100,7 +100,7 @@ function Foot({ side, session }: { side: Side; session: Session }) {
       <Group gap={2} wrap="nowrap" justify="space-between">
         <Menu position="top-start" withinPortal>
           <Menu.Target>
-            <UnstyledButton className={styles.who} aria-label={t("nav.account")}>
+            <UnstyledButton className={styles.who} aria-label={`${t("nav.account")}: ${session.email}`}>
               <span>{session.email}</span>
               <IconChevronUp size={14} stroke={1.6} aria-hidden />
             </UnstyledButton>
@@ -119,7 +119,7 @@ function Foot({ side, session }: { side: Side; session: Session }) {
           </Menu.Dropdown>
         </Menu>
         <Group gap={0} wrap="nowrap">
-          <LanguageMenu />
+          <LanguageButton />
           <SchemeButton />
         </Group>
       </Group>

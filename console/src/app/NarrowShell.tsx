@@ -1,7 +1,7 @@
 import { Group } from "@mantine/core";
 import { Outlet } from "react-router";
 import { Brand } from "./Brand";
-import { LanguageMenu, SchemeButton } from "./Preferences";
+import { LanguageButton, SchemeButton } from "./Preferences";
 import styles from "./NarrowShell.module.css";
 
 /** One narrow column for signing in, registering, setting up. */
@@ -11,7 +11,7 @@ export function NarrowShell() {
       <header className={styles.head}>
         <Brand />
         <Group gap={4} wrap="nowrap">
-          <LanguageMenu />
+          <LanguageButton />
           <SchemeButton />
         </Group>
       </header>

@@ -1,31 +1,16 @@
-import { ActionIcon, Menu, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconLanguage, IconMoon, IconSun } from "@tabler/icons-react";
+import { ActionIcon, Button, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { IconMoon, IconSun } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
-import { chooseLanguage, LANGUAGES, type Language } from "./i18n";
+import { chooseLanguage, language, LANGUAGES } from "./i18n";
 
-export function LanguageMenu() {
-  const { t, i18n } = useTranslation();
+/** Shows the other language's name, and goes over to it. */
+export function LanguageButton() {
+  useTranslation(); // to be drawn anew in the new language
+  const other = language() === "zh" ? "en" : "zh";
   return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target>
-        <ActionIcon size="lg" aria-label={t("preferences.language")}>
-          <IconLanguage size={18} stroke={1.6} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {Object.entries(LANGUAGES).map(([code, title]) => (
-          <Menu.Item
-            key={code}
-            lang={code}
-            onClick={() => void chooseLanguage(code as Language)}
-            aria-current={i18n.language === code || undefined}
-            fw={i18n.language === code ? 600 : 400}
-          >
-            {title}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+    <Button variant="subtle" color="gray" size="compact-md" px={8} lang={other} onClick={() => void chooseLanguage(other)}>
+      {LANGUAGES[other]}
+    </Button>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Anchor, Burger, Button, Drawer, Group } from "@mantine/core";
+import { Anchor, Burger, Button, Group } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useTranslation } from "react-i18next";
 import { Link, NavLink, Outlet } from "react-router";
@@ -6,7 +6,7 @@ import { useSession } from "@/api/session";
 import { useSite } from "@/api/site";
 import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
-import { LanguageMenu, SchemeButton } from "./Preferences";
+import { LanguageButton, SchemeButton } from "./Preferences";
 import { navOf } from "./nav";
 import styles from "./PublicShell.module.css";
 
@@ -26,7 +26,7 @@ export function PublicShell() {
             <Entries />
           </nav>
           <Group gap={4} wrap="nowrap" ml="auto">
-            <LanguageMenu />
+            <LanguageButton />
             <SchemeButton />
             <span className={styles.wide}>
               <Entrance />
@@ -37,16 +37,18 @@ export function PublicShell() {
               opened={isOpen}
               onClick={menu.toggle}
               aria-label={t("nav.open")}
+              aria-expanded={isOpen}
+              aria-controls="menu"
             />
           </Group>
         </div>
       </header>
-      <Drawer opened={isOpen} onClose={menu.close} position="right" size="16rem" title={t("nav.main")}>
-        <nav className={styles.drawer} onClick={menu.close} aria-label={t("nav.main")}>
+      {isOpen && (
+        <nav id="menu" className={styles.menu} onClick={menu.close} aria-label={t("nav.main")}>
           <Entries />
           <Entrance />
         </nav>
-      </Drawer>
+      )}
       <Announcements />
       <main id="main" className={styles.main}>
         <Outlet />

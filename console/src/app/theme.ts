@@ -29,6 +29,9 @@ const variantColors: VariantColorsResolver = (input) => {
   return input.variant === "filled" ? { ...colours, color: "var(--on-filled)" } : colours;
 };
 
+// A dialog's head is no second banner of the page.
+const DIALOG = { header: { role: "presentation" } };
+
 export const theme = createTheme({
   primaryColor: "pine",
   primaryShade: { light: 7, dark: 3 },
@@ -58,7 +61,8 @@ export const theme = createTheme({
     Button: { styles: { label: { fontWeight: 550 } } },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
     Anchor: { defaultProps: { underline: "hover" } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, attributes: DIALOG } },
+    Drawer: { defaultProps: { overlayProps: { backgroundOpacity: 0.45 }, attributes: DIALOG } },
     Tooltip: { defaultProps: { withArrow: false, openDelay: 200, events: { hover: true, focus: true, touch: true } } },
   },
 });

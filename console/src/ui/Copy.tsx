@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { ActionIcon, Button } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
@@ -19,10 +19,8 @@ export function Copy({ value, what, label }: { value: string; what?: string; lab
   }
   const name = clipboard.copied ? t("copied") : what ? t("copy_what", { what }) : t("copy");
   return (
-    <Tooltip label={name}>
-      <ActionIcon size="md" aria-label={name} onClick={copy}>
-        {icon}
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon size="md" aria-label={name} title={name} onClick={copy}>
+      {icon}
+    </ActionIcon>
   );
 }

@@ -1,7 +1,7 @@
-import { Tooltip } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { useSite } from "@/api/site";
 import { formatMoney } from "./money";
+import { Hint } from "./Hint";
 import styles from "./Figures.module.css";
 
 interface Props {
@@ -18,11 +18,11 @@ export function Money({ value, decimals, isSigned }: Props) {
   const sign = isSigned && !value.startsWith("-") ? "+" : "";
   if (shown === exact) return <span className={styles.figure}>{sign + shown}</span>;
   return (
-    <Tooltip label={exact}>
+    <Hint label={exact}>
       <span className={styles.figure} data-rounded>
         {sign + shown}
       </span>
-    </Tooltip>
+    </Hint>
   );
 }
 

@@ -1,5 +1,5 @@
-import { Tooltip } from "@mantine/core";
 import { useTranslation } from "react-i18next";
+import { Hint } from "./Hint";
 import styles from "./Figures.module.css";
 
 type Look = "datetime" | "date" | "seconds" | "relative";
@@ -28,10 +28,10 @@ export function Time({ ms, look = "datetime" }: { ms: number; look?: Look }) {
   const { i18n } = useTranslation();
   const exact = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "long" }).format(ms);
   return (
-    <Tooltip label={exact}>
+    <Hint label={exact}>
       <time className={styles.figure} dateTime={new Date(ms).toISOString()}>
         {formatTime(ms, i18n.language, look)}
       </time>
-    </Tooltip>
+    </Hint>
   );
 }

@@ -1,14 +1,34 @@
-import { notifications } from "@mantine/notifications";
-import { Unreachable } from "@/api/problems";
 import i18next from "i18next";
+import { useSyncExternalStore } from "react";
+import { Unreachable } from "@/api/problems";
+
+// What shows notices is fetched with the first of them: most views have none.
+const load = () => import("./NoticesPlace");
+const listeners = new Set<() => void>();
+let isAsked = false;
+
+async function show(message: string, color: string, autoClose: number): Promise<void> {
+  isAsked = true;
+  for (const listener of listeners) listener();
+  const { notifications } = await load();
+  notifications.show({ message, color, autoClose, closeButtonProps: { "aria-label": i18next.t("close") } });
+}
 
 /** A short notice that something was done. */
 export function sayDone(message: string): void {
-  notifications.show({ message, color: "pine", closeButtonProps: { "aria-label": i18next.t("close") } });
+  void show(message, "pine", 6000);
 }
 
 /** A notice that something was not done, where no place near the button can say it. */
 export function sayFailed(error: Error): void {
-  const message = error instanceof Unreachable ? i18next.t("unreachable") : error.message;
-  notifications.show({ message, color: "red", autoClose: 12_000, closeButtonProps: { "aria-label": i18next.t("close") } });
+  void show(error instanceof Unreachable ? i18next.t("unreachable") : error.message, "red", 12_000);
+}
+
+/** Whether there has been a notice, so that there must be a place for it. */
+export function useNoticesAsked(): boolean {
+  const subscribe = (listener: () => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  return useSyncExternalStore(subscribe, () => isAsked);
 }
