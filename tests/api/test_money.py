@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from tests.api.conftest import Api, Browser, Statements
 from tests.payments.desk import at_once
 
 from posthouse.ledger.queries import verify as verify_ledger
 from posthouse.payments import rules
 from posthouse.payments.proof import verify
+from posthouse.store.schema_people import profiles
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +241,62 @@ def test_how_often_each_page_asks_the_store(
     with statements() as asked:
         good(person.get(path))
     assert len([one for one in asked if one != "BEGIN"]) == count, asked
+
+
+def settle(api: Api, **changes: dict[str, Any]) -> None:
+    """Change parts of the site's settings, and wait until the running relay goes by them."""
+    owner = api.as_("owner")
+    settings = good(owner.get("/settings"))
+    for part, values in changes.items():
+        settings["site"][part].update(values)
+    good(owner.put("/settings", {name: settings[name] for name in ("version", "operator", "site")}))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """What another thread takes over within a second."""
+    deadline = monotonic() + 5
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def test_an_invoice_from_the_request_to_its_number(api: Api, clerk: Browser) -> None:
+    settle(api, topup={"invoice_from_total": "20"})
+    member, other = api.as_(), api.as_()
+    until(lambda: good(member.get("/wallet"))["invoice_from"] == "20.00")
+    topped_up(clerk, member)
+    body = {
+        "amount": "25",
+        "title": "Example Ltd",
+        "email": "Books@example.org",
+        "tax_number": "DE123",
+        "details": "1 Example Road",
+    }
+    refused(member.post("/wallet/invoices", {**body, "email": "nobody"}), "refused")
+    asked = good(member.post("/wallet/invoices", body), 201)
+    assert (asked["status"], asked["email"]) == ("open", "books@example.org")
+    assert good(member.get("/wallet"))["invoiceable"] == "5.00"
+    refused(member.post("/wallet/invoices", body), "not_invoiceable")
+    listed = good(clerk.get("/invoices", params={"status": "open", "account": member.account_id}))["items"]
+    assert [(one["id"], one["account_email"]) for one in listed] == [(asked["id"], member.email)]
+    issued = good(clerk.post(f"/invoices/{asked['id']}/issue", {"number": "2026-7"}))
+    assert (issued["number"], issued["closed_by"]) == ("2026-7", clerk.account_id)
+    refused(clerk.post(f"/invoices/{asked['id']}/decline", {"reason": "no"}), "invoice_closed")
+    assert [one["number"] for one in good(member.get("/wallet/invoices"))["items"]] == ["2026-7"]
+    assert good(other.get("/wallet/invoices"))["items"] == []
+    settle(api, topup={"invoice_from_total": None})
+
+
+def test_a_code_rewards_who_invited(api: Api, clerk: Browser) -> None:
+    settle(api, referral={"inviter_reward": "3", "invited_reward": "1"})
+    until(lambda: api.relay.app.market.catalogue.site.referral.inviter_reward == "3")
+    inviter, invited = api.as_(), api.as_()
+    with api.store.begin() as connection:
+        row = update(profiles).where(profiles.c.account_id == invited.account_id)
+        connection.execute(row.values(invited_by=inviter.account_id))
+    (code,) = codes_of(clerk)
+    assert good(invited.post("/wallet/codes", {"code": code}))["balance"] == "6.00"
+    (reward,) = good(inviter.get("/wallet/transfers"))["items"]
+    assert (reward["amount"], reward["source"]) == ("3.00", "referral")
+    assert invited.account_id not in str(reward)
+    settle(api, referral={"inviter_reward": "0", "invited_reward": "0"})

@@ -10,7 +10,7 @@ from msgspec import Struct
 from posthouse.desk.errors import UnfitText
 
 TicketStatus = Literal["open", "answered", "closed"]
-PageName = Literal["landing", "faq", "terms", "privacy"]
+PageName = Literal["landing", "faq", "payment", "terms", "privacy"]
 Signal = Literal["keys_of_address", "accounts_of_address", "addresses_of_key", "registrations"]
 PAGE_NAMES: tuple[PageName, ...] = get_args(PageName)
 

@@ -18,7 +18,7 @@ import { MarkdownField } from "../desk/MarkdownField";
 
 type Text = components["schemas"]["PageAnswer"];
 
-const NAMES = ["landing", "faq", "terms", "privacy"] as const;
+const NAMES = ["landing", "faq", "payment", "terms", "privacy"] as const;
 
 /** The pages that the operator may write. */
 export function Texts() {

@@ -8,7 +8,7 @@ import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Time } from "@/ui/Time";
 import styles from "./Texts.module.css";
 
-export type TextName = "landing" | "faq" | "terms" | "privacy";
+export type TextName = "landing" | "faq" | "payment" | "terms" | "privacy";
 
 /** A text that the operator may write, in the reader's language. */
 export function useText(name: TextName) {
@@ -20,7 +20,7 @@ export function useText(name: TextName) {
   });
 }
 
-export function TextPage({ name }: { name: Exclude<TextName, "landing"> }) {
+export function TextPage({ name }: { name: Exclude<TextName, "landing" | "payment"> }) {
   const { t } = useTranslation("texts");
   const text = useText(name);
   return (

@@ -8,8 +8,10 @@ import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { useSite } from "@/api/site";
 import { Copy } from "@/ui/Copy";
+import { useText } from "@/pages/texts/TextPage";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { showProblem } from "@/ui/forms";
+import { Markdown } from "@/ui/Markdown";
 import { useMoney } from "@/ui/Money";
 import { Section } from "@/ui/Page";
 import { amountProblem } from "./amounts";
@@ -89,11 +91,11 @@ function OrderForm({ wallet, onMade }: { wallet: Wallet; onMade: (order: Order) 
   );
 }
 
-/** What an order says that was just made: how to pay, and which number to name. */
+/** What to do with an order that was just made: how to pay it, in the operator's words, and which number to name. */
 function Made({ order, onAgain }: { order: Order; onAgain: () => void }) {
   const { t } = useTranslation("wallet");
   const money = useMoney();
-  const contact = useSite()?.contact_email;
+  const words = useText("payment");
   return (
     <div className={styles.form}>
       <div className={styles.made} role="status">
@@ -101,10 +103,9 @@ function Made({ order, onAgain }: { order: Order; onAgain: () => void }) {
         <p>
           <strong>{order.id}</strong> <Copy value={order.id} what={t("order_id")} />
         </p>
-        <p>
-          {t("ordered_next")} {contact && <a href={`mailto:${contact}?subject=${order.id}`}>{contact}</a>}
-        </p>
+        <p>{t("ordered_next")}</p>
       </div>
+      {words.data && <Markdown>{words.data.text}</Markdown>}
       <div className={styles.amounts}>
         <Button variant="default" onClick={onAgain}>
           {t("order_again")}
