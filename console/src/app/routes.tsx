@@ -12,6 +12,7 @@ import { area as keys } from "@/pages/keys/routes";
 import { area as members } from "@/pages/members/routes";
 import { area as money } from "@/pages/money/routes";
 import { area as playground } from "@/pages/playground/routes";
+import { area as overview } from "@/pages/overview/routes";
 import { area as prices } from "@/pages/prices/routes";
 import { area as profile } from "@/pages/profile/routes";
 import { area as settings } from "@/pages/settings/routes";
@@ -30,6 +31,7 @@ export const AREAS: Area[] = [
   dashboard,
   keys,
   usage,
+  overview,
   balance,
   playground,
   desk,

@@ -17,7 +17,7 @@ from posthouse.limits.rules import Demand, LimitRule, Measure, Standing, Subject
 
 router = Router("dashboard")
 
-KEYS_SHOWN = 20  # those with the most used
+KEYS_SHOWN = 20  # of one limit: those with the most used
 
 
 class LimitStanding(Answer):
@@ -25,7 +25,7 @@ class LimitStanding(Answer):
 
     families: list[str] = Field(description="The families of models that share it; empty: all models.")
     subject: Subject = Field(description="What is counted by itself: a key, your address, your account, …")
-    key_id: str = Field(description="Which key, where each is counted by itself; else empty.")
+    key_id: str = Field(description="Which key, where each is counted by itself and has used some.")
     key_name: str = Field(description="What that key is called: its name, or else its hint.")
     measure: Measure = Field(description="What is counted.")
     window_ms: int = Field(description="The window slides: what is older than this counts no more.")
@@ -52,25 +52,28 @@ async def list_limits(
 ) -> Limits:
     """Tell how much of each limit is used, and when some of it frees.
 
-    Limits by address are those of the address that asks. With several serving processes each counts for
-    itself."""
+    Limits by address are those of the address that asks. Of limits by key, the keys that have used some are
+    listed, or one without a key where none has. With several serving processes each counts for itself."""
     account, keys = own
     rules = plan_rules(here, account.plan)
-    found = await standings(here, account, who.address_hash, "", rules)
-    items = [limit_answer(one) for one in found if one.rule.subject != "key"]
-    by_key = [rule for rule in rules if rule.subject == "key"]
-    active = [key for key in keys if key.status == "active"] if by_key else []
-    of_keys = [
-        limit_answer(one, key)
-        for key in active
-        for one in await standings(here, account, who.address_hash, key.id, by_key)
-    ]
-    most = {
-        key.id: max((one.permille for one in of_keys if one.key_id == key.id), default=0) for key in active
-    }
-    shown = sorted(most, key=lambda key_id: -most[key_id])[:KEYS_SHOWN]
-    items += [one for one in of_keys if one.key_id in shown]
-    return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families, -one.permille)))
+    of_keys: list[tuple[Standing, Key]] = []
+    for key in keys:
+        by_key = [rule for rule in rules if rule.subject == "key"]
+        found = await standings(here, account, who.address_hash, key.id, by_key)
+        of_keys += [(one, key) for one in found if one.quota.remaining < one.quota.limit]
+    items: list[LimitStanding] = []
+    for unused in await standings(here, account, who.address_hash, "", rules):
+        same = [
+            (one, key) for one, key in of_keys if (one.rule, one.measure) == (unused.rule, unused.measure)
+        ]
+        used = sorted((limit_answer(one, key) for one, key in same), key=lambda one: -one.permille)
+        items += used[:KEYS_SHOWN] or [limit_answer(unused)]
+    return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
+
+
+def _is_same(one: Standing, other: Standing) -> bool:
+    """Whether both are of one limit."""
+    return one.rule == other.rule and one.measure is other.measure
 
 
 def plan_rules(here: Context, plan: str) -> list[LimitRule]:

@@ -1,4 +1,4 @@
-import { Button } from "@mantine/core";
+import { Anchor, Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
@@ -54,7 +54,9 @@ function Shown({ data }: { data: Dashboard }) {
     <>
       {data.status === "frozen" && (
         <p className={styles.frozen} role="alert">
-          {t("frozen")} <Link to="/tickets">{t("ask_review")}</Link>
+          {t("frozen")} <Anchor component={Link} to="/tickets" underline="always">
+            {t("ask_review")}
+          </Anchor>
         </p>
       )}
       <Figures data={data} />
@@ -78,6 +80,15 @@ function Shown({ data }: { data: Dashboard }) {
   );
 }
 
+function Wallet() {
+  const { t } = useTranslation("dashboard");
+  return (
+    <Anchor component={Link} to="/wallet" size="xs">
+      {t("common:nav.wallet")}
+    </Anchor>
+  );
+}
+
 function Figures({ data: { balance, today, month, plan_kind } }: { data: Dashboard }) {
   const { t } = useTranslation("dashboard");
   const tokens = (sums: Dashboard["today"]) => sums.prompt_tokens + sums.completion_tokens;
@@ -86,7 +97,7 @@ function Figures({ data: { balance, today, month, plan_kind } }: { data: Dashboa
       <Stat
         label={t("balance")}
         value={<Money value={balance} />}
-        note={plan_kind === "free" ? t("free") : <Link to="/wallet">{t("common:nav.wallet")}</Link>}
+        note={plan_kind === "free" ? t("free") : <Wallet />}
       />
       <Stat label={t("today")} value={<Money value={today.charge} />} note={t("requests", { count: today.requests })} />
       <Stat label={t("month")} value={<Money value={month.charge} />} note={t("requests", { count: month.requests })} />

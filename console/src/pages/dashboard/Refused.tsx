@@ -1,3 +1,4 @@
+import { Anchor } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
@@ -12,6 +13,14 @@ type Refusal = components["schemas"]["RefusalAnswer"];
 
 const REFRESH_MS = 15_000;
 
+function Code({ of }: { of: Refusal }) {
+  return (
+    <Anchor component={Link} to={`/docs#error${of.relay_code}`}>
+      {of.relay_code}
+    </Anchor>
+  );
+}
+
 /** The calls that were refused lately, with what the client was told. */
 export function Refused() {
   const { t, i18n } = useTranslation("dashboard");
@@ -22,7 +31,7 @@ export function Refused() {
   });
   const columns: Column<Refusal>[] = [
     { key: "message", title: t("why"), isLead: true, render: (one) => one.message },
-    { key: "code", title: t("error"), render: (one) => <Link to={`/docs#error${one.relay_code}`}>{one.relay_code}</Link> },
+    { key: "code", title: t("error"), render: (one) => <Code of={one} /> },
     { key: "model", title: t("model"), render: (one) => one.model || "–" },
     { key: "key", title: t("key"), render: (one) => one.key_name },
     { key: "at", title: t("at"), align: "right", render: (one) => <Time ms={one.at_ms} look="relative" /> },

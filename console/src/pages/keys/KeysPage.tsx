@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu } from "@mantine/core";
+import { ActionIcon, Anchor, Button, Menu } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconDots } from "@tabler/icons-react";
 import { useState } from "react";
@@ -133,7 +133,9 @@ function State({ of }: { of: Key }) {
       )}
       {state === "held" && (
         <small>
-          <Link to="/tickets">{t("ask_review")}</Link>
+          <Anchor component={Link} to="/tickets">
+            {t("ask_review")}
+          </Anchor>
         </small>
       )}
     </div>
