@@ -31,18 +31,20 @@ export function CallDetails({ requestId, read, onClose }: Props) {
     staleTime: Infinity, // a record never changes
   });
   return (
-    <Drawer
-      opened={requestId !== ""}
-      onClose={onClose}
-      position="right"
-      size="lg"
-      title={t("call")}
-      closeButtonProps={{ "aria-label": t("common:close") }}
-    >
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isLoading && <PageSkeleton />}
-      {query.data && <Shown call={query.data} />}
-    </Drawer>
+    <Drawer.Root opened={requestId !== ""} onClose={onClose} position="right" size="lg">
+      <Drawer.Overlay />
+      <Drawer.Content>
+        <div className={styles.drawer}>
+          <Drawer.Title>{t("call")}</Drawer.Title>
+          <Drawer.CloseButton aria-label={t("common:close")} />
+        </div>
+        <Drawer.Body>
+          {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+          {query.isLoading && <PageSkeleton />}
+          {query.data && <Shown call={query.data} />}
+        </Drawer.Body>
+      </Drawer.Content>
+    </Drawer.Root>
   );
 }
 

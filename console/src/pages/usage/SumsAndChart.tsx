@@ -27,7 +27,9 @@ export function SumsAndChart({ series, span, by, sides, onBy }: Props) {
   const [measure, setMeasure] = useState<Measure>("charge");
   if (!series) return <div className={styles.pending} />;
   const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
-  const format = (value: number) => (measure === "charge" ? money(decimal(value)) : whole.format(value));
+  const lines = linesOf(series, measure, t("others"));
+  const places = placesOf(Math.max(...series.starts_ms.map((_, at) => lines.reduce((sum, line) => sum + (line.values[at] ?? 0), 0))));
+  const format = (value: number) => (measure === "charge" ? money(decimal(value), places) : whole.format(value));
   return (
     <>
       <Totals total={series.total} />
@@ -53,7 +55,7 @@ export function SumsAndChart({ series, span, by, sides, onBy }: Props) {
         <Chart
           label={t("chart", { measure: t(`measure.${measure}`), by: t(`by.${by}`) })}
           times={series.starts_ms}
-          series={linesOf(series, measure, t("others"))}
+          series={lines}
           format={format}
           formatTime={(ms) => formatStep(ms, span.step, i18n.language)}
           height={240}
@@ -101,6 +103,11 @@ function linesOf(series: Series, measure: Measure, others: string): Line[] {
 /** A drawn amount as decimal text: to nine places, as the API has them. */
 function decimal(value: number): string {
   return value.toFixed(9);
+}
+
+/** How many decimals amounts need that are drawn up to a highest one. */
+export function placesOf(highest: number): number {
+  return highest > 0 ? Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(highest)))) : 2;
 }
 
 export function formatStep(ms: number, step: Span["step"], locale: string): string {

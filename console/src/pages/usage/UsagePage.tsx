@@ -46,7 +46,7 @@ export default function UsagePage() {
         keys={(keys.data?.items ?? []).map((key) => ({ value: key.id, label: key.name || key.hint }))}
       />
       {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
-      <Section title={t("sums")} lead={isSummed ? undefined : t("sums_of_all")}>
+      <Section lead={isSummed ? undefined : t("sums_of_all")}>
         <SumsAndChart series={series.data} span={span} by={by} sides={["model", "key"]} onBy={(side) => setBy(side as By)} />
       </Section>
       <Section title={t("calls")}>

@@ -1,0 +1,51 @@
+import { SegmentedControl } from "@mantine/core";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { mayUse, useMember } from "@/api/session";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Page, Section } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
+import { Earnings } from "./Earnings";
+import { Glance } from "./Glance";
+import { Shares } from "./Shares";
+import { Live } from "./Live";
+import { Upstreams } from "./Upstreams";
+import { Waiting } from "./Waiting";
+import { SPANS, useOverview, type Span } from "./data";
+
+/** The operator's first page: how the service stands, what is going on, what it earns. */
+export default function OverviewPage() {
+  const { t } = useTranslation("overview");
+  const session = useMember();
+  const [span, setSpan] = useState<Span>("month");
+  const overview = useOverview();
+  return (
+    <Page title={t("title")} lead={t("lead")} actions={<Waiting session={session} />}>
+      {overview.error && <ErrorNote error={overview.error} onRetry={() => void overview.refetch()} />}
+      {overview.data ? <Glance overview={overview.data} /> : overview.isPending && <PageSkeleton />}
+      <Section title={t("live")}>
+        <Live />
+      </Section>
+      {mayUse(session, "channels:read") && (
+        <Section title={t("upstreams")}>
+          <Upstreams />
+        </Section>
+      )}
+      <Section
+        title={t("course")}
+        actions={
+          <SegmentedControl
+            size="xs"
+            aria-label={t("span.label")}
+            value={span}
+            onChange={(value) => setSpan(value as Span)}
+            data={SPANS.map((value) => ({ value, label: t(`span.${value}`) }))}
+          />
+        }
+      >
+        <Earnings span={span} />
+        <Shares span={span} />
+      </Section>
+    </Page>
+  );
+}
