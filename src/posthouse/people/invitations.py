@@ -60,7 +60,7 @@ def create_invitation(
         raise InvalidPerson(f"a note has at most {NOTE_CHARS_MAX} characters")
     if expires_ms is not None and expires_ms <= now_ms:
         raise InvalidPerson("an invitation expires in the future")
-    made = Invitation(new_id("inv"), new_code(), note_text.strip(), uses_max, 0, expires_ms, None, now_ms)
+    made = Invitation(new_id("ivt"), new_code(), note_text.strip(), uses_max, 0, expires_ms, None, now_ms)
     with store.begin() as connection:
         connection.execute(insert(invitations).values(msgspec.structs.asdict(made)))
         _note(connection, made.id, "invitation.create", actor, now_ms, {"uses_max": uses_max})
