@@ -102,6 +102,8 @@ def sign_in(
     """Sign in with a password.
 
     The session that the browser brought ends; the cookie always gets a new one."""
+    if not here.market.catalogue.site.sign_in.password:
+        raise Problem("not_found")
     fresh = sign_in_by_password(
         here.store,
         email=body.email,
