@@ -45,7 +45,7 @@ from posthouse.routing.choice import Chooser
 from posthouse.routing.health import Health
 from posthouse.routing.verdicts import Verdict
 from posthouse.server.addresses import Addresses
-from posthouse.server.asgi import Asgi, AsgiApp
+from posthouse.server.asgi import Asgi, AsgiApp, Receive, Scope, Send
 from posthouse.server.lane import Lane, is_relay_path
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
@@ -165,7 +165,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         balances = BalanceWatch(store, box, lambda: _site_of(market))
         balances.start()
         stack.push_async_callback(asyncio.to_thread, balances.stop)
-        api = await asyncio.to_thread(
+        api = _on_demand(
             _make_api,
             settings=settings,
             store=store,
@@ -213,9 +213,23 @@ def _site_of(market: Market) -> Site:
     return Site(site.name, site.public_url, operator.currency)
 
 
+def _on_demand(make: Callable[..., Asgi], **objects: Any) -> Asgi:
+    """An app that is made, in a thread, when it is first asked for."""
+    made: list[Asgi] = []
+    making = asyncio.Lock()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with making:
+            if not made:
+                made.append(await asyncio.to_thread(make, **objects))
+        await made[0](scope, receive, send)
+
+    return app
+
+
 def _make_api(**objects: Any) -> Asgi:
-    """The REST API over the process's objects. Imported here, since commands do without it and it is slow to
-    import."""
+    """The REST API over the process's objects. To import it takes a second and 40 MB, which commands, and a
+    relay that nobody looks at, do without."""
     from posthouse.api.app import make_api
     from posthouse.api.context import Context
 

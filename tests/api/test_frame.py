@@ -1,6 +1,8 @@
 """What holds for every request: errors in one form and both languages, bounds, headers, https."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -177,3 +179,11 @@ def test_money_comes_as_text_and_exactly() -> None:
     for wrong in (5, 5.0, "5.0000000001", "1e99", "NaN", "", None, "١٢"):
         with pytest.raises(ValueError, match="amount"):
             Order.model_validate({"amount": wrong})
+
+
+def test_commands_and_a_relay_that_nobody_administers_do_without_it() -> None:
+    """It takes a second to import, and 40 MB."""
+    check = "import sys, posthouse.cli, posthouse.server.runner; print([m for m in {0} if m in sys.modules])"
+    heavy = ["fastapi", "pydantic", "authlib", "httpx", "webauthn", "argon2"]
+    command = [sys.executable, "-c", check.format(heavy)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -121,8 +121,24 @@ log = get_logger()
 
 
 def make_api(context: Context) -> "Api":
-    """The API over the process's objects."""
-    return Api(make_app(context), context.settings.body_timeout_s)
+    """The API over the process's objects; not to be called on the event loop."""
+    app = make_app(context)
+    asyncio.run(_look_through(app))
+    return Api(app, context.settings.body_timeout_s)
+
+
+async def _look_through(app: FastAPI) -> None:
+    """Look for a path that is none. FastAPI builds each route when it is first looked at, which for all of
+    them takes half a second: not on the loop that serves calls."""
+    scope = {"type": "http", "method": "GET", "path": BASE, "headers": [], "query_string": b""}
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read")
+
+    async def send(message: Message) -> None:
+        pass
+
+    await app(scope, receive, send)
 
 
 def make_app(context: Context | None = None) -> FastAPI:
