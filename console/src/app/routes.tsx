@@ -2,6 +2,7 @@ import type { Area } from "./area";
 import { area as access } from "@/pages/access/routes";
 import { area as balance } from "@/pages/balance/routes";
 import { area as channels } from "@/pages/channels/routes";
+import { area as configuration } from "@/pages/configuration/routes";
 import { area as dashboard } from "@/pages/dashboard/routes";
 import { area as desk } from "@/pages/desk/routes";
 import { area as docs } from "@/pages/docs/routes";
@@ -10,7 +11,9 @@ import { area as home } from "@/pages/home/routes";
 import { area as invitations } from "@/pages/invitations/routes";
 import { area as keys } from "@/pages/keys/routes";
 import { area as members } from "@/pages/members/routes";
+import { area as models } from "@/pages/models/routes";
 import { area as money } from "@/pages/money/routes";
+import { area as plans } from "@/pages/plans/routes";
 import { area as playground } from "@/pages/playground/routes";
 import { area as overview } from "@/pages/overview/routes";
 import { area as prices } from "@/pages/prices/routes";
@@ -44,4 +47,7 @@ export const AREAS: Area[] = [
   wallet,
   money,
   channels,
+  models,
+  plans,
+  configuration,
 ];

@@ -166,6 +166,22 @@ def list_model_definitions(here: Here, after: After = "", limit: Limit = PAGE) -
     return Listing(items=items, next=more)
 
 
+@router.get("/model-definitions/{name:path}", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
+def get_model_definition(here: Here, name: ModelName) -> ModelDefinition:
+    """Show what is said of a model, or of a pattern of models."""
+    definition = load_configuration(here.store).models.get(name)
+    if definition is None:
+        raise Problem("not_found")
+    catalogue = here.market.catalogue
+    by = [catalogue.defined_by(one.name) for one in catalogue.models()]
+    return ModelDefinition(
+        name=name,
+        version=version_of(definition),
+        model_count=by.count(name),
+        definition=shown(ModelFields, definition),
+    )
+
+
 @router.put("/model-definitions/{name:path}", Permission.CATALOGUE_WRITE)
 def put_model(here: Here, who: Who, name: ModelName, body: ModelBody, dry_run: DryRun = False) -> Changes:
     """Add or change a model, or a pattern of models."""

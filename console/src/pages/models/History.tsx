@@ -1,0 +1,55 @@
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
+import type { components } from "@/api/schema";
+import { DataTable, type Column } from "@/ui/DataTable";
+import { Time } from "@/ui/Time";
+import styles from "./Models.module.css";
+
+type Note = components["schemas"]["PriceNoteAnswer"];
+
+const PAGE = 25;
+
+/** What changed prices, and who changed it: of one model, or of all. */
+export function History({ model = "" }: { model?: string }) {
+  const { t } = useTranslation("models");
+  const list = useList<Note>(["price-history", model], (after) =>
+    take(api.GET("/api/v1/price-history", { params: { query: { model, after, limit: PAGE } } })),
+  );
+  const columns: Column<Note>[] = [
+    { key: "when", title: t("common:time"), render: (one) => <Time ms={one.at_ms} /> },
+    {
+      key: "what",
+      title: t("history.what"),
+      isLead: true,
+      render: (one) => (
+        <>
+          {one.kind === "operator" ? t("catalogue:kind.operator") : one.name}
+          {one.kind !== "operator" && <span className={styles.sub}>{t(`catalogue:kind.${one.kind}`)}</span>}
+        </>
+      ),
+    },
+    { key: "before", title: t("catalogue:before"), render: (one) => <Said fields={one.before} isBefore /> },
+    { key: "after", title: t("catalogue:after"), render: (one) => <Said fields={one.after} /> },
+    { key: "by", title: t("history.by"), render: (one) => one.actor },
+  ];
+  return (
+    <DataTable
+      label={t("tab.history")}
+      list={list}
+      columns={columns}
+      rowKey={(one) => `${one.at_ms}|${one.kind}|${one.name}|${JSON.stringify(one.after)}`}
+      empty={t("history.none")}
+    />
+  );
+}
+
+function Said({ fields, isBefore }: { fields: Record<string, unknown> | null; isBefore?: boolean }) {
+  const { t } = useTranslation("models");
+  if (fields === null) return <span className={styles.none}>{t("history.nothing")}</span>;
+  return Object.entries(fields).map(([name, value]) => (
+    <span key={name} className={isBefore ? styles.before : undefined} style={{ display: "block" }}>
+      {name}: <span className={styles.value}>{value === null ? t("catalogue:preview.default") : JSON.stringify(value)}</span>
+    </span>
+  ));
+}

@@ -1,0 +1,167 @@
+import { Autocomplete, Button, Checkbox, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDebouncedValue } from "@mantine/hooks";
+import { IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Link, useNavigate } from "react-router";
+import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
+import catalogue from "@/pages/catalogue/Catalogue.module.css";
+import { showRefusal } from "@/pages/catalogue/fields";
+import { useProposal } from "@/pages/catalogue/Proposal";
+import { EmptyState } from "@/ui/EmptyState";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Page, Section } from "@/ui/Page";
+import { useFamilies, type Official } from "./data";
+import styles from "./Models.module.css";
+
+const TYPING_MS = 200;
+const PAGE = 60;
+
+/** Takes prices of the official list: which models, how, and the difference before anything is changed. */
+export default function ImportPage() {
+  const { t } = useTranslation("models");
+  const navigate = useNavigate();
+  const [names, setNames] = useState<string[]>([]);
+  const [error, setError] = useState<Error | null>(null);
+  const families = useFamilies().data?.items.map((one) => one.name) ?? [];
+  const proposal = useProposal(() => void navigate("/admin/models"));
+  const form = useForm({ initialValues: { names: "", mode: "follow", exchange_rate: "", multiplier: "1", family: "" } });
+  const isFixed = form.values.mode === "fix";
+  const preview = form.onSubmit(async ({ mode, exchange_rate, multiplier, family }) => {
+    setError(null);
+    try {
+      await proposal.propose((isDryRun) =>
+        take(
+          api.POST("/api/v1/price-import", {
+            params: { query: { dry_run: isDryRun } },
+            body: { names, mode: mode as "follow" | "fix", exchange_rate, multiplier: multiplier || "1", family },
+          }),
+        ),
+      );
+    } catch (thrown) {
+      setError(showRefusal(form, thrown));
+    }
+  });
+  return (
+    <Page title={t("import.title")} lead={t("import.lead")}>
+      <form className={catalogue.form} onSubmit={preview}>
+        <Section title={t("import.which")}>
+          <Choice names={names} onChange={setNames} />
+        </Section>
+        <Section title={t("import.how")}>
+          <div>
+            <SegmentedControl
+              aria-label={t("import.how")}
+              {...form.getInputProps("mode")}
+              data={(["follow", "fix"] as const).map((one) => ({ value: one, label: t(`import.mode.${one}`) }))}
+            />
+          </div>
+          <p style={{ margin: 0, color: "var(--soft)" }}>{t(isFixed ? "import.fix_hint" : "import.follow_hint")}</p>
+          <div className={catalogue.grid}>
+            {isFixed && (
+              <>
+                <TextInput label={t("import.rate")} description={t("import.rate_hint")} inputMode="decimal" {...form.getInputProps("exchange_rate")} />
+                <TextInput label={t("import.multiplier")} description={t("import.multiplier_hint")} inputMode="decimal" {...form.getInputProps("multiplier")} />
+              </>
+            )}
+            <Autocomplete label={t("column.family")} description={t("import.family_hint")} data={families} {...form.getInputProps("family")} />
+          </div>
+        </Section>
+        {error && <ErrorNote error={error} />}
+        <div className={catalogue.foot}>
+          <Button type="submit" loading={form.submitting} disabled={names.length === 0}>
+            {t("import.preview", { count: names.length })}
+          </Button>
+          <Button variant="default" component={Link} to="/admin/models">
+            {t("common:cancel")}
+          </Button>
+        </div>
+      </form>
+      {proposal.dialog}
+    </Page>
+  );
+}
+
+function Choice({ names, onChange }: { names: string[]; onChange: (names: string[]) => void }) {
+  const { t } = useTranslation("models");
+  const [search, setSearch] = useState("");
+  const [settled] = useDebouncedValue(search, TYPING_MS);
+  const [provider, setProvider] = useState<string | null>(null);
+  const providers = useQuery({
+    queryKey: ["official-providers"],
+    queryFn: () => take(api.GET("/api/v1/official-providers")),
+    staleTime: Infinity,
+  });
+  const list = useList<Official>(["official-prices", "choice", settled, provider], (after) =>
+    take(api.GET("/api/v1/official-prices", { params: { query: { search: settled, provider: provider ?? "", after, limit: PAGE } } })),
+  );
+  const shown = list.items.filter((one) => !one.is_retired).map((one) => one.name);
+  const areAllChosen = shown.length > 0 && shown.every((name) => names.includes(name));
+  const toggle = (name: string) => onChange(names.includes(name) ? names.filter((one) => one !== name) : [...names, name]);
+  const toggleAll = () => onChange(areAllChosen ? names.filter((one) => !shown.includes(one)) : [...new Set([...names, ...shown])]);
+  return (
+    <div>
+      <div className={styles.controls}>
+        <TextInput
+          type="search"
+          aria-label={t("search")}
+          placeholder={t("search")}
+          leftSection={<IconSearch size={15} stroke={1.7} />}
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+          className={styles.search}
+        />
+        <Select
+          aria-label={t("import.provider")}
+          placeholder={t("import.provider")}
+          data={providers.data?.items ?? []}
+          value={provider}
+          onChange={setProvider}
+          clearable
+          clearButtonProps={{ "aria-label": t("import.all_providers") }}
+          w={180}
+        />
+      </div>
+      {list.error && <ErrorNote error={list.error} onRetry={list.refetch} />}
+      {!list.isLoading && list.items.length === 0 && <EmptyState title={t("none_found")} />}
+      {list.items.length > 0 && (
+        <>
+          <div className={styles.pick} tabIndex={0} role="group" aria-label={t("import.which")}>
+            {list.items.map((one) => (
+              <Row key={one.name} one={one} isChosen={names.includes(one.name)} onToggle={() => toggle(one.name)} />
+            ))}
+            {list.hasMore && (
+              <Button variant="subtle" size="compact-sm" m="xs" loading={list.isLoadingMore} onClick={list.loadMore}>
+                {t("common:more")}
+              </Button>
+            )}
+          </div>
+          <Checkbox mt="xs" label={t("import.all_shown", { count: shown.length })} checked={areAllChosen} onChange={toggleAll} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Row({ one, isChosen, onToggle }: { one: Official; isChosen: boolean; onToggle: () => void }) {
+  const { t } = useTranslation("models");
+  const plain = (component: string) =>
+    one.lines.find((line) => line.component === component && line.service_tier === "default" && line.prompt_tokens_over === 0)?.usd;
+  const marks = [one.is_known && t("import.known"), one.is_retired && t("import.retired")].filter(Boolean);
+  return (
+    <label className={styles.picked}>
+      <Checkbox checked={isChosen} onChange={onToggle} aria-label={one.name} />
+      <span style={{ overflowWrap: "anywhere" }}>
+        {one.name}
+        {marks.length > 0 && <span className={styles.sub}>{marks.join(" · ")}</span>}
+      </span>
+      <span className={styles.figures}>
+        <span>{plain("input") ? `$${plain("input")}` : "–"}</span>
+        <span>{plain("output") ? `$${plain("output")}` : "–"}</span>
+      </span>
+    </label>
+  );
+}

@@ -1,0 +1,145 @@
+import { Select, TextInput, UnstyledButton } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { IconSearch } from "@tabler/icons-react";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
+import { DataTable, type Column } from "@/ui/DataTable";
+import { Money } from "@/ui/Money";
+import { nanosOf } from "@/ui/money";
+import { lineOf, usePlanNames, type KnownModel, type PriceLine } from "./data";
+import styles from "./Models.module.css";
+import { ModelDialog } from "./ModelDialog";
+
+const TYPING_MS = 200;
+
+/** Every model that the catalogue knows: what a plan's members pay, what the cheapest channel takes, who may use it. */
+export function Models({ mayWrite }: { mayWrite: boolean }) {
+  const { t } = useTranslation("models");
+  const [search, setSearch] = useState("");
+  const [settled] = useDebouncedValue(search, TYPING_MS);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [opened, setOpened] = useState<KnownModel | null>(null);
+  const plans = usePlanNames().data?.items ?? [];
+  const paid = plans.find((one) => one.is_topup) ?? plans.find((one) => one.definition.kind === "paid") ?? plans[0];
+  const plan = chosen ?? paid?.name ?? "";
+  const models = useList<KnownModel>(["models", settled], (after) =>
+    take(api.GET("/api/v1/models", { params: { query: { search: settled, after, limit: 50 } } })),
+  );
+  return (
+    <>
+      <div className={styles.controls}>
+        <TextInput
+          type="search"
+          aria-label={t("search")}
+          placeholder={t("search")}
+          leftSection={<IconSearch size={15} stroke={1.7} />}
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+          className={styles.search}
+        />
+        {plans.length > 0 && (
+          <Select
+            aria-label={t("prices_of")}
+            data={plans.map((one) => ({ value: one.name, label: t("prices_of_plan", { plan: one.name }) }))}
+            value={plan}
+            onChange={setChosen}
+            allowDeselect={false}
+            w={220}
+          />
+        )}
+      </div>
+      <DataTable
+        label={t("tab.models")}
+        list={models}
+        columns={useColumns(plan, setOpened)}
+        rowKey={(model) => model.name}
+        onRow={setOpened}
+        empty={t(settled ? "none_found" : "none")}
+      />
+      <ModelDialog model={opened} mayWrite={mayWrite} onClose={() => setOpened(null)} />
+    </>
+  );
+}
+
+function useColumns(plan: string, open: (model: KnownModel) => void): Column<KnownModel>[] {
+  const { t } = useTranslation("models");
+  const priceColumn = (component: "input" | "cached_input" | "output"): Column<KnownModel> => ({
+    key: component,
+    title: t(`catalogue:component.${component}`),
+    align: "right",
+    render: (model) => <Price line={lineOf(pricesOf(model, plan), component)} />,
+  });
+  return [
+    {
+      key: "model",
+      title: t("column.model"),
+      isLead: true,
+      render: (model) => (
+        <>
+          <UnstyledButton
+            className={styles.name}
+            onClick={(event) => {
+              event.stopPropagation();
+              open(model);
+            }}
+          >
+            {model.name}
+          </UnstyledButton>
+          {model.defined_by !== model.name && <span className={styles.sub}>{t("by_pattern", { pattern: model.defined_by })}</span>}
+        </>
+      ),
+    },
+    { key: "family", title: t("column.family"), render: (model) => model.family },
+    priceColumn("input"),
+    priceColumn("cached_input"),
+    priceColumn("output"),
+    { key: "margin", title: t("column.margin"), align: "right", render: (model) => <Margin model={model} plan={plan} /> },
+    {
+      key: "plans",
+      title: t("column.plans"),
+      render: (model) =>
+        model.plans.length ? (
+          <span className={styles.plans}>
+            {model.plans.map((one) => (
+              <span key={one.plan}>{one.plan}</span>
+            ))}
+          </span>
+        ) : (
+          <span className={styles.none}>{t("not_for_sale")}</span>
+        ),
+    },
+    {
+      key: "channels",
+      title: t("column.channels"),
+      render: (model) =>
+        model.channels.length ? model.channels.map((one) => one.channel).join(", ") : <span className={styles.thin}>{t("no_channel")}</span>,
+    },
+  ];
+}
+
+function pricesOf(model: KnownModel, plan: string): PriceLine[] | undefined {
+  return model.plans.find((one) => one.plan === plan)?.lines;
+}
+
+export function Price({ line }: { line: PriceLine | undefined }) {
+  if (!line) return <span className={styles.none}>–</span>;
+  return <Money value={line.price} decimals={nanosOf(line.price) === 0n ? 0 : "all"} />;
+}
+
+const PERCENT = 100n;
+const THIN = 10; // percent: below this a price hardly covers what else a service costs
+
+/** How much of the output's price stays with the operator at the first channel whose cost is known. */
+function Margin({ model, plan }: { model: KnownModel; plan: string }) {
+  const { i18n } = useTranslation("models");
+  const component = lineOf(pricesOf(model, plan), "output") ? "output" : "input";
+  const price = lineOf(pricesOf(model, plan), component);
+  const cost = model.channels.map((one) => lineOf(one.lines, component)).find((line) => line !== undefined);
+  if (!price || !cost || nanosOf(price.price) === 0n) return <span className={styles.none}>–</span>;
+  const paid = nanosOf(price.price);
+  const percent = Number(((paid - nanosOf(cost.price)) * PERCENT) / paid);
+  const shown = new Intl.NumberFormat(i18n.language, { style: "percent" }).format(percent / 100);
+  return <span className={percent < THIN ? styles.thin : undefined}>{shown}</span>;
+}
