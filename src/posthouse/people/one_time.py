@@ -12,6 +12,8 @@ from posthouse.store.engine import Store
 from posthouse.store.schema_people import one_time
 from posthouse.store.upsert import insert_if_absent
 
+PRUNED_AT_ONCE = 100  # so that whoever comes first after a quiet time does not wait for all
+
 Kind = Literal[
     "register", "reset", "email", "oauth", "second_factor", "totp", "passkey", "passkey_new", "proof"
 ]
@@ -36,7 +38,7 @@ def issue(
 ) -> str:
     """Make one that can be taken until then; the token is seen this one time."""
     token = secrets.token_urlsafe(32)
-    connection.execute(delete(one_time).where(one_time.c.expires_ms <= now_ms))
+    _prune(connection, now_ms)
     connection.execute(
         insert(one_time).values(
             hash=_hash(kind, token),
@@ -70,7 +72,7 @@ def look(store: Store, kind: Kind, token: str, *, now_ms: int) -> Taken | None:
 
 def spend(connection: Connection, kind: Kind, name: str, *, now_ms: int, expires_ms: int) -> bool:
     """Note that something made elsewhere was used. False: it was before."""
-    connection.execute(delete(one_time).where(one_time.c.expires_ms <= now_ms))
+    _prune(connection, now_ms)
     values = {
         "hash": _hash(kind, name),
         "kind": kind,
@@ -93,6 +95,14 @@ def revoke(connection: Connection, subject: str, *kinds: Kind) -> None:
     """Take all of the subject's back."""
     mine = (one_time.c.subject == subject) & one_time.c.kind.in_(kinds)
     connection.execute(delete(one_time).where(mine))
+
+
+def _prune(connection: Connection, now_ms: int) -> None:
+    """Delete what has expired, but for rows that another transaction deletes: two that waited for each
+    other's would wait for ever."""
+    old = select(one_time.c.hash).where(one_time.c.expires_ms <= now_ms).limit(PRUNED_AT_ONCE)
+    mine = old.with_for_update(skip_locked=True).scalar_subquery()
+    connection.execute(delete(one_time).where(one_time.c.hash.in_(mine)))
 
 
 def _hash(kind: Kind, token: str) -> bytes:

@@ -94,6 +94,7 @@ def register_verified(
         raise LinkSpent("this link is no longer good; ask for another")
     password_hash = hash_password(parse_password(password, asked.subject))  # outside: it is slow
     with store.begin() as connection:
+        _lock(connection)  # before any row: whoever else registers takes it first as well
         if one_time.take(connection, "register", token, now_ms=now_ms) is None:
             raise LinkSpent("this link is no longer good; ask for another")
         applicant = Applicant(
@@ -172,15 +173,13 @@ def _check(
     connection: Connection, rules: RegistrationRules, email: str, applicant: Applicant, now_ms: int
 ) -> None:
     """All that does not depend on whether there is such an account."""
+    _lock(connection)
     if rules.open == "closed":
         raise RegistrationClosed("nobody can register here now")
     if not rules.takes_mail(email):
         raise EmailRefused("addresses of this domain can't register here")
-    if (applicant.code or rules.open == "invitation") and not _is_code(
-        connection, applicant.code, now_ms, only_invitations=rules.open == "invitation"
-    ):
-        raise InvitationNeeded("this code invites nobody")
-    _lock(connection)
+    if applicant.code or rules.open == "invitation":
+        _check_code(connection, rules, applicant.code, now_ms)
     _check_rate(connection, rules.new_accounts_per_day, None, now_ms)
     _check_rate(connection, rules.accounts_per_address_per_day, applicant.address_hash, now_ms)
 
@@ -208,10 +207,13 @@ def _check_rate(connection: Connection, most: int | None, address_hash: bytes | 
         raise TooManyTries((made[-1] + DAY_MS - now_ms) / 1000)
 
 
-def _is_code(connection: Connection, code: str, now_ms: int, *, only_invitations: bool) -> bool:
+def _check_code(connection: Connection, rules: RegistrationRules, code: str, now_ms: int) -> None:
+    """That an invitation lets somebody in; where anybody may come, a member's referral code will do as
+    well."""
     if invitations.is_open(connection, code, now_ms=now_ms):
-        return True
-    return not only_invitations and _referrer(connection, code) is not None
+        return
+    if rules.open == "invitation" or _referrer(connection, code) is None:
+        raise InvitationNeeded("this code invites nobody")
 
 
 def _referrer(connection: Connection, code: str) -> str | None:
