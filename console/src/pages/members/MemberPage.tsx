@@ -6,6 +6,7 @@ import { Link, useParams } from "react-router";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
+import { CreditDialog } from "@/pages/money/CreditDialog";
 import { Confirm } from "@/ui/Confirm";
 import { Count } from "@/ui/Count";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -61,7 +62,7 @@ export default function MemberPage() {
         </Section>
         {query.data.may_change && (
           <Section title={t("change")}>
-            <MemberForm key={member.id} member={member} />
+            <MemberForm key={`${member.plan} ${member.role} ${member.note}`} member={member} />
           </Section>
         )}
       </div>
@@ -109,6 +110,7 @@ function Actions({ shown }: { shown: Shown }) {
   const session = useMember();
   const client = useQueryClient();
   const [isAsked, ask] = useDisclosure();
+  const [isMoving, moving] = useDisclosure();
   const { member } = shown;
   const isFrozen = member.status === "frozen";
   const set = async (status: "active" | "frozen") => {
@@ -124,6 +126,11 @@ function Actions({ shown }: { shown: Shown }) {
   });
   return (
     <>
+      {mayUse(session, "money:write") && (
+        <Button variant="default" onClick={moving.open}>
+          {t("move_money")}
+        </Button>
+      )}
       {mayUse(session, "members:view") && member.role === "member" && (
         <Button variant="default" loading={view.isPending} onClick={() => view.mutate()}>
           {t("view")}
@@ -139,6 +146,7 @@ function Actions({ shown }: { shown: Shown }) {
             {t("freeze")}
           </Button>
         ))}
+      {isMoving && <CreditDialog account={member.email} onClose={moving.close} />}
       <Confirm
         title={t("freeze_question", { email: member.email })}
         action={t("freeze")}
