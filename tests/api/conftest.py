@@ -68,6 +68,8 @@ class Api:
     def __init__(self, relay: EmbeddedRelay) -> None:
         self.relay = relay
         self.browsers: list[Browser] = []
+        # The first request loads the API, which takes long where many tests run at once.
+        httpx.get(f"{relay.origin}/api/v1/session", timeout=60).raise_for_status()
 
     @property
     def store(self) -> Store:
