@@ -1,3 +1,4 @@
+import { IconHistory } from "@tabler/icons-react";
 import type { Area } from "@/app/area";
 
 export const area: Area = {
@@ -13,6 +14,7 @@ export const area: Area = {
       order: 630,
       group: "nav.group.house",
       permission: "audit:read",
+      icon: <IconHistory size={16} stroke={1.6} aria-hidden />,
     },
   ],
 };

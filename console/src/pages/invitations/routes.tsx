@@ -12,7 +12,7 @@ export const area: Area = {
       path: "/admin/invitations",
       shell: "operator",
       label: "nav.invitations",
-      order: 50,
+      order: 320,
       group: "nav.group.people",
       permission: PERMISSION,
       icon: <IconMailForward size={16} stroke={1.6} />,
