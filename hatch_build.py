@@ -1,4 +1,4 @@
-"""Puts the built console into the wheel. A machine that cannot build it gets a wheel without, and is told so."""
+"""Puts the built console into the wheel. A machine that cannot build it makes one without, and says so."""
 
 import importlib.util
 from pathlib import Path

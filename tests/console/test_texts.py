@@ -13,7 +13,7 @@ AREAS = sorted(path.stem for path in (LOCALES / "en").glob("*.json"))
 PLURALS = {"en": ("_one", "_other"), "zh": ("_other",)}
 
 # t("key"), t(`begin.${…}`), t(is ? "one" : "other", …): what stands in a call of t.
-CALL = re.compile(r"\b(?:i18next\.)?t\(\s*((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", re.DOTALL)
+CALL = re.compile(r"\b(?:i18next\.)?t\(")
 LITERAL = re.compile(r'(?<![=!]= )"([\w:.-]+)"')  # what is compared with is no key
 TEMPLATE = re.compile(r"`[^`]*`")
 PREFIX = re.compile(r"`([\w:.-]+\.)\$\{")
@@ -57,12 +57,9 @@ def uses() -> Iterator[tuple[Path, str, str, bool]]:
         code = path.read_text("utf-8")
         spaces = [name or "common" for name in NAMESPACE.findall(code)]
         own = spaces or ["common"]
-        found = [
-            (key, False)
-            for call in CALL.findall(code)
-            for key in LITERAL.findall(TEMPLATE.sub("", head(call)))
-        ]
-        found += [(key, True) for call in CALL.findall(code) for key in PREFIX.findall(head(call))]
+        heads = [head(code[call.end() :]) for call in CALL.finditer(code)]
+        found = [(key, False) for one in heads for key in LITERAL.findall(TEMPLATE.sub("", one))]
+        found += [(key, True) for one in heads for key in PREFIX.findall(one)]
         found += [(f"common:{key}", False) for key in NAMED.findall(code)]
         for key, is_prefix in found:
             area, _, name = key.rpartition(":")
@@ -70,15 +67,15 @@ def uses() -> Iterator[tuple[Path, str, str, bool]]:
                 yield path, candidate, name, is_prefix
 
 
-def head(call: str) -> str:
-    """The first argument of a call."""
+def head(rest: str) -> str:
+    """The first argument of a call that begins here."""
     depth = 0
-    for at, letter in enumerate(call):
+    for at, letter in enumerate(rest):
         depth += letter in "([{"
         depth -= letter in ")]}"
-        if letter == "," and depth == 0:
-            return call[:at]
-    return call
+        if depth < 0 or (letter == "," and depth == 0):
+            return rest[:at]
+    return rest
 
 
 @pytest.mark.parametrize("area", AREAS)
