@@ -9,6 +9,8 @@ import { formatTime } from "./Time";
 import styles from "./Chart.module.css";
 
 const SERIES_COLOURS = 6;
+const MONTH_S = 28 * 86_400;
+const TICKS_MAX = 8;
 const AXIS_FONT = "11px system-ui, sans-serif";
 
 function variable(name: string): string {
@@ -33,23 +35,27 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
   const drawn = series.map((one, index): uPlot.Series => {
     const tint = variable(colour(one, index));
     return kind === "bars"
-      ? { label: one.label, stroke: tint, fill: tint, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.72, 36], align: 1 }) }
+      ? { label: one.label, stroke: tint, fill: tint, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.72, 36] }) }
       : { label: one.label, stroke: tint, width: 1.75, points: { show: false } };
   });
   return {
     width,
     height,
     legend: { show: false },
-    padding: [10, 6, 0, 0],
+    padding: [10, 20, 0, 0], // the last time stands half beyond the axis
     cursor: { y: false, points: { show: kind === "lines" }, drag: { x: false, y: false } },
-    scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    scales: {
+      ...(kind === "bars" ? { x: { range: roomForBars(props.times) } } : {}),
+      y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] },
+    },
     axes: [
       {
         ...axis,
         grid: { show: false },
         size: 26,
         space: 64,
-        values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick * 1000, step, locale)),
+        ...(stepOf(props.times) >= MONTH_S ? { splits: monthsOf(props.times) } : {}),
+        values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick * 1000, Math.max(step, stepOf(props.times)), locale)),
       },
       { ...axis, grid: { stroke: line, width: 1 }, size: 62, space: 38, values: (_plot, ticks) => ticks.map(format) },
     ],
@@ -58,9 +64,26 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
   };
 }
 
+/** How long the last step is, taken from the one before it; seconds. */
+function stepOf(times: number[]): number {
+  return times.length > 1 ? (times[times.length - 1]! - times[times.length - 2]!) / 1000 : 86_400;
+}
+
+/** Bars stand over their times, the first and the last as wide as the others. */
+function roomForBars(times: number[]): (plot: uPlot, low: number, high: number) => uPlot.Range.MinMax {
+  const half = stepOf(times) / 2;
+  return (_plot, low, high) => [low - half, high + half];
+}
+
+/** Ticks at the begins of months, at most TICKS_MAX of them. */
+function monthsOf(times: number[]): () => number[] {
+  const every = Math.ceil(times.length / TICKS_MAX);
+  return () => times.filter((_, at) => at % every === 0).map((ms) => ms / 1000);
+}
+
 function tickText(ms: number, stepS: number, locale: string): string {
   const look: Intl.DateTimeFormatOptions =
-    stepS >= 86_400 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    stepS >= MONTH_S ? { year: "2-digit", month: "short" } : stepS >= 86_400 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Intl.DateTimeFormat(locale, look).format(ms);
 }
 

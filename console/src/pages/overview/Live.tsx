@@ -2,6 +2,7 @@ import { Skeleton } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { Chart } from "@/ui/Chart";
 import { formatDuration } from "@/ui/Count";
+import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { formatTime } from "@/ui/Time";
 import { useMinutes } from "./data";
@@ -16,6 +17,7 @@ export function Live() {
   if (minutes.error && !minutes.data) return <ErrorNote error={minutes.error} onRetry={() => void minutes.refetch()} />;
   if (!minutes.data) return <Skeleton height={HEIGHT} />;
   const { starts_ms, requests, errors, ttft_p50_ms, ttft_p95_ms } = minutes.data;
+  if (!requests.some((count) => count > 0)) return <EmptyState title={t("quiet")} />;
   const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
   return (
     <div className={styles.pair}>

@@ -27,9 +27,9 @@ export function Waterfall({ books }: { books: Books }) {
           <li key={name} data-kind={kind}>
             <span className={styles.flow}>{t(`flow.${name}`)}</span>
             <span className={styles.fall} aria-hidden="true">
-              <i style={{ left: `${left}%`, width: `max(2px, ${right - left}%)` }} />
+              {nanos !== 0n && <i style={{ left: `${left}%`, width: `max(2px, ${right - left}%)` }} />}
             </span>
-            <Money value={decimalOf(nanos)} isSigned={kind !== "sum"} />
+            {nanos === 0n ? <span className={styles.soft}>–</span> : <Money value={decimalOf(nanos)} isSigned={kind !== "sum"} />}
           </li>
         );
       })}

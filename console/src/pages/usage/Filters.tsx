@@ -20,6 +20,7 @@ export function Filters({ wanted, set, models, keys, isOfSite }: Props) {
   return (
     <div className={styles.filters}>
       <SegmentedControl
+        size="xs"
         aria-label={t("period.label")}
         value={period}
         onChange={(value) => set({ period: value })}
@@ -42,8 +43,7 @@ export function Filters({ wanted, set, models, keys, isOfSite }: Props) {
           onChange={(model) => set({ model })}
           clearable
           clearButtonProps={{ "aria-label": t("clear", { what: t("model") }) }}
-          flex="1 1 11rem"
-          maw={260}
+          className={styles.wide}
         />
         {keys ? (
           <Choice label={t("key")} value={filters.key_id} data={keys} onChange={(key_id) => set({ key_id })} />
@@ -74,7 +74,7 @@ function Choice({ label, value, data, onChange }: { label: string; value: string
       onChange={(chosen) => onChange(chosen ?? "")}
       clearable
       clearButtonProps={{ "aria-label": t("clear", { what: label }) }}
-      flex="0 1 10rem"
+      className={styles.wide}
     />
   );
 }
@@ -92,8 +92,7 @@ function Typed({ label, placeholder, value, onDone, width }: { label: string; pl
       onBlur={() => text.trim() !== value && onDone(text.trim())}
       onKeyDown={(event) => event.key === "Enter" && onDone(text.trim())}
       w={width}
-      flex={width ? undefined : "1 1 11rem"}
-      maw={width ? undefined : 260}
+      className={width ? undefined : styles.wide}
     />
   );
 }

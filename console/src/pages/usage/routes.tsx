@@ -8,6 +8,14 @@ export const area: Area = {
   ],
   nav: [
     { path: "/usage", shell: "member", label: "nav.usage", order: 30, icon: <IconChartBar size={16} stroke={1.6} /> },
-    { path: "/admin/usage", shell: "operator", label: "nav.usage", order: 120, group: "nav.group.today", permission: "usage:read" },
+    {
+      path: "/admin/usage",
+      shell: "operator",
+      label: "nav.usage",
+      order: 120,
+      group: "nav.group.today",
+      permission: "usage:read",
+      icon: <IconChartBar size={16} stroke={1.6} />,
+    },
   ],
 };
