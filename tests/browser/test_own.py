@@ -39,6 +39,8 @@ def call(site: Site, key: str, model: str = "gpt-4o-mini") -> None:
 def test_pages_on_a_desk_and_a_phone(open_tab: OpenTab, member: str, path: str) -> None:
     name = path.strip("/")
     page = open_tab(path, account_id=member)
+    if path == "/dashboard":
+        page.wait_for_selector("canvas")
     shot(page, name, whole=True)
     axe(page)
     phone = open_tab(path, account_id=member, language="zh", scheme="dark", phone=True)
@@ -104,6 +106,9 @@ def test_the_playground_answers_and_says_what_it_cost(open_tab: OpenTab, site: S
     expect(answer.get_by_text(format_money(outcome.charge_nanos))).to_be_visible()
     shot(page, "playground-answer")
     axe(page)
+    answer.get_by_role("button", name="Details").click()
+    expect(page.get_by_role("dialog").get_by_text(outcome.request_id)).to_be_visible()
+    page.keyboard.press("Escape")
     page.reload()
     page.get_by_role("button", name=re.compile("^Say hello")).click()
     expect(answer.get_by_text(format_money(outcome.charge_nanos))).to_be_visible()

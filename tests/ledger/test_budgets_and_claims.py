@@ -2,16 +2,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
+from posthouse.accounts.queries import get_key
 from posthouse.accounts.service import set_key_budget
 from posthouse.kernel.outcome import Ending
 from posthouse.ledger import claims, service
+from posthouse.ledger.budgets import key_budgets
 from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
 from posthouse.store.engine import Store
-from posthouse.store.schema import idempotency
-from posthouse.testing.check_store import PRICE, new_member, outcome_of
+from posthouse.store.schema import configuration, idempotency
+from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of
 
 
 def run(store: Store, story: Callable[[Ledger], Awaitable[None]]) -> None:
@@ -121,5 +123,116 @@ def test_a_claim_lasts_24_hours(store: Store) -> None:
 
     def age(execute: Callable[..., object]) -> None:
         execute(update(idempotency).values(created_ms=idempotency.c.created_ms - claims.KEPT_MS - 1))
+
+    run(store, story)
+
+
+HOUR_MS = 3_600_000
+MIDNIGHT_MS = 1_795_305_600_000  # 2026-11-22 in UTC
+
+
+class Clock:
+    """What the ledger takes for the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now_ms: int) -> None:
+        self.now_ms = now_ms
+        monkeypatch.setattr(service, "now_ms", lambda: self.now_ms)
+
+
+async def spend(ledger: Ledger, member: Member, nanos: int, started_ms: int) -> bool:
+    """A call that began then, on the budget that it finds; whether the budget covered it."""
+    budget = await ledger.budget_at(member.key_id, started_ms)
+    hold = (await ledger.load_wallet(member.account_id)).hold(nanos, budget)
+    if hold is None:
+        return False
+    await ledger.settle(hold, outcome_of(member, nanos, started_ms=started_ms), snapshot=PRICE)
+    return True
+
+
+def test_a_days_budget_begins_anew_with_the_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = new_member(store, 1_000)
+    set_key_budget(store, member.key_id, 100, "day")
+    clock = Clock(monkeypatch, MIDNIGHT_MS - HOUR_MS)
+
+    async def story(ledger: Ledger) -> None:
+        evening = clock.now_ms
+        assert await spend(ledger, member, 90, evening)
+        assert not await spend(ledger, member, 20, evening)
+        late = (await ledger.load_wallet(member.account_id)).hold(
+            10, await ledger.budget_at(member.key_id, evening)
+        )
+        clock.now_ms = MIDNIGHT_MS + HOUR_MS
+        assert await spend(ledger, member, 100, clock.now_ms)
+        assert not await spend(ledger, member, 1, clock.now_ms)
+        # It began yesterday, and ends today: today's budget does not know it.
+        await ledger.settle(late, outcome_of(member, 10, started_ms=evening), snapshot=PRICE)
+        await ledger.on_change("key", member.key_id)
+        budget = await ledger.load_budget(member.key_id)
+        assert (budget.spent_nanos, budget.until_ms) == (100, MIDNIGHT_MS + 24 * HOUR_MS)
+        assert get_key(store, member.key_id).spent_nanos == 200
+
+    run(store, story)
+
+
+def test_a_budget_that_nobody_used_begins_anew_by_itself(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads budgets again from time to time meets midnight as well."""
+    member = new_member(store, 1_000)
+    set_key_budget(store, member.key_id, 100, "day")
+    clock = Clock(monkeypatch, MIDNIGHT_MS - HOUR_MS)
+
+    async def story(ledger: Ledger) -> None:
+        assert await spend(ledger, member, 90, clock.now_ms)
+        yesterday = ledger.budget(member.key_id)
+        clock.now_ms = MIDNIGHT_MS
+        await ledger.on_change("key", member.key_id)
+        today = ledger.budget(member.key_id)
+        assert today is not None
+        assert today is not yesterday
+        assert today.available_nanos == 100
+
+    run(store, story)
+
+
+def test_two_processes_whose_clocks_differ(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day that one has begun stays, though it is yesterday for the other."""
+    member = new_member(store, 1_000)
+    set_key_budget(store, member.key_id, 100, "day")
+    clock = Clock(monkeypatch, MIDNIGHT_MS)
+
+    async def story(ledger: Ledger) -> None:
+        assert await spend(ledger, member, 90, clock.now_ms)
+        behind = await ledger.run(
+            lambda connection: key_budgets(connection, [member.key_id], MIDNIGHT_MS - 1)
+        )
+        ahead = await ledger.run(lambda connection: key_budgets(connection, [member.key_id], MIDNIGHT_MS))
+        assert behind == ahead
+        assert (behind[0].spent_nanos, behind[0].since_ms) == (90, MIDNIGHT_MS)
+
+    run(store, story)
+
+
+def test_another_time_zone_counts_its_own_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = new_member(store, 1_000)
+    set_key_budget(store, member.key_id, 100, "day")
+    clock = Clock(monkeypatch, MIDNIGHT_MS + HOUR_MS)
+
+    def move(zone: str) -> None:
+        definition = f'{{"timezone": "{zone}"}}'
+        row = {"kind": "operator", "name": "operator", "definition": definition, "updated_ms": 1}
+        with store.begin() as connection:
+            connection.execute(delete(configuration))
+            connection.execute(insert(configuration).values(row))
+
+    async def story(ledger: Ledger) -> None:
+        assert await spend(ledger, member, 4, MIDNIGHT_MS - 2 * HOUR_MS)
+        assert await spend(ledger, member, 90, clock.now_ms)
+        for zone, spent in (("Asia/Shanghai", 94), ("UTC", 90), ("Asia/Kathmandu", 94)):
+            await asyncio.to_thread(move, zone)
+            await ledger.on_change("key", member.key_id)
+            budget = ledger.budget(member.key_id)
+            assert budget is not None
+            assert budget.spent_nanos == spent
 
     run(store, story)

@@ -57,30 +57,26 @@ export function Spending() {
       ? money(value.toFixed(9))
       : new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 }).format(value);
   return (
-    <Section
-      title={t("used")}
-      actions={
-        <div className={styles.choices}>
-          <Choice label={t("measure")} value={measure} onChange={setMeasure} of={MEASURES.map((one) => [one, t(`measures.${one}`)])} />
-          <Choice
-            label={t("by")}
-            value={by}
-            onChange={setBy}
-            of={[
-              ["model", t("by_model")],
-              ["key", t("by_key")],
-              ["", t("by_nothing")],
-            ]}
-          />
-          <Choice
-            label={t("range")}
-            value={range}
-            onChange={setRange}
-            of={(Object.keys(RANGES) as Range[]).map((one) => [one, t(`ranges.${one}`)])}
-          />
-        </div>
-      }
-    >
+    <Section title={t("used")}>
+      <div className={styles.choices}>
+        <Choice label={t("measure")} value={measure} onChange={setMeasure} of={MEASURES.map((one) => [one, t(`measures.${one}`)])} />
+        <Choice
+          label={t("by")}
+          value={by}
+          onChange={setBy}
+          of={[
+            ["model", t("by_model")],
+            ["key", t("by_key")],
+            ["", t("by_nothing")],
+          ]}
+        />
+        <Choice
+          label={t("range")}
+          value={range}
+          onChange={setRange}
+          of={(Object.keys(RANGES) as Range[]).map((one) => [one, t(`ranges.${one}`)])}
+        />
+      </div>
       {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       {query.isPending && <PageSkeleton />}
       {query.data && query.data.total.requests === 0 && <EmptyState title={t("nothing_used")}>{t("nothing_used_text")}</EmptyState>}

@@ -1,18 +1,16 @@
-import { Anchor, Button, Group, Tabs } from "@mantine/core";
+import { Anchor, Button, Group } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link, useLocation } from "react-router";
 import { api, take } from "@/api/client";
 import { Problem } from "@/api/problems";
 import { useSite } from "@/api/site";
-import { SNIPPETS } from "@/pages/home/snippets";
-import { CodeBlock, CopyLine } from "@/ui/Code";
+import { Connect } from "@/pages/keys/Connect";
+import { CopyLine } from "@/ui/Code";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
 import { PageSkeleton } from "@/ui/PageSkeleton";
 import { SecretOnce } from "@/ui/SecretOnce";
-
-const PLACE = "YOUR_KEY";
 
 /** The first page after registering: the first key, and a first call with it. Who came from elsewhere gets the key
  * here; "" where there is none to get. */
@@ -37,11 +35,10 @@ export default function WelcomePage() {
     gcTime: 0,
     retry: false,
   });
-  const models = useQuery({ queryKey: ["prices", ""], queryFn: () => take(api.GET("/api/v1/prices")) });
+  const wallet = useQuery({ queryKey: ["wallet"], queryFn: () => take(api.GET("/api/v1/wallet")) });
   const key = brought ?? fetched.data;
   if (key === undefined && fetched.isPending) return <PageSkeleton />;
   const baseUrl = `${site?.public_url || location.origin}/v1`;
-  const chat = models.data?.models.find((model) => model.kind === "chat")?.name ?? "gpt-4o-mini";
   return (
     <Page title={t("welcome_title")} lead={key ? t("welcome_lead") : t("welcome_lead_plain")}>
       {fetched.error && !brought && <ErrorNote error={fetched.error} onRetry={() => void fetched.refetch()} />}
@@ -50,20 +47,7 @@ export default function WelcomePage() {
         <CopyLine value={baseUrl} label={t("base_url")} />
       </Section>
       <Section title={t("first_call")}>
-        <Tabs defaultValue={SNIPPETS[0]?.name} keepMounted={false}>
-          <Tabs.List aria-label={t("first_call")}>
-            {SNIPPETS.map((one) => (
-              <Tabs.Tab key={one.name} value={one.name}>
-                {one.title}
-              </Tabs.Tab>
-            ))}
-          </Tabs.List>
-          {SNIPPETS.map((one) => (
-            <Tabs.Panel key={one.name} value={one.name} pt="sm">
-              <CodeBlock code={one.code(baseUrl, chat).replace(PLACE, key || PLACE)} label={one.title} />
-            </Tabs.Panel>
-          ))}
-        </Tabs>
+        <Connect plan={wallet.data?.plan} secret={key || undefined} />
       </Section>
       <Group gap="md">
         <Button component={Link} to="/dashboard">

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useSite } from "@/api/site";
 import { CodeBlock, CopyLine } from "@/ui/Code";
+import { cheapestOf } from "../prices/model";
 import { CLIENTS, type Client, type Ways } from "./clients";
 import styles from "./Keys.module.css";
 
@@ -31,8 +32,8 @@ export function Connect({ plan, secret }: { plan?: string; secret?: string }) {
     origin,
     baseUrl: `${origin}/v1`,
     key: secret ?? "YOUR_KEY",
-    model: chat[0]?.name ?? "gpt-4o-mini",
-    anthropicModel: chat.find((one) => one.dialects.includes("anthropic"))?.name ?? "",
+    model: cheapestOf(chat)?.name ?? "gpt-4o-mini",
+    anthropicModel: cheapestOf(chat.filter((one) => one.dialects.includes("anthropic")))?.name ?? "",
   };
   const client = CLIENTS.find((one) => one.name === name)!;
   return (

@@ -1,8 +1,7 @@
-import { ActionIcon, Loader, Tooltip } from "@mantine/core";
+import { ActionIcon, Anchor, Loader, Tooltip } from "@mantine/core";
 import { IconRefresh } from "@tabler/icons-react";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
 import { Copy } from "@/ui/Copy";
 import { Count, formatDuration } from "@/ui/Count";
 import { Markdown } from "@/ui/Markdown";
@@ -14,12 +13,13 @@ interface Props {
   messages: Message[];
   isAnswering: boolean;
   onAgain: () => void;
+  onDetails: (requestId: string) => void;
 }
 
 const NEAR_END_PX = 160; // who has scrolled further up reads there, and is left alone
 
 /** What was said, with tokens and cost under each answer. */
-export function Messages({ messages, isAnswering, onAgain }: Props) {
+export function Messages({ messages, isAnswering, onAgain, onDetails }: Props) {
   const { t } = useTranslation("playground");
   const end = useRef<HTMLDivElement>(null);
   const last = messages.at(-1);
@@ -38,7 +38,7 @@ export function Messages({ messages, isAnswering, onAgain }: Props) {
               <span className={styles.speaker}>{t(`role.${one.role}`)}</span>
               <Said message={one} isRunning={isLast && isAnswering} />
               {one.role === "assistant" && !(isLast && isAnswering) && (
-                <Foot message={one} onAgain={isLast ? onAgain : undefined} />
+                <Foot message={one} onAgain={isLast ? onAgain : undefined} onDetails={onDetails} />
               )}
             </li>
           );
@@ -80,7 +80,13 @@ function Said({ message, isRunning }: { message: Message; isRunning: boolean }) 
   );
 }
 
-function Foot({ message, onAgain }: { message: Message; onAgain?: () => void }) {
+interface FootProps {
+  message: Message;
+  onAgain?: () => void;
+  onDetails: (requestId: string) => void;
+}
+
+function Foot({ message, onAgain, onDetails }: FootProps) {
   const { t, i18n } = useTranslation("playground");
   const { answered } = message;
   return (
@@ -99,7 +105,11 @@ function Foot({ message, onAgain }: { message: Message; onAgain?: () => void }) 
             </span>
           )}
           <span>{formatDuration(answered.ms, i18n.language)}</span>
-          {answered.charge !== null && <Link to={`/usage/${answered.requestId}`}>{t("details")}</Link>}
+          {answered.charge !== null && (
+            <Anchor component="button" size="xs" onClick={() => onDetails(answered.requestId)}>
+              {t("details")}
+            </Anchor>
+          )}
         </>
       )}
       <span className={styles.tools}>

@@ -2,7 +2,7 @@ import { Anchor, Button, Drawer } from "@mantine/core";
 import { useDisclosure, useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { IconAdjustmentsHorizontal, IconPlus } from "@tabler/icons-react";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { api, take } from "@/api/client";
@@ -12,6 +12,8 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Page } from "@/ui/Page";
 import { PageSkeleton } from "@/ui/PageSkeleton";
 import { usePrices } from "../keys/Connect";
+import { cheapestOf } from "../prices/model";
+import { CallDetails } from "../usage/CallDetails";
 import { Composer } from "./Composer";
 import { newConversation, type Conversation } from "./conversations";
 import { History } from "./History";
@@ -52,11 +54,12 @@ export default function PlaygroundPage() {
 function Playground({ accountId, models }: { accountId: string; models: Parameters<typeof Settings>[0]["models"] }) {
   const { t } = useTranslation("playground");
   const [lastModel, rememberModel] = useLocalStorage({ key: "posthouse-playground-model", defaultValue: "", getInitialValueInEffect: false });
-  const model = models.some((one) => one.name === lastModel) ? lastModel : models[0]!.name;
+  const model = models.some((one) => one.name === lastModel) ? lastModel : cheapestOf(models)!.name;
   const { known, isKept, keep, remove } = useConversations(accountId);
   const chat = useChat(newConversation({ model, ...BLANK }), keep);
   const { conversation, isAnswering } = chat;
   const [isOpen, side] = useDisclosure();
+  const [call, setCall] = useState(""); // whose details are shown
   useEffect(() => rememberModel(conversation.model), [conversation.model, rememberModel]);
   const begin = () => {
     const { system, temperature, maxTokens } = conversation;
@@ -105,7 +108,7 @@ function Playground({ accountId, models }: { accountId: string; models: Paramete
               </Anchor>
             </EmptyState>
           ) : (
-            <Messages messages={conversation.messages} isAnswering={isAnswering} onAgain={() => void chat.again()} />
+            <Messages messages={conversation.messages} isAnswering={isAnswering} onAgain={() => void chat.again()} onDetails={setCall} />
           )}
           <Composer
             isAnswering={isAnswering}
@@ -128,6 +131,11 @@ function Playground({ accountId, models }: { accountId: string; models: Paramete
       >
         {panel}
       </Drawer>
+      <CallDetails
+        requestId={call}
+        read={(request_id) => take(api.GET("/api/v1/usage/{request_id}", { params: { path: { request_id } } }))}
+        onClose={() => setCall("")}
+      />
     </Page>
   );
 }

@@ -1,4 +1,5 @@
 import type { components } from "@/api/schema";
+import { nanosOf } from "@/ui/money";
 
 export type Plan = components["schemas"]["PlanAnswer"];
 export type PricedModel = components["schemas"]["PricedModel"];
@@ -10,6 +11,18 @@ const DEFAULT_TIER = "default";
 export function linesOf(model: PricedModel): Map<string, Line> {
   const plain = model.lines.filter((line) => line.service_tier === DEFAULT_TIER && line.prompt_tokens_over === 0);
   return new Map(plain.map((line) => [line.component, line]));
+}
+
+/** The model with the cheapest prompts: what somebody who only tries should begin with. */
+export function cheapestOf(models: PricedModel[]): PricedModel | undefined {
+  const nanos = (model: PricedModel) => {
+    const line = linesOf(model).get("input");
+    return line ? nanosOf(line.price) : null;
+  };
+  return models.reduce<PricedModel | undefined>((best, one) => {
+    const [price, least] = [nanos(one), best && nanos(best)];
+    return !best || (price !== null && (least == null || price < least)) ? one : best;
+  }, undefined);
 }
 
 /** Whether every word of the search stands in a name of the model, its owner or its kind. */
