@@ -10,10 +10,14 @@ from tests.people.conftest import GOOD, HERE, NOW_MS, SITE, Rules, applicant, ma
 from tests.store.conftest import postgresql_url
 
 from posthouse.accounts.errors import EmailTaken
+from posthouse.accounts.service import create_account
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import invitations, one_time, registration, second_factor
-from posthouse.people.errors import PeopleError
+from posthouse.people.errors import PeopleError, TooManyTries
+from posthouse.people.owners import has_owner, set_role
+from posthouse.people.roles import Role
 from posthouse.people.rules import DAY_MS
+from posthouse.people.throttles import Throttle, try_all
 from posthouse.store.engine import Store, open_store
 
 __all__ = ["postgresql_url"]
@@ -103,3 +107,27 @@ def test_a_proof_counts_once(store: Store) -> None:
             return one_time.spend(connection, "proof", "nonce", now_ms=NOW_MS, expires_ms=NOW_MS + 1000)
 
     assert at_once(spend, 4) == 1
+
+
+def test_tries_are_counted_and_never_wait_for_each_other(store: Store) -> None:
+    """Each transaction counts two tries and forgets others' old ones."""
+    throttle, now_ms = Throttle("both", 12, 12_000), NOW_MS + 20 * DAY_MS
+
+    def attempt(number: int) -> None:
+        for step in range(3):
+            tries = [(throttle, f"person {number}"), (throttle, "all of them")]
+            try_all(store, tries, now_ms=now_ms + step * 500)
+
+    assert at_once(attempt, 8) < 8
+    with pytest.raises(TooManyTries):
+        try_all(store, [(throttle, "all of them")], now_ms=now_ms)
+
+
+def test_owners_who_demote_each_other_leave_one(store: Store) -> None:
+    owners = [f"owner{number}@example.org" for number in range(3)]
+    for email in owners:
+        create_account(store, email)
+        set_role(store, email, Role.OWNER, actor="cli", now_ms=NOW_MS)
+
+    assert at_once(lambda number: set_role(store, owners[number], Role.MEMBER, actor="cli", now_ms=1), 3) == 2
+    assert has_owner(store)

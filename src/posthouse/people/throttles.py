@@ -13,6 +13,8 @@ from posthouse.people.errors import TooManyTries
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import throttles
 
+PRUNED_MAX = 100  # by one try: more than it can add
+
 
 class Throttle(Struct, frozen=True):
     """At most `tries` at once, and as many again in each `window_ms`."""
@@ -32,7 +34,7 @@ def try_all(store: Store, tries: Iterable[tuple[Throttle, str | bytes]], *, now_
 
 def take(connection: Connection, throttle: Throttle, who: str | bytes, *, now_ms: int) -> None:
     """Count one try within the caller's transaction. `who` is stored as a hash. Raises TooManyTries."""
-    connection.execute(delete(throttles).where(throttles.c.full_ms <= now_ms))
+    _prune(connection, now_ms)
     cost_ms = throttle.window_ms // throttle.tries
     subject = _subject(throttle, who)
     full_ms = case((throttles.c.full_ms > now_ms, throttles.c.full_ms), else_=now_ms) + cost_ms
@@ -51,6 +53,14 @@ def take(connection: Connection, throttle: Throttle, who: str | bytes, *, now_ms
         query = select(throttles.c.full_ms).where(throttles.c.subject == subject)
         until_ms = connection.execute(query).scalar_one() + cost_ms - throttle.window_ms
         raise TooManyTries(max(1.0, (until_ms - now_ms) / 1000))
+
+
+def _prune(connection: Connection, now_ms: int) -> None:
+    """Forget who may try as often as anybody. On PostgreSQL rows that somebody else is at are left to the
+    next: two who wait for each other's would be a deadlock."""
+    idle = select(throttles.c.subject).where(throttles.c.full_ms <= now_ms).limit(PRUNED_MAX)
+    gone = throttles.c.subject.in_(idle.with_for_update(skip_locked=True))
+    connection.execute(delete(throttles).where(gone))
 
 
 def forgive(connection: Connection, throttle: Throttle, who: str | bytes) -> None:
