@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from sqlalchemy import select
 from tests.payments.desk import UNIT, at_once, balance, member, order, prove
 
 from posthouse.ledger.queries import list_transfers
@@ -10,6 +11,7 @@ from posthouse.payments.errors import InvalidPayment, OrderClosed, TooManyOrders
 from posthouse.payments.orders import cancel_order, create_order, list_orders, pay_order
 from posthouse.payments.rules import OPEN_ORDERS_MAX, ORDER_MS, Order
 from posthouse.store.engine import Store
+from posthouse.store.schema_desk import audit_log
 
 
 def test_an_order_moves_money_when_it_is_paid(store: Store) -> None:
@@ -23,6 +25,22 @@ def test_an_order_moves_money_when_it_is_paid(store: Store) -> None:
     assert pay_order(store, made.id, reference="once more") == paid
     assert balance(store, who) == 10 * UNIT
     prove(store)
+
+
+def test_the_log_says_who_did_what(store: Store) -> None:
+    who = member(store)
+    made = order(store, who)
+    pay_order(store, made.id, reference="bank", actor="acc_operator")
+    with store.read() as connection:
+        subjects = audit_log.c.subject.in_((f"order:{made.id}", f"account:{who}"))
+        rows = connection.execute(select(audit_log).where(subjects).order_by(audit_log.c.id)).all()
+    assert [(row.action, row.actor) for row in rows] == [
+        ("order.create", "cli"),
+        ("transfer.topup", "acc_operator"),
+        ("order.pay", "acc_operator"),
+    ]
+    assert '"status":"open"' in rows[2].before
+    assert '"status":"paid"' in rows[2].after
 
 
 def test_many_who_mark_one_order_paid_credit_it_once(store: Store) -> None:
