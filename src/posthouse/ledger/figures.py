@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Literal, NamedTuple
 
 from posthouse.kernel.periods import QUARTER_MS
@@ -40,13 +40,8 @@ def steps(step: Step, since_ms: int, until_ms: int, zone: tzinfo) -> tuple[int, 
         raise InvalidPeriod("a time ends after it began")
     if until_ms - since_ms > STEPS_MAX * {"hour": 1, "day": 24, "month": 24 * 28}[step] * HOUR_MS:
         raise InvalidPeriod(f"at most {STEPS_MAX} steps: choose longer ones, or a shorter time")
-    starts = [next(_starts(step, since_ms, zone))]
-    for start in _starts(step, since_ms, zone):
-        if start >= until_ms:
-            break
-        if start > starts[-1]:
-            starts.append(start)
-    return tuple(starts)
+    starts = takewhile(lambda start_ms: start_ms < until_ms, _starts(step, since_ms, zone))
+    return tuple(dict.fromkeys(starts))  # a day that clocks skip begins when the next one does
 
 
 def stretches(step: Step, starts: Sequence[int], since_ms: int, until_ms: int) -> Iterator[Stretch]:
