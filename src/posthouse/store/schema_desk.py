@@ -21,13 +21,14 @@ audit_log = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("at_ms", BigInteger, nullable=False, index=True),
     Column("actor", Text, nullable=False),  # an account's id, with a token's behind a slash, or "cli"
+    Column("noun", Text, nullable=False),  # of the action, so that lists of it have an index
     Column("action", Text, nullable=False),  # "account.freeze"
     Column("subject", Text, nullable=False),  # "account:acc_…"
     Column("before", Text, nullable=False),  # JSON, "null" where there was nothing
     Column("after", Text, nullable=False),
     Index("ix_audit_log_subject", "subject", "id"),
     Index("ix_audit_log_actor", "actor", "id"),
-    Index("ix_audit_log_action", "action", "id"),
+    Index("ix_audit_log_noun", "noun", "id"),
     sqlite_autoincrement=True,
 )
 

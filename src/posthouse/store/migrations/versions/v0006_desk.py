@@ -15,6 +15,7 @@ def upgrade() -> None:
         ),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("noun", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=False),
@@ -25,7 +26,7 @@ def upgrade() -> None:
     op.create_index("ix_audit_log_subject", "audit_log", ["subject", "id"], unique=False)
     op.create_index("ix_audit_log_actor", "audit_log", ["actor", "id"], unique=False)
     op.create_index(op.f("ix_audit_log_at_ms"), "audit_log", ["at_ms"], unique=False)
-    op.create_index("ix_audit_log_action", "audit_log", ["action", "id"], unique=False)
+    op.create_index("ix_audit_log_noun", "audit_log", ["noun", "id"], unique=False)
     op.create_table(
         "tickets",
         sa.Column("id", sa.Text(), nullable=False),
