@@ -1,4 +1,4 @@
-import { Burger, Drawer, Group, Menu, UnstyledButton } from "@mantine/core";
+import { Burger, Drawer, Menu, UnstyledButton } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconChevronUp } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
@@ -9,7 +9,8 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
 import { MissingPage } from "./FailedPage";
-import { LanguageButton, SchemeButton } from "./Preferences";
+import { useOtherLanguage, useScheme } from "./Preferences";
+import { chooseLanguage, LANGUAGES } from "./i18n";
 import { grouped, navOf } from "./nav";
 import styles from "./ConsoleShell.module.css";
 
@@ -89,6 +90,8 @@ function Entries({ side, session }: { side: Side; session: Session }) {
 function Foot({ side, session }: { side: Side; session: Session }) {
   const { t } = useTranslation();
   const signOut = useSignOut(session);
+  const other = useOtherLanguage();
+  const scheme = useScheme();
   const isOperator = navOf("operator", session).length > 0;
   return (
     <div className={styles.foot}>
@@ -97,32 +100,29 @@ function Foot({ side, session }: { side: Side; session: Session }) {
           {t(side === "member" ? "nav.operator" : "nav.member")}
         </Link>
       )}
-      <Group gap={2} wrap="nowrap" justify="space-between">
-        <Menu position="top-start" withinPortal>
-          <Menu.Target>
-            <UnstyledButton className={styles.who} aria-label={`${t("nav.account")}: ${session.email}`}>
-              <span>{session.email}</span>
-              <IconChevronUp size={14} stroke={1.6} aria-hidden />
-            </UnstyledButton>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item component={Link} to="/profile">
-              {t("nav.profile")}
-            </Menu.Item>
-            <Menu.Item component={Link} to="/">
-              {t("nav.home")}
-            </Menu.Item>
-            <Menu.Divider />
-            <Menu.Item onClick={() => signOut.mutate()}>
-              {t(session.is_view_only ? "nav.end_view" : "nav.sign_out")}
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
-        <Group gap={0} wrap="nowrap">
-          <LanguageButton />
-          <SchemeButton />
-        </Group>
-      </Group>
+      <Menu position="top-start" width="target" withinPortal>
+        <Menu.Target>
+          <UnstyledButton className={styles.who} aria-label={t("nav.account")}>
+            <span>{session.email}</span>
+            <IconChevronUp size={14} stroke={1.6} aria-hidden />
+          </UnstyledButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item component={Link} to="/profile">
+            {t("nav.profile")}
+          </Menu.Item>
+          <Menu.Item component={Link} to="/">
+            {t("nav.home")}
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item lang={other} onClick={() => void chooseLanguage(other)}>
+            {LANGUAGES[other]}
+          </Menu.Item>
+          <Menu.Item onClick={scheme.toggle}>{t(`preferences.${scheme.other}`)}</Menu.Item>
+          <Menu.Divider />
+          <Menu.Item onClick={() => signOut.mutate()}>{t(session.is_view_only ? "nav.end_view" : "nav.sign_out")}</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
     </div>
   );
 }

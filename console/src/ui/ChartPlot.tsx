@@ -11,7 +11,6 @@ import styles from "./Chart.module.css";
 const SERIES_COLOURS = 6;
 const MONTH_S = 28 * 86_400;
 const TICKS_MAX = 8;
-const AXIS_FONT = "11px system-ui, sans-serif";
 
 function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -31,7 +30,8 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
   const { series, kind = "bars", format, height = 220 } = props;
   const soft = variable("--soft");
   const line = variable("--line");
-  const axis = { stroke: soft, font: AXIS_FONT, ticks: { show: false } };
+  const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  const axis = { stroke: soft, font, ticks: { show: false } };
   const drawn = series.map((one, index): uPlot.Series => {
     const tint = variable(colour(one, index));
     return kind === "bars"

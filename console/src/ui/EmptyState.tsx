@@ -5,7 +5,7 @@ import styles from "./Notes.module.css";
 export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className={styles.empty}>
-      <div className={styles.emptyTitle}>{title}</div>
+      <div className={children ? styles.emptyTitle : undefined}>{title}</div>
       {children && <div>{children}</div>}
     </div>
   );
