@@ -170,7 +170,7 @@ def test_an_invoice_and_a_mail_about_a_low_balance(open_tab: OpenTab, site: Site
 
 
 def test_transfers_are_listed_and_made(open_tab: OpenTab, site: Site, payer: str) -> None:
-    account_id, email = site.account()
+    _, email = site.account()
     desk = open_tab("/admin/transfers", role="operator")
     seen(desk, "transfers")
     desk.get_by_role("button", name="Credit or debit").click()

@@ -34,6 +34,7 @@ def test_the_log_says_who_did_what(store: Store) -> None:
     with store.read() as connection:
         subjects = audit_log.c.subject.in_((f"order:{made.id}", f"account:{who}"))
         rows = connection.execute(select(audit_log).where(subjects).order_by(audit_log.c.id)).all()
+    rows = [row for row in rows if row.action.startswith(("order.", "transfer."))]
     assert [(row.action, row.actor) for row in rows] == [
         ("order.create", "cli"),
         ("transfer.topup", "acc_operator"),
