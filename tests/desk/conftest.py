@@ -2,18 +2,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
+from tests.store.conftest import postgresql_url
 
 from posthouse.accounts.service import create_account
 from posthouse.store.engine import Store, open_store
+from posthouse.store.schema import metadata
 from posthouse.store.schema_people import profiles
+from posthouse.store.schema_rollups import usage_watermark
+
+__all__ = ["ann", "ben", "postgresql_url", "staff", "store"]
 
 NOW_MS = 1_800_000_000_000
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Both databases, with nothing in them: who lists members sees those of the test alone."""
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/posthouse.db" if is_sqlite else request.getfixturevalue("postgresql_url")
+    opened = open_store(url)
+    if not is_sqlite:
+        with opened.begin() as connection:
+            names = ", ".join(table.name for table in metadata.sorted_tables)
+            connection.execute(text(f"TRUNCATE {names} CASCADE"))
+            connection.execute(insert(usage_watermark).values(id=1, rolled="", promised=""))
     yield opened
     opened.close()
 
