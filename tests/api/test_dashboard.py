@@ -78,6 +78,7 @@ def call(api: Api, key: str, model: str = "gpt-4o-mini", **headers: str) -> Any:
 def test_the_dashboard_is_right_to_the_nano(api: Api, member: Browser) -> None:
     before = member.get("/dashboard").json()
     assert (before["balance"], before["keys"], before["plan"]) == ("10.00", 0, "paid")
+    assert not before["has_called"]
     assert before["today"]["requests"] == before["month"]["requests"] == 0
     _, key = key_of(member, name="laptop")
     for _ in range(2):
@@ -85,6 +86,7 @@ def test_the_dashboard_is_right_to_the_nano(api: Api, member: Browser) -> None:
     charged = sum(outcome.charge_nanos for outcome in api.relay.usage(member.email))
     assert charged > 0
     seen = member.get("/dashboard", params={"time_zone": "UTC"}).json()
+    assert seen["has_called"]
     assert seen["balance"] == format_nanos(10**10 - charged)
     for sums in (seen["today"], seen["month"]):
         assert (sums["requests"], sums["errors"], sums["charge"]) == (2, 0, format_nanos(charged))
@@ -193,5 +195,5 @@ def test_how_many_statements_the_pages_cost(member: Browser, statements: Stateme
         with statements() as asked:
             member.get(path)
         counts[path] = [one for one in asked if not one.startswith("BEGIN")]
-    pinned = {"/dashboard": 9, "/dashboard/limits": 4, "/dashboard/refusals": 2}
+    pinned = {"/dashboard": 11, "/dashboard/limits": 4, "/dashboard/refusals": 2}
     assert {path: len(asked) for path, asked in counts.items()} == pinned, counts

@@ -10,6 +10,7 @@ from tests.e2e.calls import chat_body
 
 from posthouse.accounts.service import create_key, freeze_key, set_plan
 from posthouse.kernel.money import format_nanos
+from posthouse.testing.upstream import Script
 
 pytestmark = pytest.mark.browser
 
@@ -109,6 +110,11 @@ def test_the_playground_answers_and_says_what_it_cost(open_tab: OpenTab, site: S
     answer.get_by_role("button", name="Details").click()
     expect(page.get_by_role("dialog").get_by_text(outcome.request_id)).to_be_visible()
     page.keyboard.press("Escape")
+    site.upstream.enqueue(Script(stall_after=3))
+    page.get_by_label("Message").fill("And now a long story")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.", exact=False)).to_be_visible()
     page.reload()
     page.get_by_role("button", name=re.compile("^Say hello")).click()
     expect(answer.get_by_text(format_money(outcome.charge_nanos))).to_be_visible()

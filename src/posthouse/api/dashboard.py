@@ -18,6 +18,7 @@ from posthouse.kernel.errors import Language
 from posthouse.kernel.periods import Span, span_at
 from posthouse.ledger.queries import get_member_balance
 from posthouse.ledger.sums import Scope, totals
+from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.relay.refusals import RefusedCall
 
 router = Router("dashboard")
@@ -31,6 +32,7 @@ class Dashboard(Answer):
     plan_kind: Literal["free", "paid"] = Field(description="Calls on a free plan cost nothing.")
     status: AccountStatus = Field(description="A frozen account's calls are refused.")
     keys: int = Field(description="How many keys there are.")
+    has_called: bool = Field(description="Whether there was ever a call.")
     today: UsageSums
     month: UsageSums
 
@@ -79,6 +81,7 @@ def get_dashboard(
         plan_kind="free" if plan is None else plan.kind,
         status=account.status,
         keys=len(find_keys(here.store, account.id)),
+        has_called=bool(list_usage(here.store, UsageFilter(account=account.id), limit=1).records),
         today=used(span_at("day", now_ms, zone)),
         month=used(span_at("month", now_ms, zone)),
     )

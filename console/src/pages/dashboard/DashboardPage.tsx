@@ -49,7 +49,6 @@ export default function DashboardPage() {
 
 function Shown({ data }: { data: Dashboard }) {
   const { t } = useTranslation("dashboard");
-  const isNew = data.month.requests === 0;
   return (
     <>
       {data.status === "frozen" && (
@@ -60,7 +59,7 @@ function Shown({ data }: { data: Dashboard }) {
         </p>
       )}
       <Figures data={data} />
-      {isNew && (
+      {!data.has_called && (
         <Section
           title={t("first")}
           lead={t(data.keys === 0 ? "first_key" : "first_call")}
