@@ -58,11 +58,7 @@ def test_each_slot_belongs_to_the_step_that_its_clock_says(
     for stretch in stretches(step, starts, since_ms, until_ms):
         for slot in range(stretch.since, stretch.until):
             begin_ms = stretch.starts_ms((slot - stretch.shift) // stretch.width)
-            by_number = max(at for at, start in enumerate(starts) if start <= max(begin_ms, starts[0]))
-            by_clock = max(
-                at for at, start in enumerate(starts) if start <= max(slot * QUARTER_MS, starts[0])
-            )
-            assert by_number == by_clock
+            assert max(1, bisect_right(starts, begin_ms)) == bisect_right(starts, slot * QUARTER_MS)
             seen.append(slot)
     assert seen == list(range(*slots(since_ms, until_ms)))
 

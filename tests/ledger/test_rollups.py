@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy
 from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,15 +77,25 @@ CALLS = st.fixed_dictionaries(
 STEPS = st.lists(st.one_of(st.lists(CALLS, min_size=1, max_size=6), st.integers(0, 40 * HOUR_MS)), max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
-@given(STEPS)
-def test_any_order_of_settling_and_rolling_up(steps: list[Any]) -> None:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Member]]:
+    """A store with two members, closed: each example begins with a copy of it."""
+    path = tmp_path_factory.mktemp("rollups") / "posthouse.db"
+    store = open_store(f"sqlite:///{path}")
+    members = [new_member(store, 1_000_000) for _ in range(2)]
+    store.close()
+    return path, members
+
+
+@settings(max_examples=15, deadline=None)
+@given(steps=STEPS)
+def test_any_order_of_settling_and_rolling_up(template: tuple[Path, list[Member]], steps: list[Any]) -> None:
     """A step is a group of calls to settle, or how far is rolled up: calls of before come late."""
     known: list[Outcome] = []
+    path, members = template
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollups, "SLICE", 3)
-        store = open_store(f"sqlite:///{Path(folder)}/posthouse.db")
-        members = [new_member(store, 1_000_000) for _ in range(2)]
+        store = open_store(f"sqlite:///{copy(path, folder)}")
         for step in steps:
             if isinstance(step, int):
                 roll_all(store, request_id(step))
