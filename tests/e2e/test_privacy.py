@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from sqlalchemy import text, update
 from tests.e2e.caller import Caller, Reply, request
 
+from posthouse.kernel.clock import now_ms
+from posthouse.people.owners import put_owner
 from posthouse.store.changes import announce
 from posthouse.store.schema import keys
 from posthouse.testing.operated import MINIMAL
@@ -334,3 +337,28 @@ def test_files_are_the_operators_alone(relay: ServedRelay) -> None:
 def test_the_search_finds_what_it_looks_for() -> None:
     for data in (MARK.encode(), base64.b64encode(b"ab" + MARK.encode() + b"cd"), MARK.encode("utf-16")):
         assert found_in(b"before" + data + b"after", [MARK]) == [MARK]
+
+
+def test_what_people_sign_in_with_is_written_nowhere(
+    relay: ServedRelay, upstream: ScriptedUpstream, temporary: Path, email: str
+) -> None:
+    """Passwords, cookies and tokens, right or wrong; nor the address that they come from."""
+    password = f"{MARK} is long enough"
+    put_owner(relay.store, email, password, actor="cli", now_ms=now_ms())
+    headers = {"x-forwarded-for": ADDRESS, "authorization": f"Bearer {MARK}"}
+    with httpx.Client(base_url=f"{relay.origin}/api/v1", timeout=60) as browser:
+        assert browser.get("/session", headers=headers).status_code == 401
+        del headers["authorization"]
+        for sent, status in ((password, 401), ("x" + password, 401), (password, 200)):
+            body = {"email": email if status == 200 else f"x{email}", "password": sent}
+            answer = browser.post("/session", json=body, headers=headers)
+            assert answer.status_code == status, answer.text
+        csrf = answer.json()["csrf_token"]
+        (secret,) = (cookie.value for cookie in browser.cookies.jar)
+        body = {"name": "script", "scopes": ["own:read"]}
+        made = browser.post("/tokens", json=body, headers=headers | {"x-csrf-token": csrf})
+        assert made.status_code == 201, made.text
+        token = made.json()["token"]
+        used = browser.get("/session", headers=headers | {"authorization": f"Bearer {token}"})
+        assert used.status_code == 200
+    Traces(relay, upstream, temporary).check([csrf, secret or "", token])
