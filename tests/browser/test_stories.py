@@ -1,0 +1,235 @@
+"""The whole story, twice: somebody comes, calls, runs into a limit, pays and asks; and an operator sets the
+service up, and stops who must be stopped. A served relay, the simulated provider, the official client."""
+
+import asyncio
+import csv
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import openai
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.api.conftest import PASSWORD
+from tests.browser.conftest import OpenTab, Site, axe
+from tests.browser.test_catalogue import apply
+
+from posthouse.kernel.money import format_nanos, parse_nanos
+from posthouse.ledger.queries import verify
+from posthouse.ledger.usage import UsageFilter, list_usage
+from posthouse.testing.embedded import EmbeddedRelay
+from posthouse.testing.simulated import start_simulated
+
+pytestmark = pytest.mark.browser
+
+CONFIGURATION = """
+[operator]
+name = "Story"
+currency = "CNY"
+exchange_rate = "7"
+default_plan = "free"
+topup_plan = "paid"
+
+[site.registration]
+verify_email = false
+
+[families]
+standard = { kind = "standard" }
+premium = { kind = "premium" }
+
+[models."gpt-4o-mini"]
+list = "openai/gpt-4o-mini"
+family = "standard"
+[models."gpt-4o"]
+list = "openai/gpt-4o"
+family = "premium"
+
+[plans.free]
+kind = "free"
+models = ["family:standard"]
+[[plans.free.limits]]
+window = "1 hour"
+requests = 2
+
+[plans.paid]
+kind = "paid"
+"""
+CHANNEL = """
+[channels.main]
+base_url = "${UPSTREAM_BASE_URL}"
+credential = "${UPSTREAM_API_KEY}"
+"""
+HEARD_S = 1.0  # how soon the relay does what was changed
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The simulated provider of `serve --demo`, on a loop of its own: its base URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="provider")
+    thread.start()
+    server, base_url = asyncio.run_coroutine_threadsafe(start_simulated(), loop).result()
+    yield base_url
+    asyncio.run_coroutine_threadsafe(server.close(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser, provider: str) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("story")
+    with EmbeddedRelay(directory, provider, CONFIGURATION + CHANNEL) as relay:
+        site = Site(relay, None)
+        yield site
+        for browser in site.browsers:
+            browser.http.close()
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def ask(site: Site, key: str, model: str = "gpt-4o-mini") -> None:
+    """One call by the official client, which does not try again."""
+    with openai.OpenAI(base_url=site.relay.base_url, api_key=key, max_retries=0) as client:
+        answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello"}])
+    assert answer.choices[0].message.content
+
+
+def eventually(call: Callable[[], None], refusal: type[Exception]) -> None:
+    """Call until it is not refused in that way, for no longer than a change may take to reach the relay."""
+    give_up_s = time.monotonic() + HEARD_S
+    while True:
+        try:
+            return call()
+        except refusal:
+            assert time.monotonic() < give_up_s, "the change has not come"
+
+
+def make_code(site: Site, amount: str) -> str:
+    operator = site.as_("operator")
+    made = operator.post("/codes", {"name": "story", "amount": amount, "count": 1})
+    assert made.status_code == 201, made.text
+    return str(made.json()["codes"][0])
+
+
+def test_a_member_comes_calls_pays_and_asks(site: Site, open_tab: OpenTab) -> None:
+    page = open_tab("/")
+    page.get_by_role("link", name="Get a key").click()
+    page.get_by_label("Email").fill("ann@example.org")
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+    heading(page, "Welcome")
+    key = page.get_by_test_id("secret").inner_text()
+
+    ask(site, key)
+    ask(site, key)
+    with pytest.raises(openai.RateLimitError) as refused:
+        ask(site, key)
+    assert refused.value.status_code == 429
+    with pytest.raises(openai.PermissionDeniedError):
+        ask(site, key, "gpt-4o")
+
+    page.goto("/dashboard")
+    main = page.get_by_role("main")
+    expect(main).to_contain_text("2 of 2")
+    refusals = page.get_by_role("table").last
+    expect(refusals).to_contain_text("gpt-4o")
+    expect(refusals).to_contain_text("40020")
+    axe(page)
+
+    page.goto("/wallet")
+    page.get_by_role("textbox", name="Code", exact=True).fill(make_code(site, "20"))
+    page.get_by_role("button", name="Redeem").click()
+    expect(page.get_by_role("main")).to_contain_text("paid")
+    axe(page)
+
+    ask(site, key, "gpt-4o")
+    record = list_usage(site.store, UsageFilter(account="ann@example.org", model="gpt-4o")).records[0]
+    assert record.charge_nanos > 0
+    left = format_nanos(parse_nanos("20") - record.charge_nanos)
+
+    page.goto("/dashboard")
+    page.get_by_role("main").locator("[data-rounded]").first.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text(left)  # to the nano
+    page.goto("/usage")
+    row = page.get_by_role("row").filter(has_text="gpt-4o").filter(has_not_text="mini")
+    expect(row).to_have_count(1)
+    row.get_by_role("button").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text(format_nanos(record.charge_nanos))
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    assert [one["model"] for one in rows] == ["gpt-4o-mini", "gpt-4o-mini", "gpt-4o"]
+    assert sum(parse_nanos(one["charge"]) for one in rows) == record.charge_nanos
+
+    page.goto("/tickets")
+    page.get_by_role("button", name="New ticket").first.click()
+    page.get_by_label("Subject").fill("An invoice")
+    page.get_by_role("textbox", name="Text").fill("Can I have one?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("main")).to_contain_text("Can I have one?")
+    expect(page.get_by_role("main")).to_contain_text("Waits for an answer")
+    assert verify(site.store) == []
+
+
+def test_an_operator_sets_up_the_service_and_stops_a_member(
+    site: Site, open_tab: OpenTab, provider: str
+) -> None:
+    key = site.relay.member("busy@example.org", plan="paid", credit="10")
+    _, email = site.account("operator", password=PASSWORD)
+    page = open_tab("/admin/channels/new")  # signed out: by way of the sign-in, and on
+    page.get_by_label("Email").fill(email)
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+    heading(page, "Add channel")
+    page.get_by_role("textbox", name="Name", exact=True).fill("second")
+    page.get_by_label("Base URL").fill(provider)
+    page.get_by_label("Credential", exact=True).fill("sk-second")
+    apply(page)
+    heading(page, "second")
+    page.get_by_label("Model", exact=True).first.fill("gpt-4o-mini")
+    page.get_by_role("button", name="Ask this model").click()
+    expect(page.get_by_text("It works")).to_be_visible()
+
+    with pytest.raises(openai.NotFoundError):
+        ask(site, key, "gpt-4.1")
+    page.goto("/admin/models/import")
+    page.get_by_role("searchbox").fill("gpt-4.1")
+    page.get_by_role("checkbox", name="openai/gpt-4.1", exact=True).check()
+    apply(page, "Preview 1 model")
+    eventually(lambda: ask(site, key, "gpt-4.1"), openai.NotFoundError)
+
+    other = site.relay.member("other@example.org", plan="paid", credit="10")
+    ask(site, other)
+    page.goto("/admin/members")
+    page.get_by_role("searchbox").fill("other@")
+    page.get_by_role("link", name="other@example.org").click()
+    heading(page, "other@example.org")
+    page.get_by_role("button", name="Freeze", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Freeze").click()
+    expect(page.get_by_role("button", name="Unfreeze")).to_be_visible()
+    time.sleep(HEARD_S)  # what is promised: no later
+    with pytest.raises(openai.APIStatusError, match="frozen"):
+        ask(site, other)
+
+    page.goto("/admin/plans/edit?name=paid")
+    page.get_by_role("button", name="Add a limit").click()
+    page.get_by_label("Calls", exact=True).fill("3")
+    apply(page)
+    expect(page.get_by_role("table", name="Limits of paid")).to_be_visible()
+    time.sleep(HEARD_S)
+    for _ in range(3):
+        ask(site, key, "gpt-4.1")
+    with pytest.raises(openai.RateLimitError):
+        ask(site, key, "gpt-4.1")
+
+    page.goto("/admin/audit")
+    trail = page.get_by_role("table")
+    for action in ("account.freeze", "plan", "model", "channel"):
+        expect(trail.get_by_role("row").filter(has_text=action).first).to_contain_text(email)
+    axe(page)
