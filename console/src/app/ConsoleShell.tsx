@@ -102,7 +102,7 @@ function Foot({ side, session }: { side: Side; session: Session }) {
       )}
       <Menu position="top-start" width="target" withinPortal>
         <Menu.Target>
-          <UnstyledButton className={styles.who} aria-label={t("nav.account")}>
+          <UnstyledButton className={styles.who} aria-label={`${t("nav.account")}: ${session.email}`}>
             <span>{session.email}</span>
             <IconChevronUp size={14} stroke={1.6} aria-hidden />
           </UnstyledButton>

@@ -46,8 +46,10 @@ export function PhaseBar({ result }: { result: TestResult }) {
       <dl className={styles.legend}>
         {measured.map((one) => (
           <div key={one.phase}>
-            <i style={{ background: tint(one) }} />
-            <dt>{t(`phase.${one.phase}`)}</dt>
+            <dt>
+              <i style={{ background: tint(one) }} />
+              {t(`phase.${one.phase}`)}
+            </dt>
             <dd>{format(one.ms)}</dd>
           </div>
         ))}

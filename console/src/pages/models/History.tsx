@@ -12,6 +12,7 @@ const PAGE = 25;
 
 /** What changed prices, and who changed it: of one model, or of all. */
 export function History({ model = "" }: { model?: string }) {
+  useTranslation("catalogue"); // its texts stand here too
   const { t } = useTranslation("models");
   const list = useList<Note>(["price-history", model], (after) =>
     take(api.GET("/api/v1/price-history", { params: { query: { model, after, limit: PAGE } } })),

@@ -129,6 +129,13 @@ function Choice({ names, onChange }: { names: string[]; onChange: (names: string
       {!list.isLoading && list.items.length === 0 && <EmptyState title={t("none_found")} />}
       {list.items.length > 0 && (
         <>
+          <div className={styles.heads} aria-hidden="true">
+            <span>{t("import.dollars")}</span>
+            <span className={styles.figures}>
+              <span>{t("import.input")}</span>
+              <span>{t("import.output")}</span>
+            </span>
+          </div>
           <div className={styles.pick} tabIndex={0} role="group" aria-label={t("import.which")}>
             {list.items.map((one) => (
               <Row key={one.name} one={one} isChosen={names.includes(one.name)} onToggle={() => toggle(one.name)} />

@@ -19,6 +19,7 @@ export function ModelDialog({ model, mayWrite, onClose }: { model: KnownModel | 
 }
 
 function Details({ model, mayWrite }: { model: KnownModel; mayWrite: boolean }) {
+  useTranslation("catalogue"); // its texts stand here too
   const { t } = useTranslation("models");
   const edit = `/admin/models/edit?name=${encodeURIComponent(model.defined_by)}`;
   const plans = model.plans.map((one) => ({ name: one.plan, lines: one.lines }));
@@ -47,9 +48,9 @@ function Details({ model, mayWrite }: { model: KnownModel; mayWrite: boolean }) 
         </dd>
       </dl>
       <h3>{t("members_pay")}</h3>
-      <PriceTable columns={plans} empty={t("not_for_sale")} />
+      <PriceTable label={t("members_pay")} columns={plans} empty={t("not_for_sale")} />
       <h3>{t("channels_take")}</h3>
-      <PriceTable columns={channels} empty={t("no_channel")} />
+      <PriceTable label={t("channels_take")} columns={channels} empty={t("no_channel")} />
       <h3>{t("tab.history")}</h3>
       <History model={model.name} />
       {mayWrite && (
@@ -63,7 +64,13 @@ function Details({ model, mayWrite }: { model: KnownModel; mayWrite: boolean }) 
   );
 }
 
-function PriceTable({ columns, empty }: { columns: { name: string; lines: PriceLine[] }[]; empty: string }) {
+interface TableProps {
+  label: string;
+  columns: { name: string; lines: PriceLine[] }[];
+  empty: string;
+}
+
+function PriceTable({ label, columns, empty }: TableProps) {
   const { t } = useTranslation("models");
   if (columns.length === 0) return <p className={styles.none}>{empty}</p>;
   const keyOf = (line: PriceLine) => [line.component, line.service_tier, line.prompt_tokens_over].join("|");
@@ -71,7 +78,7 @@ function PriceTable({ columns, empty }: { columns: { name: string; lines: PriceL
   const rank = (line: PriceLine) => (line.service_tier === "default" ? 0 : 1);
   const ordered = [...rows.values()].sort((one, other) => rank(one) - rank(other) || one.prompt_tokens_over - other.prompt_tokens_over);
   return (
-    <div style={{ overflowX: "auto" }} tabIndex={0} role="region" aria-label={t("price_table")}>
+    <div style={{ overflowX: "auto" }} tabIndex={0} role="region" aria-label={label}>
       <table className={styles.table}>
         <thead>
           <tr>

@@ -64,6 +64,7 @@ export function Models({ mayWrite }: { mayWrite: boolean }) {
 }
 
 function useColumns(plan: string, open: (model: KnownModel) => void): Column<KnownModel>[] {
+  useTranslation("catalogue"); // its texts stand here too
   const { t } = useTranslation("models");
   const priceColumn = (component: "input" | "cached_input" | "output"): Column<KnownModel> => ({
     key: component,
