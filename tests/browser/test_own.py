@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, shot
 from tests.browser.past import give_past
 from tests.e2e.calls import chat_body
