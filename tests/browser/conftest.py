@@ -107,10 +107,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, chromium: Browser, request: pytest.FixtureRequest
+) -> Iterator[Site]:
+    """A module may have a CONFIGURATION of its own."""
     with ScriptedUpstream(credential="sk-upstream-credential") as upstream:
         directory = tmp_path_factory.mktemp("site")
-        with EmbeddedRelay(directory, upstream.base_url, CONFIGURATION) as relay:
+        configuration = getattr(request.module, "CONFIGURATION", CONFIGURATION)
+        with EmbeddedRelay(directory, upstream.base_url, configuration) as relay:
             site = Site(relay, upstream)
             yield site
             for browser in site.browsers:

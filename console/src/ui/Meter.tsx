@@ -30,7 +30,7 @@ export function Meter({ label, used, limit, text, name }: Props) {
         aria-valuenow={Math.min(used, limit)}
         data-tone={tone}
       >
-        <div style={{ width: `${share * 100}%` }} />
+        {used > 0 && <div style={{ width: `${share * 100}%` }} />}
       </div>
     </div>
   );

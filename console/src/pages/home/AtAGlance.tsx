@@ -5,12 +5,11 @@ import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { wholeList } from "@/api/lists";
-import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Section } from "@/ui/Page";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { PriceCell } from "../prices/PriceCell";
-import { linesOf, type PricedModel } from "../prices/model";
+import { formatContext, linesOf, type PricedModel } from "../prices/model";
 import { TONES } from "../status/states";
 
 type Prices = components["schemas"]["Prices"];
@@ -41,7 +40,7 @@ export function AtAGlance({ prices }: { prices: Prices }) {
       key: "context",
       title: t("context"),
       align: "right",
-      render: (model) => (model.max_input_tokens ? <Count value={model.max_input_tokens} isShort /> : "–"),
+      render: (model) => (model.max_input_tokens ? formatContext(model.max_input_tokens) : "–"),
     },
     { key: "input", title: t("input"), align: "right", render: (model) => <PriceCell line={linesOf(model).get("input")} /> },
     { key: "output", title: t("output"), align: "right", render: (model) => <PriceCell line={linesOf(model).get("output")} /> },

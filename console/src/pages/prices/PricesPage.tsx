@@ -7,14 +7,13 @@ import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { wholeList } from "@/api/lists";
-import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Page, Section } from "@/ui/Page";
 import { PlanLimits } from "./PlanLimits";
 import { ModelDetails } from "./ModelDetails";
 import { PriceCell } from "./PriceCell";
 import styles from "./Prices.module.css";
-import { linesOf, matches, type Plan, type PricedModel } from "./model";
+import { formatContext, linesOf, matches, type Plan, type PricedModel } from "./model";
 
 const PLANS_SIDE_BY_SIDE = 4; // more are chosen from a list
 const TYPING_MS = 120;
@@ -125,7 +124,7 @@ function useColumns(open: (model: PricedModel) => void): Column<PricedModel>[] {
       key: "context",
       title: t("context"),
       align: "right",
-      render: (model) => (model.max_input_tokens ? <Count value={model.max_input_tokens} isShort /> : "–"),
+      render: (model) => (model.max_input_tokens ? formatContext(model.max_input_tokens) : "–"),
     },
     priceColumn("input"),
     priceColumn("cached_input"),

@@ -44,3 +44,8 @@ export function orderedLines(model: PricedModel): Line[] {
       one.prompt_tokens_over - other.prompt_tokens_over,
   );
 }
+
+/** A number of tokens as people who choose models say it, in any language: 128K, 1M. */
+export function formatContext(tokens: number): string {
+  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 0 }).format(tokens);
+}
