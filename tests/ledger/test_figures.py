@@ -15,7 +15,11 @@ ZONES = ("UTC", "Asia/Shanghai", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berli
 
 
 def local(zone: str, *at: int) -> int:
-    return int(datetime(*at, tzinfo=ZoneInfo(zone)).timestamp() * 1000)  # type: ignore[misc, arg-type]
+    return int(datetime.fromisoformat(_iso(*at)).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+def _iso(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> str:
+    return f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}"
 
 
 @pytest.mark.parametrize(
