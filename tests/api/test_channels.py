@@ -15,7 +15,7 @@ from posthouse.kernel.clock import now_ms
 from posthouse.observe.trail import MINUTE_MS
 from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.schema_desk import audit_log
-from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.upstream import ScriptedUpstream
 
 KEPT_FIELDS = {"headers": {"x-org": "canary-header"}, "proxy": "http://user:canary-proxy@p.example:8080"}
 
@@ -193,22 +193,26 @@ def test_another_definition_is_tested_without_what_is_stored(
     assert operator.post("/channels/new/test", body).json()["works"]
 
 
-def test_standings_come_from_the_server(api: Api, operator: Browser, api_upstream: ScriptedUpstream) -> None:
-    member = api.relay.member(f"{time.monotonic_ns()}@example.org", plan="paid", credit="10")
-    visitor = api.visitor()
-    visitor.http.headers["authorization"] = f"Bearer {member}"
-    api_upstream.enqueue(Script(status=500), Script())
-    call = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-    visitor.http.post(api.relay.base_url + "/chat/completions", json=call)
+def call(api: Api) -> None:
+    """A member's call that the module's channel answers."""
+    key = api.relay.member(f"{time.monotonic_ns()}@example.org", plan="paid", credit="10")
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+    url = api.relay.base_url + "/chat/completions"
+    answer = api.visitor().http.post(url, json=body, headers={"authorization": f"Bearer {key}"})
+    assert answer.status_code == 200, answer.text
+
+
+def test_standings_come_from_the_server(api: Api, operator: Browser) -> None:
+    call(api)
     found = operator.get("/channel-standings").json()
     assert (found["processes"], found["silent"]) == (1, 0)
     main = next(one for one in found["items"] if one["channel"] == "main")
-    assert main["models"][0]["model"] == "gpt-4o-mini"
-    assert main["models"][0]["state"] == "closed"
+    assert (main["models"][0]["model"], main["models"][0]["state"]) == ("gpt-4o-mini", "closed")
     assert main["credentials"][0]["state"] == "in"
 
 
 def test_courses_tell_of_minutes_and_of_days(api: Api, operator: Browser) -> None:
+    call(api)
     observer = api.relay.app.observer
 
     async def a_minute_later() -> None:

@@ -79,7 +79,7 @@ function Figures({ channel, inFlight, figures }: { channel: Channel; inFlight: n
       <Stat
         label={t("stat.failures")}
         value={calls ? formatShare(failures / calls, i18n.language) : "–"}
-        note={t("failed_of", { failures, calls })}
+        note={calls ? t("failed_of", { failures, calls }) : undefined}
       />
       <Stat
         label={t("column.ttft")}

@@ -40,7 +40,7 @@ export function PhaseBar({ result }: { result: TestResult }) {
       </div>
       <div className={styles.phases} role="img" aria-label={t("test.phases")}>
         {measured.map((one) => (
-          <span key={one.phase} style={{ flexGrow: Math.max(one.ms, 0.01), flexBasis: 0, background: tint(one) }} />
+          <span key={one.phase} style={{ flexGrow: Math.max(one.ms * 1000, 1), flexBasis: 0, background: tint(one) }} />
         ))}
       </div>
       <dl className={styles.legend}>
