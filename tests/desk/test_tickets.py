@@ -118,7 +118,7 @@ def test_an_answer_is_mailed_in_the_members_language(
     store: Store, ann: str, staff: str, language: str, subject: str
 ) -> None:
     box = SecretBox(bytes(32))
-    told(store, ann, language=language)
+    told(store, ann, language=language, email_verified_ms=NOW_MS)
     ticket = open_ticket(store, ann, "{link} 100%", "text", now_ms=NOW_MS)
 
     def tell(connection: Connection, about: Ticket) -> None:
@@ -133,9 +133,16 @@ def test_an_answer_is_mailed_in_the_members_language(
     assert "Look again" not in letter.text
 
 
-def test_nobody_writes_to_a_member_who_is_gone(store: Store, ann: str, staff: str) -> None:
+@pytest.mark.parametrize(
+    "profile",
+    [{"email_verified_ms": NOW_MS, "deleted_ms": NOW_MS}, {"email_verified_ms": None}],
+    ids=["gone", "unconfirmed"],
+)
+def test_nobody_is_written_to_who_is_gone_or_a_stranger(
+    store: Store, ann: str, profile: dict[str, int | None]
+) -> None:
     box = SecretBox(bytes(32))
-    told(store, ann, deleted_ms=NOW_MS)
+    told(store, ann, **profile)
     ticket = open_ticket(store, ann, "a", "text", now_ms=NOW_MS)
     with store.begin() as connection:
         mail_answer(connection, box, ticket, site="S", origin="https://s.example", now_ms=NOW_MS)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import fastapi
 from fastapi import Response
 from msgspec import Struct, structs
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import get_account
 from posthouse.api.context import Caller, Context, Here, Who
@@ -153,6 +153,8 @@ class Settings(Answer):
 
 class SettingsBody(Body):
     """All settings as they shall stand."""
+
+    model_config = ConfigDict(str_strip_whitespace=False)  # spaces may be part of a password
 
     version: str = Field(max_length=100, description="The state that was changed; another is refused.")
     operator: OperatorSettings

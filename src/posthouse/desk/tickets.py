@@ -181,13 +181,14 @@ def list_tickets(
 def mail_answer(
     connection: Connection, box: SecretBox, ticket: Ticket, *, site: str, origin: str, now_ms: int
 ) -> None:
-    """Write to the member that there is an answer, in their language; not to one who is gone. Raises OSError,
-    ValueError (see mail.outbox.post)."""
-    query = select(profiles.c.language, profiles.c.deleted_ms).filter_by(account_id=ticket.account_id)
-    profile = connection.execute(query).first()
-    if profile is not None and profile.deleted_ms is not None:
+    """Write to the member that there is an answer, in their language; only to an address that was confirmed,
+    so that nobody has strangers written to, and not to a member who is gone. Raises OSError, ValueError (see
+    mail.outbox.post)."""
+    query = select(profiles.c.language).filter_by(account_id=ticket.account_id, deleted_ms=None)
+    known = connection.execute(query.where(profiles.c.email_verified_ms.is_not(None))).scalar()
+    if known is None:
         return
-    language: Language = "zh" if profile is not None and profile.language == "zh" else "en"
+    language: Language = "zh" if known == "zh" else "en"
     link = f"{origin}/tickets/{ticket.id}"
     letter = write("ticket_answered", language, ticket.email, site=site, subject=ticket.subject, link=link)
     post(connection, box, letter, now_ms=now_ms)
