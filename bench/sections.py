@@ -145,8 +145,8 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
 
 def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
     """Posthouse alone: CPU of a call whose model one channel offers, and how much more one costs that fifty
-    do. A round is many short slices of the two in turn (one, fifty, fifty, one, …), since a core's speed drifts
-    over seconds by more than the difference."""
+    do. A round is many short slices of the two in turn (one, fifty, fifty, one, …), since a core's speed
+    drifts over seconds by more than the difference."""
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):

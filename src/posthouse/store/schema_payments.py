@@ -1,7 +1,17 @@
-"""The payments' tables: top-up orders, redemption codes, invoices. Money moves in `transfers` alone; these rows
-say why, and their CHECKs that nothing counts as paid or redeemed without its transfer."""
+"""The payments' tables: top-up orders, redemption codes, invoices. Money moves in `transfers` alone; these
+rows say why, and their CHECKs that nothing counts as paid or redeemed without its transfer."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
 
 from posthouse.store.schema import metadata, transfers
 
