@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.ledger.errors import UnknownMember
@@ -111,6 +112,44 @@ def test_pages_of_an_export(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     outcomes = settle(store, *[(member, {}) for _ in range(4)])
     _, *rows = export_usage(store, UsageFilter())
     assert [row[0] for row in rows] == [outcome.request_id for outcome in outcomes]
+
+
+FILTERS = [
+    {},
+    {"model": "gpt-4o"},
+    {"since_ms": 1_000, "until_ms": 2_000_000_000_000},
+    {"http_status": 500, "since_ms": 1_000, "until_ms": 2_000_000_000_000},
+    {"charge_min_nanos": 5, "channel": "main", "ending": "failed", "key_id": "key_x"},
+]
+
+
+@pytest.mark.parametrize("of_account", [False, True])
+@pytest.mark.parametrize("fields", FILTERS)
+def test_a_page_is_a_range_of_an_index(store: Store, fields: dict[str, Any], of_account: bool) -> None:
+    """Whatever is asked: no statement walks the table or sorts, and all have a limit."""
+    member = new_member(store, 100)
+    settle(store, *[(member, {}) for _ in range(5)])
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _u: Any, statement: str, values: Any, _x: Any, _m: bool) -> None:
+        if "FROM usage_records" in statement:
+            asked.append((statement, values))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    wanted = UsageFilter(account=member.account_id if of_account else "", **fields)
+    list_usage(store, wanted, before="req_ffff", limit=2)
+    event.remove(store.engine, "before_cursor_execute", note)
+    is_filtered = bool(fields.keys() - {"since_ms", "until_ms"})
+    assert len(asked) == (2 if is_filtered else 1)
+    index = "INDEX ix_usage_records_account (account_id=? AND request_id>? AND request_id<?)"
+    expected = index if of_account else "PRIMARY KEY (request_id>? AND request_id<?)"
+    with store.read() as connection:
+        for statement, values in asked:
+            assert " LIMIT ?" in statement
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            (plan,) = [row[-1] for row in rows]
+            assert plan.startswith("SEARCH usage_records USING")
+            assert plan.replace("COVERING ", "").endswith(expected)
 
 
 @pytest.mark.parametrize("wanted", [UsageFilter(model="rare"), UsageFilter(model="rare", since_ms=1)])

@@ -36,7 +36,7 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
     const tint = variable(colour(one, index));
     return kind === "bars"
       ? { label: one.label, stroke: tint, fill: tint, width: 0, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.72, 36] }) }
-      : { label: one.label, stroke: tint, width: 1.75, points: { show: false } };
+      : { label: one.label, stroke: tint, width: 1.75, points: { show: true, size: 4, fill: tint, width: 0, filter: alone } };
   });
   return {
     width,
@@ -67,6 +67,12 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
 /** How long the last step is, taken from the one before it; seconds. */
 function stepOf(times: number[]): number {
   return times.length > 1 ? (times[times.length - 1]! - times[times.length - 2]!) / 1000 : 86_400;
+}
+
+/** Values that no line leads to or from: they are drawn as points. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series]!;
+  return [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null);
 }
 
 /** Bars stand over their times, the first and the last as wide as the others. */

@@ -8,18 +8,16 @@ import { decimalOf, nanosOf } from "@/ui/money";
 import { marginOf, useCourse, type Course, type Span } from "./data";
 import styles from "./Overview.module.css";
 
-const HEIGHT = 220;
-const SMALL = 150;
+const HEIGHT = 330;
 
-/** What came of it: revenue as cost and margin, calls, new members. */
+/** What came of it: revenue as cost and margin. */
 export function Earnings({ span }: { span: Span }) {
   const { t, i18n } = useTranslation("overview");
   const money = useMoney();
   const course = useCourse(span);
   if (course.error && !course.data) return <ErrorNote error={course.error} onRetry={() => void course.refetch()} />;
   if (!course.data) return <Skeleton height={HEIGHT} />;
-  const { starts_ms: times, total, requests, errors, members } = course.data;
-  const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
+  const { starts_ms: times, total } = course.data;
   const when = (ms: number) => formatStep(ms, span === "day" ? "hour" : "day", i18n.language);
   const { covered, margin, loss } = partsOf(course.data);
   const places = placesOf(Math.max(...course.data.charge.map(Number), ...course.data.cost.map(Number)));
@@ -50,33 +48,6 @@ export function Earnings({ span }: { span: Span }) {
         format={(value) => money(value.toFixed(9), places)}
         formatTime={when}
       />
-      <div className={styles.pair}>
-        <div>
-          <h3>{t("calls")}</h3>
-          <Chart
-            label={t("calls")}
-            times={times}
-            height={SMALL}
-            series={[
-              { label: t("failed"), values: errors, colour: "--bad" },
-              { label: t("well"), values: requests.map((count, at) => count - errors[at]!), colour: "--series-2" },
-            ]}
-            format={(value) => whole.format(value)}
-            formatTime={when}
-          />
-        </div>
-        <div>
-          <h3>{t("new_members")}</h3>
-          <Chart
-            label={t("new_members")}
-            times={times}
-            height={SMALL}
-            series={[{ label: t("new_members"), values: members, colour: "--series-4" }]}
-            format={(value) => whole.format(value)}
-            formatTime={when}
-          />
-        </div>
-      </div>
     </>
   );
 }

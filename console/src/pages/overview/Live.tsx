@@ -8,7 +8,7 @@ import { formatTime } from "@/ui/Time";
 import { useMinutes } from "./data";
 import styles from "./Overview.module.css";
 
-const HEIGHT = 170;
+const HEIGHT = 120;
 
 /** The last hour by minute: calls with their errors, and how soon streams began. */
 export function Live() {
@@ -20,7 +20,7 @@ export function Live() {
   if (!requests.some((count) => count > 0)) return <EmptyState title={t("quiet")} />;
   const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
   return (
-    <div className={styles.pair}>
+    <div className={styles.stack}>
       <div>
         <h3>{t("calls_by_minute")}</h3>
         <Chart

@@ -9,6 +9,8 @@ import { Earnings } from "./Earnings";
 import { Glance } from "./Glance";
 import { Shares } from "./Shares";
 import { Live } from "./Live";
+import styles from "./Overview.module.css";
+import { Trends } from "./Trends";
 import { Upstreams } from "./Upstreams";
 import { Waiting } from "./Waiting";
 import { SPANS, useOverview, type Span } from "./data";
@@ -23,27 +25,34 @@ export default function OverviewPage() {
     <Page title={t("title")} lead={t("lead")} actions={<Waiting session={session} />}>
       {overview.error && <ErrorNote error={overview.error} onRetry={() => void overview.refetch()} />}
       {overview.data ? <Glance overview={overview.data} /> : overview.isPending && <PageSkeleton />}
-      <Section title={t("live")}>
-        <Live />
-      </Section>
-      {mayUse(session, "channels:read") && (
-        <Section title={t("upstreams")}>
-          <Upstreams />
+      <div className={styles.front}>
+        <Section
+          title={t("course")}
+          actions={
+            <SegmentedControl
+              size="xs"
+              aria-label={t("span.label")}
+              value={span}
+              onChange={(value) => setSpan(value as Span)}
+              data={SPANS.map((value) => ({ value, label: t(`span.${value}`) }))}
+            />
+          }
+        >
+          <Earnings span={span} />
         </Section>
-      )}
-      <Section
-        title={t("course")}
-        actions={
-          <SegmentedControl
-            size="xs"
-            aria-label={t("span.label")}
-            value={span}
-            onChange={(value) => setSpan(value as Span)}
-            data={SPANS.map((value) => ({ value, label: t(`span.${value}`) }))}
-          />
-        }
-      >
-        <Earnings span={span} />
+        <div className={styles.aside}>
+          <Section title={t("live")}>
+            <Live />
+          </Section>
+          {mayUse(session, "channels:read") && (
+            <Section title={t("upstreams")}>
+              <Upstreams />
+            </Section>
+          )}
+        </div>
+      </div>
+      <Section title={t("course_of", { span: t(`span.${span}`) })}>
+        <Trends span={span} />
         <Shares span={span} />
       </Section>
     </Page>

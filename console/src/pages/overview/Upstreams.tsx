@@ -2,14 +2,14 @@ import { Skeleton } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { useChannels, useCourses, useStandings, type Channel } from "@/pages/channels/data";
-import { FailureBars, TtftLine } from "@/pages/channels/Sparks";
+import { FailureBars } from "@/pages/channels/Sparks";
 import { standingOf, type Standing } from "@/pages/channels/standing";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import styles from "./Overview.module.css";
 
-/** Each channel in a line: whether it is used, how its calls went in the last hours, how soon it answers. */
+/** Each channel in a line: whether it is used, how its calls went in the last hours. */
 export function Upstreams() {
   const { t } = useTranslation("overview");
   const channels = useChannels();
@@ -28,9 +28,7 @@ export function Upstreams() {
           <li key={channel.name}>
             <Link to={`/admin/channels/${encodeURIComponent(channel.name)}`}>{channel.name}</Link>
             <StatusBadge tone={tone}>{t(`upstream.${word}`)}</StatusBadge>
-            <span className={styles.soft}>{t("under_way", { count: standing.inFlight })}</span>
-            <FailureBars course={course} />
-            <TtftLine course={course} />
+            {course ? <FailureBars course={course} /> : <span className={styles.soft}>{t("under_way", { count: standing.inFlight })}</span>}
           </li>
         );
       })}

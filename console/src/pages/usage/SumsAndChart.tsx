@@ -107,7 +107,7 @@ function decimal(value: number): string {
 
 /** How many decimals amounts need that are drawn up to a highest one. */
 export function placesOf(highest: number): number {
-  return highest > 0 ? Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(highest)))) : 2;
+  return highest > 0 ? Math.min(9, Math.max(2, 1 - Math.floor(Math.log10(highest / 2)))) : 2;
 }
 
 export function formatStep(ms: number, step: Span["step"], locale: string): string {
