@@ -8,6 +8,7 @@ import { useSite } from "@/api/site";
 import { isAmount } from "@/pages/wallet/amounts";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { showProblem } from "@/ui/forms";
+import { newId } from "@/ui/ids";
 import { useMoney } from "@/ui/Money";
 import { sayDone } from "@/ui/notices";
 
@@ -25,7 +26,7 @@ export function CreditDialog({ account = "", onClose }: Props) {
   const money = useMoney();
   const client = useQueryClient();
   const currency = useSite()?.currency ?? "";
-  const [once] = useState(() => crypto.randomUUID());
+  const [once] = useState(() => newId());
   const [error, setError] = useState<Error | null>(null);
   const form = useForm({
     initialValues: { side: "credit" as "credit" | "debit", account, amount: "", kind: "topup" as string, reason: "" },

@@ -1,6 +1,8 @@
 /** Conversations stay in this browser: in IndexedDB, since pictures soon fill what localStorage has. Each account
  * has a store of its own. */
 
+import { newId } from "@/ui/ids";
+
 export interface Answered {
   requestId: string;
   promptTokens: number | null; // null: the upstream did not say
@@ -37,10 +39,6 @@ export interface Conversation extends Parameters {
 const STORE = "conversations";
 const KEPT_MAX = 200; // the oldest go: a list that nobody reads to its end
 const TITLE_CHARS = 60;
-
-export function newId(): string {
-  return crypto.randomUUID();
-}
 
 export function newConversation(parameters: Parameters): Conversation {
   return { ...parameters, id: newId(), title: "", messages: [], updatedMs: Date.now() };

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { newId, titled, type Conversation, type Message } from "./conversations";
+import { newId } from "@/ui/ids";
+import { titled, type Conversation, type Message } from "./conversations";
 import { ask, costOf, Refused } from "./relay";
 
 interface Chat {
