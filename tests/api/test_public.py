@@ -29,6 +29,15 @@ def test_prices_are_those_that_calls_are_charged_by(api: Api) -> None:
     assert model["dialects"] == ["openai"]
 
 
+def test_prices_of_a_kind_and_of_a_few(api: Api) -> None:
+    def names(**query: Any) -> list[str]:
+        return [one["name"] for one in api.visitor().get("/prices", params=query).json()["models"]]
+
+    assert names() == ["gpt-4o-mini", "text-embedding-3-small"]
+    assert names(kind="embedding") == ["text-embedding-3-small"]
+    assert names(limit=1) == ["gpt-4o-mini"]
+
+
 def test_prices_of_a_plan_that_there_is_not(api: Api) -> None:
     assert api.visitor().get("/prices", params={"plan": "gold"}).status_code == 404
 

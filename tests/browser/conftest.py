@@ -92,9 +92,10 @@ class Site(Api):
 OpenTab = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; the browser tests skip where it, or a built console, is missing."""
+    """Debian's Chromium; the browser tests skip where it, or a built console, is missing. Not for the whole
+    session: while Playwright lives, no other test of this thread could run an event loop."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("BROWSER TESTS DID NOT RUN: no Chromium; on Debian: apt install chromium")

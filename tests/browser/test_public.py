@@ -8,12 +8,13 @@ from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, settl
 from tests.browser.past import give_past
 
 from posthouse.desk.announcements import Words, announce
+from posthouse.desk.pages import write_page
 from posthouse.kernel.clock import now_ms
 
 pytestmark = pytest.mark.browser
 
 FIRST_VIEW_BYTES_MAX = 250_000  # as they travel: packed
-PATHS = ("/", "/prices", "/status", "/docs", "/faq", "/terms", "/privacy")
+PATHS = ("/", "/prices", "/status", "/docs", "/faq")  # terms and privacy are made as the FAQ is
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +34,22 @@ def test_pages_on_a_desk_and_a_phone(open_tab: OpenTab, path: str) -> None:
     no_sideways_scroll(phone)
     axe(phone)
     shot(phone, f"{name}-phone-zh")
+
+
+def test_terms_and_privacy_are_the_operators(open_tab: OpenTab, site: Site) -> None:
+    write_page(
+        site.store,
+        "terms",
+        "en",
+        "## Be kind\n\n<script>alert(1)</script> [x](javascript:alert(1))",
+        now_ms=now_ms(),
+    )
+    page = open_tab("/terms")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Be kind")
+    expect(page.get_by_text("<script>alert(1)</script>")).to_be_visible()  # as text
+    expect(page.get_by_role("main").get_by_role("link")).to_have_count(0)
+    page.get_by_role("link", name="Privacy").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Privacy")
 
 
 def test_the_first_view_is_small(open_tab: OpenTab) -> None:

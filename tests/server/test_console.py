@@ -70,6 +70,12 @@ def test_every_address_of_the_console_gets_the_page_with_a_nonce_of_its_own(buil
     assert nonces[0] != nonces[1]
 
 
+def test_the_page_goes_out_packed_to_who_can_unpack(built: Path) -> None:
+    reply = get(Console(built), "/", {**BROWSER, "accept-encoding": "gzip"})
+    assert reply.headers["content-encoding"] == "gzip"
+    assert b"main-1" in gzip.decompress(reply.body)
+
+
 def test_a_program_with_a_wrong_address_gets_no_page(built: Path) -> None:
     reply = get(Console(built), "/chat/completions", {"accept": "application/json"})
     assert reply.status == 404

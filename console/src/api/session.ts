@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, setCsrfToken, take } from "./client";
 
 /** Who is signed in, and what they may do. */
@@ -39,17 +39,4 @@ export function useRefreshSession(): () => Promise<void> {
 
 export function mayUse(session: Session | null | undefined, permission: string | undefined): boolean {
   return !permission || session?.permissions.includes(permission) === true;
-}
-
-/** Ends the session, or the look at a member's pages, and shows what comes then. */
-export function useSignOut(session: Session) {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (): Promise<unknown> =>
-      session.is_view_only ? take(api.DELETE("/api/v1/session/view")) : take(api.DELETE("/api/v1/session")),
-    onSettled: () => {
-      client.clear(); // nothing of the account stays for who comes next
-      location.assign(session.is_view_only ? "/admin/members" : "/");
-    },
-  });
 }

@@ -17,6 +17,8 @@ from posthouse.relay.endpoints import surface
 
 router = Router("public")
 
+MODELS_MAX = 10_000  # more than any list of prices has
+
 
 class SiteAnswer(Answer):
     """The site, as far as everybody may know it."""
@@ -87,7 +89,7 @@ class Prices(Answer):
 
     plan: str = Field(description="The plan whose prices these are; empty: nothing is for sale yet.")
     plans: list[PlanAnswer] = Field(description="All plans.")
-    models: list[PricedModel] = Field(description="All models of the plan, by name.")
+    models: list[PricedModel] = Field(description="The plan's models, by name.")
 
 
 class EndpointAnswer(Answer):
@@ -126,7 +128,10 @@ def get_site(here: Here) -> SiteAnswer:
 
 @router.get("/prices", PUBLIC)
 def list_prices(
-    here: Here, plan: Annotated[str, Query(max_length=100, description="The plan's name.")] = ""
+    here: Here,
+    plan: Annotated[str, Query(max_length=100, description="The plan's name.")] = "",
+    kind: Annotated[str, Query(max_length=40, description="Only models of this kind, such as chat.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MODELS_MAX, description="At most so many models.")] = MODELS_MAX,
 ) -> Prices:
     """List models and prices of a plan.
 
@@ -136,10 +141,12 @@ def list_prices(
     if plan and catalogue.plan(plan) is None:
         raise Problem("not_found")
     names = [name for name in (plan, operator.topup_plan, operator.default_plan) if catalogue.plan(name)]
+    models = catalogue.models_for(names[0]) if names else ()
+    chosen = [one for one in models if not kind or one.kind == kind][:limit]
     return Prices(
         plan=names[0] if names else "",
         plans=[_plan(catalogue, one) for one in catalogue.plans()],
-        models=[_model(catalogue, names[0], one) for one in catalogue.models_for(names[0])] if names else [],
+        models=[_model(catalogue, names[0], one) for one in chosen],
     )
 
 

@@ -1,11 +1,12 @@
 """The console's files: what Vite built into data/console, for browsers.
 
-Every address that is no file answers with the one page, whose script shows what stands there. Nothing is
-packed while serving: the build puts a packed copy beside each text file.
+Every address that is no file answers with the one page, whose script shows what stands there. Files are
+not packed while serving: the build puts a packed copy beside each text file.
 """
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -81,9 +82,14 @@ class Console:
         head = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"cache-control", ASK_EACH_TIME),
+            (b"vary", b"accept-encoding"),
             (b"content-security-policy", content_policy(nonce)),
         ]
-        return await _answer(scope, send, 200, head, self._page.replace(NONCE, nonce.encode()))
+        body = self._page.replace(NONCE, nonce.encode())
+        if _unpacks(headers):  # a few kB, and nothing in it is worth guessing
+            head.append((b"content-encoding", b"gzip"))
+            body = gzip.compress(body, mtime=0)
+        return await _answer(scope, send, 200, head, body)
 
     def _follow_build(self) -> None:
         page = self._root / "index.html"
@@ -120,6 +126,10 @@ def _wants_page(path: str, headers: dict[bytes, bytes]) -> bool:
     return path == "/" or b"text/html" in headers.get(b"accept", b"")
 
 
+def _unpacks(headers: dict[bytes, bytes]) -> bool:
+    return b"gzip" in headers.get(b"accept-encoding", b"")
+
+
 async def _answer_file(
     scope: Scope, send: Send, file: File, headers: dict[bytes, bytes], *, is_asset: bool
 ) -> None:
@@ -132,7 +142,7 @@ async def _answer_file(
     ]
     if headers.get(b"if-none-match") == file.tag:
         return await _answer(scope, send, 304, head, b"")
-    if file.packed and b"gzip" in headers.get(b"accept-encoding", b""):
+    if file.packed and _unpacks(headers):
         return await _answer(scope, send, 200, [*head, (b"content-encoding", b"gzip")], file.packed)
     return await _answer(scope, send, 200, head, file.plain)
 

@@ -14,9 +14,9 @@ import { TONES } from "../status/states";
 
 type Prices = components["schemas"]["Prices"];
 
-const SHOWN = 8; // models: enough to see what it is about
+export const SHOWN = 8; // models: enough to see what it is about
 
-/** Some of what is for sale: chat models first, with price and state. */
+/** Some of the chat models that are for sale, with price and state. */
 export function AtAGlance({ prices }: { prices: Prices }) {
   const { t } = useTranslation("home");
   const status = useQuery({
@@ -24,8 +24,7 @@ export function AtAGlance({ prices }: { prices: Prices }) {
     queryFn: () => take(api.GET("/api/v1/status", { params: { query: { span: "day" } } })),
   });
   const states = new Map(status.data?.models.map((model) => [model.name, model.state]));
-  const chat = prices.models.filter((model) => model.kind === "chat");
-  const shown = (chat.length ? chat : prices.models).slice(0, SHOWN);
+  const count = prices.plans.find((plan) => plan.name === prices.plan)?.models ?? 0;
   const columns: Column<PricedModel>[] = [
     { key: "model", title: t("model"), isLead: true, render: (model) => model.name },
     {
@@ -47,7 +46,7 @@ export function AtAGlance({ prices }: { prices: Prices }) {
   ];
   return (
     <Section
-      title={t("models", { count: prices.models.length })}
+      title={t("models", { count })}
       lead={t("per_million", { plan: prices.plan })}
       actions={
         <Anchor component={Link} to="/prices">
@@ -56,8 +55,8 @@ export function AtAGlance({ prices }: { prices: Prices }) {
       }
     >
       <DataTable
-        label={t("models", { count: prices.models.length })}
-        list={wholeList(shown, { error: null, isPending: false, refetch: () => {} })}
+        label={t("models", { count })}
+        list={wholeList(prices.models, { error: null, isPending: false, refetch: () => {} })}
         columns={columns}
         rowKey={(model) => model.name}
         empty=""

@@ -9,7 +9,7 @@ import { CodeBlock, CopyLine } from "@/ui/Code";
 import { Markdown } from "@/ui/Markdown";
 import { useTitle } from "@/ui/Page";
 import { useText } from "../texts/TextPage";
-import { AtAGlance } from "./AtAGlance";
+import { AtAGlance, SHOWN } from "./AtAGlance";
 import styles from "./Home.module.css";
 import { SNIPPETS } from "./snippets";
 
@@ -17,9 +17,12 @@ export default function HomePage() {
   const { t } = useTranslation("home");
   const site = useSite();
   const [lead, ...more] = useText("landing").data?.text.split(/\n\s*\n/) ?? []; // its first paragraph stands at the top
-  const prices = useQuery({ queryKey: ["prices", ""], queryFn: () => take(api.GET("/api/v1/prices")) });
+  const prices = useQuery({
+    queryKey: ["prices", "first"],
+    queryFn: () => take(api.GET("/api/v1/prices", { params: { query: { kind: "chat", limit: SHOWN } } })),
+  });
   const baseUrl = `${site?.public_url || location.origin}/v1`;
-  const model = prices.data?.models.find((one) => one.kind === "chat")?.name ?? "gpt-4o-mini";
+  const model = prices.data?.models[0]?.name ?? "gpt-4o-mini";
   useTitle(site?.name ?? t("title"));
   return (
     <div className={styles.home}>
