@@ -30,6 +30,7 @@ function packed() {
   };
 }
 
+const BASE = /node_modules\/(react|react-dom|scheduler|react-router|@tanstack|i18next|react-i18next|openapi-fetch|@mantine\/hooks|@mantine\/core\/esm\/core|clsx)\//;
 const relay = process.env.POSTHOUSE_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
@@ -44,5 +45,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
     modulePreload: { polyfill: false },
     target: "es2022",
+    // What every page needs, in one file rather than in many small ones that pack worse.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "base", test: BASE }] } } },
   },
 });
