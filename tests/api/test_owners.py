@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
+from sqlalchemy import insert, update
 from tests.api.conftest import PASSWORD, Api
 
+from posthouse.kernel.clock import now_ms
+from posthouse.people import one_time
 from posthouse.people.owners import set_role, setup_token
 from posthouse.people.roles import Role
+from posthouse.store.schema_people import identities, passkeys, profiles
 from posthouse.testing.embedded import EmbeddedRelay
 
 
@@ -38,6 +43,46 @@ def test_the_setup_link_makes_the_first_owner_and_no_other(fresh: Api) -> None:
     again = fresh.visitor().post("/setup", body | {"email": "bob@example.org"})
     assert (again.status_code, again.json()["code"]) == (409, "owner_exists")
     assert fresh.visitor().get("/session").json()["account_id"] == ""
+
+
+def test_nobody_lies_in_wait_on_the_owners_address(fresh: Api) -> None:
+    """Somebody has registered with the address that the first owner will have, and left ways to come back."""
+    email, now = "ann@example.org", now_ms()
+    account_id, _ = fresh.account(email=email)
+    lurker = fresh.signed_in(account_id)
+    script = fresh.with_token(account_id, "own:read")
+    app = pyotp.TOTP((begun := lurker.post("/profile/totp").json())["secret"])
+    assert lurker.put("/profile/totp", {"token": begun["token"], "code": app.now()}).is_success
+    with fresh.store.begin() as connection:
+        mine = update(profiles).where(profiles.c.account_id == account_id)
+        connection.execute(mine.values(email_verified_ms=None))
+        owned = {"account_id": account_id, "created_ms": now, "name": "x"}
+        connection.execute(insert(identities).values(provider="github", subject="7", **owned))
+        passkey = {"id": "passkey", "public_key": b"k", "sign_count": 0}
+        connection.execute(insert(passkeys).values(**passkey, **owned))
+        step = one_time.issue(connection, "second_factor", subject=account_id, now_ms=now, lives_ms=60_000)
+    owner = fresh.visitor()
+    body = {"token": setup_token(fresh.relay.box), "email": email, "password": PASSWORD}
+    made = owner.post("/setup", body)
+    assert made.json()["account_id"] == account_id, made.text
+    owner.csrf = made.json()["csrf_token"]
+    assert lurker.get("/profile").status_code == 401
+    assert script.get("/profile").status_code == 401
+    lurker.http.cookies.clear()
+    lurker.http.cookies.set("posthouse-trip", step)
+    assert lurker.post("/sign-in/code", {"code": app.now()}).json()["code"] == "link_spent"
+    assert owner.get("/profile/passkeys").json()["items"] == []
+    assert owner.get("/profile/identities").json()["items"] == []
+    assert owner.get("/profile").json()["has_totp"] is False
+    assert fresh.visitor().post("/session", {"email": email, "password": PASSWORD}).status_code == 200
+
+
+def test_a_frozen_owner_is_none(fresh: Api) -> None:
+    owner, other = fresh.as_("owner"), fresh.as_("owner")
+    assert owner.patch(f"/admin/members/{other.account_id}", {"status": "frozen"}).status_code == 200
+    refused = owner.put(f"/accounts/{owner.account_id}/role", {"role": "member"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    assert owner.put(f"/accounts/{other.account_id}/role", {"role": "member"}).status_code == 200
 
 
 def test_there_is_always_an_owner(fresh: Api) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pyotp
 import pytest
 from sqlalchemy import select
-from tests.api.conftest import PASSWORD, Api, Browser, Statements
+from tests.api.conftest import COOKIE, PASSWORD, Api, Browser, Statements
 from tests.api.github import CLIENT_ID, CLIENT_SECRET, Github
 from tests.mail.conftest import OnFreePort, Postbox
 from tests.people.authenticator import Authenticator
@@ -469,6 +469,22 @@ def test_an_account_is_never_taken_over_by_its_address(api: Api, issuer: str) ->
     visitor = api.visitor()
     assert enter(visitor, issuer, email) == "/dashboard"
     assert visitor.get("/session").json()["account_id"] == account_id
+
+
+def test_nobody_links_whose_session_has_ended_meanwhile(api: Api, issuer: str) -> None:
+    """Whoever has another's session sets out to link an identity of theirs; then the owner ends it."""
+    account_id, email = api.account()
+    thief, subject = api.signed_in(account_id, email), fresh_email()
+    url = set_out(thief, "oidc:works", "/profile/identities")
+    owner = api.signed_in(account_id, email)
+    assert owner.delete("/sessions").status_code == 204
+    assert back(thief, say_yes(issuer, url, subject)) == "/profile#error=expired"
+    assert owner.get("/profile/identities").json()["items"] == []
+    another = api.as_("member")  # nor does another account's session do
+    url = set_out(owner, "oidc:works", "/profile/identities")
+    owner.http.cookies.set(COOKIE, another.http.cookies[COOKIE])
+    assert back(owner, say_yes(issuer, url, subject)) == "/profile#error=expired"
+    assert another.get("/profile/identities").json()["items"] == []
 
 
 def test_an_identity_signs_in_to_one_account(api: Api, issuer: str) -> None:

@@ -39,7 +39,7 @@ from posthouse.people.identities import Stranger
 from posthouse.people.links import Site
 from posthouse.people.profiles import language_of
 from posthouse.people.registration import Applicant
-from posthouse.people.sessions import Device, forget_session, open_session
+from posthouse.people.sessions import Device, find_session, forget_session, open_session
 from posthouse.people.throttles import Throttle, try_all
 
 router = Router("elsewhere")
@@ -173,6 +173,7 @@ def come_back(
             raise SignInElsewhere("refused")
         stranger = elsewhere.identify(provider, code, browser=browser, callback=callback_url(site))
         if trip.account_id:
+            _check_still_in(here, secret, trip.account_id)
             identities.link(here.store, here.box, trip.account_id, stranger, site, now_ms=here.now_ms())
             here.mailer.wake()
             return _page(page, visit, linked=trip.provider)
@@ -218,6 +219,14 @@ def _set_out(here: Context, trip: Trip, response: Response, visit: Visit, site: 
     )
     _set_trip_cookie(response, visit, browser)
     return SetOutAnswer(url=url)
+
+
+def _check_still_in(here: Context, secret: str, account_id: str) -> None:
+    """That the session that began to link has not ended meanwhile, say because the password was reset. Raises
+    SignInElsewhere."""
+    session = find_session(here.store, secret, now_ms=here.now_ms()) if secret else None
+    if session is None or session.account_id != account_id:
+        raise SignInElsewhere("expired")
 
 
 def _enter(

@@ -10,10 +10,12 @@ from posthouse.accounts.service import add_account
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import passwords
 from posthouse.people.errors import LastOwner, OwnerExists
+from posthouse.people.profiles import change_profile, keep_only_mailbox
 from posthouse.people.roles import Role
 from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
+from posthouse.store.schema import accounts
 from posthouse.store.schema_people import profiles
 from posthouse.store.upsert import insert_if_absent
 
@@ -74,10 +76,13 @@ def set_role(store: Store, who: str, role: Role, *, actor: str, now_ms: int) -> 
 def _set_role(connection: Connection, account_id: str, role: Role, *, actor: str, now_ms: int) -> Role:
     insert_if_absent(connection, profiles, {"account_id": account_id, "created_ms": now_ms})
     # Locked in the order of ids, so that two owners who demote each other come in turn.
-    owners = select(profiles.c.account_id).where(profiles.c.role == Role.OWNER)
-    others = connection.execute(owners.order_by(profiles.c.account_id).with_for_update()).scalars().all()
+    owners = select(profiles.c.account_id, accounts.c.status).where(profiles.c.role == Role.OWNER)
+    owners = owners.join(accounts, accounts.c.id == profiles.c.account_id).order_by(profiles.c.account_id)
+    locked = connection.execute(owners.with_for_update(of=profiles)).all()
     before = role_of(connection, account_id)
-    if before is Role.OWNER and role is not Role.OWNER and len(others) == 1:
+    # Whoever is frozen owns nothing meanwhile.
+    others = [row for row in locked if row.account_id != account_id and row.status == "active"]
+    if before is Role.OWNER and role is not Role.OWNER and not others:
         raise LastOwner("this is the last owner; make somebody else an owner first")
     connection.execute(update(profiles).where(profiles.c.account_id == account_id).values(role=role))
     note(
@@ -99,8 +104,8 @@ def _put_owner(connection: Connection, email: str, hashed: str, *, actor: str, n
         account = add_account(connection, email, actor=actor)
     _set_role(connection, account.id, Role.OWNER, actor=actor, now_ms=now_ms)
     end_sessions(connection, account.id, actor=actor, now_ms=now_ms)
-    values = {"password_hash": hashed, "email_verified_ms": now_ms}
-    connection.execute(update(profiles).where(profiles.c.account_id == account.id).values(values))
+    keep_only_mailbox(connection, account.id, now_ms=now_ms)  # the address may be somebody else's choice
+    change_profile(connection, account.id, password_hash=hashed)
     return account.id
 
 

@@ -98,6 +98,16 @@ def change_profile(connection: Connection, account_id: str, **values: Any) -> No
     connection.execute(update(profiles).where(profiles.c.account_id == account_id).values(values))
 
 
+def keep_only_mailbox(connection: Connection, account_id: str, *, now_ms: int) -> None:
+    """The mailbox's owner takes the account over. Where nobody had shown before that the mailbox is theirs,
+    all that somebody else may have left to come back by (passkeys, identities, a second factor, tokens, a
+    sign-in under way) goes."""
+    if find_person(connection, account_id).email_verified_ms is not None:
+        return
+    _remove_ways_in(connection, account_id)
+    change_profile(connection, account_id, totp_sealed=None, email_verified_ms=now_ms)
+
+
 def update_profile(
     store: Store,
     account_id: str,
@@ -140,10 +150,8 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
     revoked = update(keys).where(mine).values(status="revoked").returning(keys.c.id)
     for key_id in connection.execute(revoked).scalars().all():
         announce(connection, "key", key_id, now_ms)
-    for table in (identities, passkeys, recovery_codes, access_tokens):
-        connection.execute(delete(table).where(table.c.account_id == account_id))
+    _remove_ways_in(connection, account_id)
     one_time.revoke(connection, email, "register", "reset", "email")
-    one_time.revoke(connection, account_id, "totp", "passkey_new", "second_factor")
     change_profile(
         connection,
         account_id,
@@ -162,6 +170,12 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
         .values(email=f"{account_id}@deleted.invalid", status="frozen")  # RFC 2606: nobody's
     )
     announce(connection, "account", account_id, now_ms)
+
+
+def _remove_ways_in(connection: Connection, account_id: str) -> None:
+    for table in (identities, passkeys, recovery_codes, access_tokens):
+        connection.execute(delete(table).where(table.c.account_id == account_id))
+    one_time.revoke(connection, account_id, "totp", "passkey_new", "second_factor")
 
 
 def _note(

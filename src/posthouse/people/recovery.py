@@ -1,6 +1,6 @@
 """Passwords that are forgotten or changed, and the address that mail goes to."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts.errors import UnknownAccount
@@ -12,14 +12,14 @@ from posthouse.people import one_time
 from posthouse.people.errors import EmailRefused, LinkSpent, NotThePassword
 from posthouse.people.links import HOUR_MS, LINK_MS, Site
 from posthouse.people.passwords import hash_password, is_password, parse_password
-from posthouse.people.profiles import change_profile, find_person, language_of
+from posthouse.people.profiles import change_profile, find_person, keep_only_mailbox, language_of
 from posthouse.people.registration import MAILS_PER_HOUR
 from posthouse.people.rules import RegistrationRules, parse_mailbox
 from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
-from posthouse.store.schema_people import access_tokens, identities, passkeys, profiles, recovery_codes
+from posthouse.store.schema_people import profiles
 
 
 def request_reset(
@@ -68,10 +68,7 @@ def reset_password(
         if person.email != asked.subject:  # moved elsewhere since
             raise LinkSpent("this link is no longer good; ask for another")
         one_time.revoke(connection, asked.subject, "reset")
-        if person.email_verified_ms is None:
-            for table in (identities, passkeys, recovery_codes, access_tokens):
-                connection.execute(delete(table).where(table.c.account_id == account_id))
-            change_profile(connection, account_id, totp_sealed=None, email_verified_ms=now_ms)
+        keep_only_mailbox(connection, account_id, now_ms=now_ms)
         change_profile(connection, account_id, password_hash=password_hash)
         end_sessions(connection, account_id, actor=account_id, now_ms=now_ms)
         note(
