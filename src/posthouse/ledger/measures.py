@@ -38,7 +38,7 @@ def _quantity_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 def _quantity_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     column, component = element.clauses
     json = compiler.process(column, **options)
-    return f"coalesce((CAST({json} AS JSONB) ->> '{component.name}')::bigint, 0)"
+    return f"coalesce(CAST(CAST({json} AS JSONB) ->> '{component.name}' AS BIGINT), 0)"
 
 
 def _quantities(components: tuple[str, ...]) -> ColumnElement[int]:
@@ -56,7 +56,7 @@ SLOT = _records.started_ms // QUARTER_MS
 DAY = _records.started_ms // DAY_MS
 
 _one: ColumnElement[int] = literal_column("1", BigInteger)
-_broke = _records.ending.in_((Ending.BROKEN.value, Ending.FAILED.value))
+_broke = or_(_records.ending == Ending.BROKEN.value, _records.ending == Ending.FAILED.value)
 _errors = _count(or_(_broke, _records.http_status >= 400))
 _faults = _count(or_(_broke, _records.http_status == 429, _records.http_status >= 500))
 
