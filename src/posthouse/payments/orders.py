@@ -154,9 +154,23 @@ def _noted(
 ) -> Order:
     """The order as it is now, with its line in the log."""
     order = find_order(connection, order_id)
-    subject = f"order:{order_id}"
-    note(connection, actor=actor, action=action, subject=subject, before=before, after=order, at_ms=at_ms)
+    note(
+        connection,
+        actor=actor,
+        action=action,
+        subject=f"order:{order_id}",
+        before=before and _told(before),
+        after=_told(order),
+        at_ms=at_ms,
+    )
     return order
+
+
+def _told(order: Order) -> dict[str, object]:
+    """What the log says of an order: without the email, which has to be forgotten with the account, and what
+    the member wrote."""
+    names = ("account_id", "amount_nanos", "status", "reference", "transfer_id")
+    return {name: getattr(order, name) for name in names}
 
 
 def _order(row: Row[Any], at_ms: int) -> Order:

@@ -11,7 +11,7 @@ from posthouse.people import one_time
 from posthouse.people.errors import InvalidPerson, LastOwner
 from posthouse.people.roles import Role
 from posthouse.people.sessions import end_sessions
-from posthouse.store.audit import note
+from posthouse.store.audit import forget, note
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, keys
@@ -19,6 +19,8 @@ from posthouse.store.schema_people import access_tokens, identities, passkeys, p
 from posthouse.store.upsert import insert_if_absent
 
 NAME_CHARS_MAX = 60
+# Changes whose lines in the log hold names and addresses.
+_PERSONAL = ("account.note", "email.change", "passkey.add", "passkey.remove", "profile.update")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +172,7 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
         .values(email=f"{account_id}@deleted.invalid", status="frozen")  # RFC 2606: nobody's
     )
     announce(connection, "account", account_id, now_ms)
+    forget(connection, f"account:{account_id}", *_PERSONAL)
 
 
 def _remove_ways_in(connection: Connection, account_id: str) -> None:

@@ -3,7 +3,7 @@ there is no change without its line and no line without its change."""
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
@@ -36,6 +36,12 @@ def note(
             after=msgspec.json.encode(after).decode(),
         )
     )
+
+
+def forget(connection: Connection, subject: str, *actions: str) -> None:
+    """Blank what these actions have noted of a subject before and after: it tells of a person who is gone."""
+    lines = (audit_log.c.subject == subject) & audit_log.c.action.in_(actions)
+    connection.execute(update(audit_log).where(lines).values(before="null", after="null"))
 
 
 class Change(Struct, frozen=True):
