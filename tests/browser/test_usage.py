@@ -1,5 +1,6 @@
 """Usage, the overview and the books, as they are seen."""
 
+import csv
 import random
 import re
 
@@ -64,6 +65,24 @@ def test_a_members_usage(site: Site, open_tab: OpenTab, member: str, language: s
     expect(phone.get_by_role("img").first).to_be_visible()
     no_sideways_scroll(phone)
     shot(phone, f"usage-{language}-{scheme}-phone")
+
+
+def test_a_filter_and_its_file(open_tab: OpenTab, member: str) -> None:
+    """A filter stands in the address; the file has what the list has, all of it."""
+    page = open_tab("/usage?period=quarter&model=o3", account_id=member)
+    expect(page.get_by_role("table", name="Calls").get_by_text("gpt-4o")).to_have_count(0)
+    page.get_by_label("Status").fill("503")
+    page.get_by_label("Status").press("Enter")
+    expect(page).to_have_url(re.compile("status=503"))
+    rows = page.get_by_role("table", name="Calls").get_by_role("row")
+    expect(rows.filter(has_text="503").first).to_be_visible()
+    expect(rows.filter(has_text="Completed")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == rows.count() - 1
+    assert {(row["model"], row["http_status"]) for row in written} == {("o3", "503")}
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
