@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from tests.api.conftest import Api, Browser, Statements
 from tests.mail.conftest import OnFreePort, Postbox
 
+from posthouse.accounts.queries import get_key
 from posthouse.accounts.service import create_key
 from posthouse.catalogue.sealed import site_secret
 from posthouse.desk.rules import PAGE_NAMES
@@ -350,3 +351,12 @@ def test_accounts_at_one_address_are_frozen_at_once(api: Api) -> None:
     dismissed = operator.post("/admin/abuse/dismiss", {"signal": "accounts_of_address", "subject": "17"})
     assert dismissed.status_code == 204
     assert "17" not in [one["subject"] for one in operator.get("/admin/abuse").json()["items"]]
+
+
+def test_the_playgrounds_key_is_frozen_like_any(api: Api) -> None:
+    member, operator = api.as_("member"), api.as_("operator")
+    key_id = member.post("/playground/key").json()["id"]
+    frozen = operator.patch(f"/admin/keys/{key_id}", {"status": "frozen"})
+    assert (frozen.status_code, frozen.json()["status"]) == (200, "frozen")
+    assert member.post("/playground/key").json()["id"] == key_id
+    assert get_key(api.store, key_id).status == "frozen"  # a new one of its pages is no way around

@@ -84,7 +84,7 @@ def change_member_key(here: Here, who: Who, key_id: str, body: KeyOfMemberBody) 
     Its calls are refused within a second."""
     require_below(here, who, get_key(here.store, key_id).account_id)
     _CHANGES[body.status](here.store, key_id, actor=who.actor)
-    return _key(members.find_keys(here.store, search=key_id, limit=1)[0])
+    return _key(members.read_key(here.store, key_id))
 
 
 def _key(one: FoundKey) -> KeyOfMember:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tuple_, update
 
-from posthouse.accounts.errors import UnknownAccount
+from posthouse.accounts.errors import UnknownAccount, UnknownKey
 from posthouse.accounts.rules import AccountStatus, KeyStatus
 from posthouse.desk import rules
 from posthouse.store.audit import note
@@ -146,6 +146,15 @@ def find_keys(
         query = query.where(tuple_(keys.c.created_ms, keys.c.id) < after)
     with store.read() as connection:
         return [FoundKey(**row._mapping) for row in connection.execute(query)]
+
+
+def read_key(store: Store, key_id: str) -> FoundKey:
+    """The key of that id, also the playground's. Raises UnknownKey."""
+    with store.read() as connection:
+        row = connection.execute(_KEY.where(keys.c.id == key_id)).first()
+    if row is None:
+        raise UnknownKey(f"there is no key {key_id!r}")
+    return FoundKey(**row._mapping)
 
 
 _KEY = select(
