@@ -113,6 +113,7 @@ def test_pictures(open_tab: OpenTab, people: dict[str, str], language: str) -> N
         ("prices", "/prices", "", "dark"),
         ("status", "/status", "", "light"),
         ("dashboard", "/dashboard", "member", "light"),
+        ("usage", "/usage", "member", "light"),
         ("overview", "/admin", "owner", "light"),
     ]
     for name, path, who, scheme in pages:
