@@ -150,6 +150,24 @@ def test_the_document_is_openapi_3_1_and_anybody_may_read_it(api: Api) -> None:
     assert answer.json()["openapi"].startswith("3.1.")
 
 
+def test_the_document_describes_every_schema_field_and_parameter() -> None:
+    described = document()
+    schemas = described["components"]["schemas"]
+    bare = [name for name, schema in schemas.items() if not schema.get("description")]
+    for name, schema in schemas.items():
+        for field, told in schema.get("properties", {}).items():
+            # What is only a reference is described by what it refers to.
+            if not told.get("description") and told.keys() != {"$ref"}:
+                bare.append(f"{name}.{field}")
+    for path, methods in described["paths"].items():
+        for method, route in methods.items():
+            assert route["summary"], (method, path)
+            for one in route.get("parameters", []):
+                if not (one.get("description") or one["schema"].get("description")):
+                    bare.append(f"{method} {path} {one['name']}")
+    assert not bare
+
+
 def test_over_https_the_cookie_is_secure(tmp_path: Path) -> None:
     """Whether it is https, a trusted proxy says; nobody else is believed."""
     with EmbeddedRelay(tmp_path, "http://127.0.0.1:1", trusted_proxies=("127.0.0.1",)) as relay:

@@ -47,7 +47,7 @@ class SignalAnswer(Answer):
 class Signals(Answer):
     """What looks like abuse, the largest first."""
 
-    items: list[SignalAnswer]
+    items: list[SignalAnswer] = Field(description="The largest first.")
 
 
 class FreezeBody(Body):

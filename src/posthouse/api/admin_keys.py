@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import Field
 
 from posthouse.accounts import service
@@ -17,6 +17,7 @@ from posthouse.desk import members
 from posthouse.desk.members import SEARCH_CHARS_MAX, FoundKey
 
 router = Router("members")
+KeyId = Annotated[str, Path(description="The key's id.")]
 
 _CHANGES = {
     "active": service.unfreeze_key,
@@ -78,7 +79,7 @@ def list_member_keys(
 
 
 @router.patch("/admin/keys/{key_id}", Permission.MEMBERS_WRITE)
-def change_member_key(here: Here, who: Who, key_id: str, body: KeyOfMemberBody) -> KeyOfMember:
+def change_member_key(here: Here, who: Who, key_id: KeyId, body: KeyOfMemberBody) -> KeyOfMember:
     """Freeze, unfreeze or revoke a member's key.
 
     Its calls are refused within a second."""

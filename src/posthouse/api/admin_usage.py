@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -37,6 +37,7 @@ from posthouse.ledger.usage import explain, export_usage, get_usage, list_usage
 from posthouse.store.engine import Store
 
 router = Router("usage")
+RequestId = Annotated[str, Path(description="The call's id, as its header x-request-id told it.")]
 
 Account = Annotated[str, Field(max_length=254, description="Only this account's: its id or email.")]
 Channel = Annotated[str, Field(max_length=200, description="Only calls that this channel answered.")]
@@ -80,7 +81,7 @@ class SiteCall(Call, SiteCallFields):
 class SiteCallPage(Answer):
     """Calls, newest first."""
 
-    items: list[SiteCall]
+    items: list[SiteCall] = Field(description="The calls of this page.")
     next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
     searched_ms: int | None = Field(
         None, description="How far back was looked: a page may end short. Null: to the end."
@@ -147,7 +148,7 @@ def export_usage_of_all(here: Here, asked: Annotated[SiteUsageQuery, Query()]) -
 
 
 @router.get("/admin/usage/{request_id}", Permission.USAGE_READ)
-def get_call_of_any(here: Here, request_id: str) -> SiteCallDetail:
+def get_call_of_any(here: Here, request_id: RequestId) -> SiteCallDetail:
     """Show a member's call, with the arithmetic of its charge and each try."""
     one = get_usage(here.store, request_id)
     if one is None:

@@ -1,5 +1,8 @@
 """Announcements: everybody reads what is shown now; the operator writes, also for later."""
 
+from typing import Annotated
+
+from fastapi import Path
 from pydantic import Field
 
 from posthouse.api.context import Here, Who
@@ -11,6 +14,7 @@ from posthouse.desk.announcements import Announcement, Place, Words
 from posthouse.desk.rules import ANNOUNCEMENT_CHARS_MAX, TITLE_CHARS_MAX
 
 router = Router("announcements")
+AnnouncementId = Annotated[str, Path(description="The announcement's id.")]
 
 
 class AnnouncementAnswer(Answer):
@@ -70,7 +74,7 @@ def create_announcement(here: Here, who: Who, body: AnnouncementBody) -> Announc
 
 @router.put("/admin/announcements/{announcement_id}", Permission.CONTENT_WRITE)
 def change_announcement(
-    here: Here, who: Who, announcement_id: str, body: AnnouncementBody
+    here: Here, who: Who, announcement_id: AnnouncementId, body: AnnouncementBody
 ) -> AnnouncementAnswer:
     """Replace what an announcement says."""
     now_ms = here.now_ms()
@@ -80,7 +84,7 @@ def change_announcement(
 
 
 @router.delete("/admin/announcements/{announcement_id}", Permission.CONTENT_WRITE)
-def withdraw_announcement(here: Here, who: Who, announcement_id: str) -> None:
+def withdraw_announcement(here: Here, who: Who, announcement_id: AnnouncementId) -> None:
     """Delete an announcement."""
     announcements.withdraw(here.store, announcement_id, now_ms=here.now_ms(), actor=who.actor)
 

@@ -108,7 +108,7 @@ class PresetAnswer(Answer):
 class Presets(Answer):
     """All of them."""
 
-    items: list[PresetAnswer]
+    items: list[PresetAnswer] = Field(description="Each kind once.")
 
 
 @router.get("/presets", Permission.CHANNELS_READ)

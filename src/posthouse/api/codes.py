@@ -52,7 +52,7 @@ class BatchBody(Body):
 class NewBatchAnswer(Answer):
     """A batch with its codes, this one time."""
 
-    batch: BatchAnswer
+    batch: BatchAnswer = Field(description="How it was made.")
     codes: list[str] = Field(description="Keep them now: only their hashes are stored.")
 
 
@@ -66,7 +66,7 @@ class CodeAnswer(Answer):
     """How a code stands."""
 
     hint: str = Field(description="Its last characters.")
-    batch: BatchAnswer
+    batch: BatchAnswer = Field(description="What it was made with.")
     account_id: str | None = Field(description="Who redeemed it; null: nobody.")
     email: str | None = Field(description="That account's email.")
     redeemed_ms: Ms | None = Field(description="When.")

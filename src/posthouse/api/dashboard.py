@@ -33,8 +33,8 @@ class Dashboard(Answer):
     status: AccountStatus = Field(description="A frozen account's calls are refused.")
     keys: int = Field(description="How many keys there are.")
     has_called: bool = Field(description="Whether there was ever a call.")
-    today: UsageSums
-    month: UsageSums
+    today: UsageSums = Field(description="Since midnight in the operator's time zone.")
+    month: UsageSums = Field(description="Since the month began there.")
 
 
 class RefusalAnswer(Answer):
@@ -54,7 +54,7 @@ class RefusalAnswer(Answer):
 class Refusals(Answer):
     """The last ones, newest first."""
 
-    items: list[RefusalAnswer]
+    items: list[RefusalAnswer] = Field(description="At most twenty.")
 
 
 @router.get("/dashboard", Permission.OWN_READ)

@@ -10,7 +10,7 @@ import secrets
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
@@ -43,6 +43,8 @@ from posthouse.people.sessions import Device, find_session, forget_session, open
 from posthouse.people.throttles import Throttle, try_all
 
 router = Router("elsewhere")
+SubjectName = Annotated[str, Path(description="The provider's name for them that never changes.")]
+ProviderName = Annotated[str, Path(description="Which provider.")]
 
 # Of one address. Each trip asks the provider up to four times, in a thread of ours.
 SETTING_OUT = Throttle("elsewhere_address", 60, 3_600_000)
@@ -98,7 +100,7 @@ class IdentityAnswer(Answer):
 class Identities(Answer):
     """All of them."""
 
-    items: list[IdentityAnswer]
+    items: list[IdentityAnswer] = Field(description="The accounts elsewhere that this one is entered with.")
 
 
 @router.post("/sign-in/elsewhere", PUBLIC)
@@ -135,7 +137,7 @@ def list_identities(here: Here, who: Who) -> Identities:
 
 
 @router.delete("/profile/identities/{provider}/{subject:path}", Permission.SECURITY)
-def unlink_identity(here: Here, who: Who, provider: str, subject: str) -> None:
+def unlink_identity(here: Here, who: Who, provider: ProviderName, subject: SubjectName) -> None:
     """Let an account elsewhere sign in no more."""
     if not identities.unlink(
         here.store, who.account_id, provider, subject, actor=who.actor, now_ms=here.now_ms()

@@ -1,5 +1,8 @@
 """The operator's invitations to register."""
 
+from typing import Annotated
+
+from fastapi import Path
 from pydantic import Field
 
 from posthouse.api.context import Here, Who
@@ -10,6 +13,7 @@ from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, 
 from posthouse.people import invitations
 
 router = Router("invitations")
+InvitationId = Annotated[str, Path(description="The invitation's id.")]
 
 
 class InvitationBody(Body):
@@ -57,7 +61,7 @@ def create_invitation(here: Here, who: Who, body: InvitationBody) -> InvitationA
 
 
 @router.delete("/invitations/{invitation_id}", Permission.INVITATIONS_WRITE)
-def revoke_invitation(here: Here, who: Who, invitation_id: str) -> None:
+def revoke_invitation(here: Here, who: Who, invitation_id: InvitationId) -> None:
     """Let nobody else in with an invitation."""
     if not invitations.revoke_invitation(here.store, invitation_id, actor=who.actor, now_ms=here.now_ms()):
         raise Problem("not_found")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+from fastapi import Path
 from msgspec import UNSET
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -33,6 +34,7 @@ from posthouse.ledger.key_uses import last_uses
 from posthouse.ledger.sums import Scope, ranking
 
 router = Router("keys")
+KeyId = Annotated[str, Path(description="The key's id.")]
 
 # Whether a key was used longer ago than this makes no difference to anybody who tidies up.
 USED_MS = 90 * 86_400_000
@@ -154,13 +156,13 @@ def create_key(here: Here, who: Who, body: KeyBody) -> NewKeyAnswer:
 
 
 @router.get("/keys/{key_id}", Permission.OWN_READ)
-def show_key(here: Here, who: Who, key_id: str) -> KeyAnswer:
+def show_key(here: Here, who: Who, key_id: KeyId) -> KeyAnswer:
     """Show one of one's keys."""
     return _answers(here, who, [_own(here, who, key_id)])[0]
 
 
 @router.patch("/keys/{key_id}", Permission.KEYS_WRITE)
-def change_key(here: Here, who: Who, key_id: str, body: KeyChangeBody) -> KeyAnswer:
+def change_key(here: Here, who: Who, key_id: KeyId, body: KeyChangeBody) -> KeyAnswer:
     """Change a key: name, expiry, budget, what it may be used for."""
     _own(here, who, key_id)
     given = body.model_dump(include=body.model_fields_set)
@@ -179,7 +181,7 @@ def change_key(here: Here, who: Who, key_id: str, body: KeyChangeBody) -> KeyAns
 
 
 @router.post("/keys/{key_id}/rotate", Permission.KEYS_WRITE)
-def rotate_key(here: Here, who: Who, key_id: str, body: RotateBody) -> NewKeyAnswer:
+def rotate_key(here: Here, who: Who, key_id: KeyId, body: RotateBody) -> NewKeyAnswer:
     """Replace a key by a new one.
 
     Id, name, budget, limits and records stay. The key until now ends after the overlap, and one from an
@@ -190,7 +192,7 @@ def rotate_key(here: Here, who: Who, key_id: str, body: RotateBody) -> NewKeyAns
 
 
 @router.post("/keys/{key_id}/freeze", Permission.KEYS_WRITE)
-def freeze_key(here: Here, who: Who, key_id: str) -> KeyAnswer:
+def freeze_key(here: Here, who: Who, key_id: KeyId) -> KeyAnswer:
     """Refuse a key's calls until it is unfrozen."""
     _own(here, who, key_id)
     frozen = service.freeze_key(here.store, key_id, by="owner", actor=who.actor)
@@ -198,7 +200,7 @@ def freeze_key(here: Here, who: Who, key_id: str) -> KeyAnswer:
 
 
 @router.post("/keys/{key_id}/unfreeze", Permission.KEYS_WRITE)
-def unfreeze_key(here: Here, who: Who, key_id: str) -> KeyAnswer:
+def unfreeze_key(here: Here, who: Who, key_id: KeyId) -> KeyAnswer:
     """Serve a key's calls again."""
     _own(here, who, key_id)
     active = service.unfreeze_key(here.store, key_id, by="owner", actor=who.actor)
@@ -206,7 +208,7 @@ def unfreeze_key(here: Here, who: Who, key_id: str) -> KeyAnswer:
 
 
 @router.delete("/keys/{key_id}", Permission.KEYS_WRITE)
-def delete_key(here: Here, who: Who, key_id: str) -> None:
+def delete_key(here: Here, who: Who, key_id: KeyId) -> None:
     """End a key for good and show it no more.
 
     Its records stay. Where an account may have few keys, it counts as one of them for a day."""

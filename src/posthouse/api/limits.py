@@ -38,7 +38,9 @@ class LimitStanding(Answer):
 class Limits(Answer):
     """All limits of the plan."""
 
-    items: list[LimitStanding]
+    items: list[LimitStanding] = Field(
+        description="One for each limit, or one for each key that has used some of it."
+    )
 
 
 def _account_and_keys(here: Here, who: Who) -> tuple[Account, list[Key]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import Field
 
 from posthouse.accounts import service
@@ -20,6 +20,7 @@ from posthouse.ledger.sums import Scope, Sums, totals
 from posthouse.people.owners import find_role
 
 router = Router("members")
+AccountId = Annotated[str, Path(description="The member's account.")]
 
 DAYS = 30  # that a member's page sums up
 DAY_MS = 86_400_000
@@ -53,8 +54,8 @@ class MemberUse(Answer):
 class MemberPage(Answer):
     """Everything about one member."""
 
-    member: MemberAnswer
-    use: MemberUse
+    member: MemberAnswer = Field(description="As the list shows them.")
+    use: MemberUse = Field(description="What they have used.")
     language: str = Field(description="en or zh; empty: unknown.")
     has_password: bool = Field(description="Signs in with a password.")
     has_second_factor: bool = Field(description="And with codes of an app.")
@@ -108,7 +109,7 @@ def list_members(
 
 
 @router.get("/admin/members/{account_id}", Permission.MEMBERS_READ)
-def read_member(here: Here, who: Who, account_id: str) -> MemberPage:
+def read_member(here: Here, who: Who, account_id: AccountId) -> MemberPage:
     """Tell everything about one member."""
     now_ms = here.now_ms()
     member, detail = members.read_member(here.store, account_id)
@@ -117,7 +118,7 @@ def read_member(here: Here, who: Who, account_id: str) -> MemberPage:
 
 
 @router.patch("/admin/members/{account_id}", Permission.MEMBERS_WRITE)
-def change_member(here: Here, who: Who, account_id: str, body: MemberBody) -> MemberAnswer:
+def change_member(here: Here, who: Who, account_id: AccountId, body: MemberBody) -> MemberAnswer:
     """Freeze or unfreeze a member, move them to a plan, note something.
 
     Accounts of one's own rank or above can't be changed, nor can one's own."""

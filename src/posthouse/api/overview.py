@@ -43,7 +43,7 @@ class Overview(Answer):
 
     at_ms: Ms
     running: int = Field(description="Calls that the answering process has under way.")
-    today: SiteSums
+    today: SiteSums = Field(description="Since midnight in the operator's time zone.")
     yesterday: SiteSums = Field(description="Until the same time of the day.")
     month: SiteSums = Field(description="This month until now.")
     balances: Money = Field(description="What all members have: it is owed to them.")
@@ -68,7 +68,7 @@ class Course(Answer):
     """How the service did over a time."""
 
     starts_ms: list[int] = Field(description="When each step starts.")
-    total: SiteSums
+    total: SiteSums = Field(description="Over the whole time.")
     requests: list[int] = Field(description="Calls in each step.")
     errors: list[int] = Field(description="Those that failed.")
     tokens: list[int] = Field(description="Tokens, both ways.")
@@ -82,7 +82,7 @@ class Leader(Answer):
 
     name: str = Field(description="The model's name or the account's id.")
     label: str = Field(description="What to call it: an account's email.")
-    total: SiteSums
+    total: SiteSums = Field(description="Over the whole time.")
 
 
 class ChannelShare(Answer):

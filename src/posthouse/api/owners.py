@@ -1,6 +1,8 @@
 """The first owner, and who has which role."""
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Path, Response
 from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import get_account
@@ -14,6 +16,7 @@ from posthouse.people import owners, throttles
 from posthouse.people.sessions import open_session
 
 router = Router("owners")
+AccountId = Annotated[str, Path(description="Whose role.")]
 
 HOUR_MS = 3_600_000
 # A token of 256 bits can't be guessed; this keeps those who try from costing us password hashes.
@@ -75,7 +78,7 @@ def create_first_owner(
 
 
 @router.put("/accounts/{account_id}/role", Permission.ROLES_WRITE)
-def set_role(here: Here, who: Who, account_id: str, body: RoleBody) -> RoleAnswer:
+def set_role(here: Here, who: Who, account_id: AccountId, body: RoleBody) -> RoleAnswer:
     """Give an account a role.
 
     There is always an owner: the last one can't be given another role."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from pydantic import Field
 
 from posthouse.api.context import Here, Who, language_in
@@ -14,6 +14,8 @@ from posthouse.desk.rules import PAGE_CHARS_MAX, PageName
 from posthouse.kernel.errors import Language
 
 router = Router("pages")
+NameInPath = Annotated[PageName, Path(description="Which page.")]
+LanguageInPath = Annotated[Language, Path(description="In which language.")]
 
 
 class PageAnswer(Answer):
@@ -30,7 +32,7 @@ class PageAnswer(Answer):
 class Pages(Answer):
     """All pages in all languages, their fields {site} and {contact} not filled in."""
 
-    items: list[PageAnswer]
+    items: list[PageAnswer] = Field(description="Each page in each language.")
 
 
 class PageBody(Body):
@@ -47,7 +49,7 @@ class PageBody(Body):
 def read_page(
     here: Here,
     request: Request,
-    name: PageName,
+    name: NameInPath,
     language: Annotated[Language | None, Query(description="Else as accept-language says.")] = None,
 ) -> PageAnswer:
     """Read a page, with the site's name and email filled in."""
@@ -64,13 +66,15 @@ def list_pages(here: Here) -> Pages:
 
 
 @router.put("/admin/pages/{name}/{language}", Permission.CONTENT_WRITE)
-def write_page(here: Here, who: Who, name: PageName, language: Language, body: PageBody) -> PageAnswer:
+def write_page(
+    here: Here, who: Who, name: NameInPath, language: LanguageInPath, body: PageBody
+) -> PageAnswer:
     """Replace a page."""
     page = pages.write_page(here.store, name, language, body.text, now_ms=here.now_ms(), actor=who.actor)
     return PageAnswer.model_validate(page)
 
 
 @router.delete("/admin/pages/{name}/{language}", Permission.CONTENT_WRITE)
-def restore_page(here: Here, who: Who, name: PageName, language: Language) -> None:
+def restore_page(here: Here, who: Who, name: NameInPath, language: LanguageInPath) -> None:
     """Go back to the words that come with Posthouse."""
     pages.restore_page(here.store, name, language, now_ms=here.now_ms(), actor=who.actor)

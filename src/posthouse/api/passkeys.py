@@ -1,8 +1,8 @@
 """Passkeys: signing in with them, and the caller's own."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Path, Response
 from pydantic import Field
 
 from posthouse.api.context import Context, From, FromDevice, Here, SessionSecret, Who
@@ -16,6 +16,7 @@ from posthouse.people import passkeys
 from posthouse.people.throttles import Throttle, try_all
 
 router = Router("passkeys")
+PasskeyId = Annotated[str, Path(description="The passkey's id.")]
 
 # Of one address: an office in the morning. Nobody guesses a signature, but each try costs checking one.
 TRYING = Throttle("passkey_address", 120, 3_600_000)
@@ -33,7 +34,7 @@ class PasskeyAnswer(Answer):
 class Passkeys(Answer):
     """All of them: there are at most 20."""
 
-    items: list[PasskeyAnswer]
+    items: list[PasskeyAnswer] = Field(description="The account's own.")
 
 
 class OptionsAnswer(Answer):
@@ -122,7 +123,7 @@ def add_passkey(here: Here, who: Who, body: PasskeyBody, site: OwnSite) -> Passk
 
 
 @router.delete("/profile/passkeys/{passkey_id}", Permission.SECURITY)
-def remove_passkey(here: Here, who: Who, passkey_id: str) -> None:
+def remove_passkey(here: Here, who: Who, passkey_id: PasskeyId) -> None:
     """Let a passkey sign in no more."""
     if not passkeys.remove_passkey(
         here.store, who.account_id, passkey_id, actor=who.actor, now_ms=here.now_ms()

@@ -106,7 +106,7 @@ class EndpointAnswer(Answer):
 class Endpoints(Answer):
     """All of them."""
 
-    items: list[EndpointAnswer]
+    items: list[EndpointAnswer] = Field(description="Each path with its method.")
 
 
 @router.get("/site", PUBLIC)

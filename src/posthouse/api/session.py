@@ -1,6 +1,8 @@
 """Signing in and out, who is signed in, and looking at a member's pages."""
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Path, Response
 from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import get_account
@@ -26,6 +28,7 @@ from posthouse.people.owners import find_role
 from posthouse.people.signing_in import sign_in as sign_in_by_password
 
 router = Router("session")
+SessionId = Annotated[str, Path(description="The session's id.")]
 
 
 class SessionAnswer(Answer):
@@ -66,7 +69,7 @@ class ListedSession(Answer):
 class Sessions(Answer):
     """All of them: there are at most 50."""
 
-    items: list[ListedSession]
+    items: list[ListedSession] = Field(description="The account's own.")
 
 
 class ViewBody(Body):
@@ -145,7 +148,7 @@ def list_sessions(here: Here, who: Who) -> Sessions:
 
 
 @router.delete("/sessions/{session_id}", Permission.SECURITY)
-def end_session(here: Here, who: Who, session_id: str) -> None:
+def end_session(here: Here, who: Who, session_id: SessionId) -> None:
     """End one of the account's sessions."""
     ended = sessions.end_session(
         here.store, who.account_id, session_id, actor=who.actor, now_ms=here.now_ms()

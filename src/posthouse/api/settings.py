@@ -12,7 +12,7 @@ from smtplib import (
 from typing import Annotated, Any, Literal
 
 import fastapi
-from fastapi import Response
+from fastapi import Path, Response
 from msgspec import Struct, structs
 from pydantic import ConfigDict, Field
 
@@ -38,6 +38,7 @@ from posthouse.mail.letters import write
 from posthouse.mail.smtp import MailRefused
 
 router = Router("settings")
+ImageName = Annotated[str, Path(description="The image's name, as the settings tell it.")]
 
 # The definitions say what is wrong with a value; here is only what a person could mean at all.
 Decimal = Annotated[str, Field(max_length=40, description="A decimal number.")]
@@ -145,8 +146,8 @@ class Settings(Answer):
     """All settings as they stand."""
 
     version: str = Field(description="Names this state of them.")
-    operator: OperatorSettings
-    site: SiteSettings
+    operator: OperatorSettings = Field(description="What concerns calls and money.")
+    site: SiteSettings = Field(description="What concerns the site and its people.")
     secrets: list[str] = Field(description="Which secrets are set: mail, github, oidc:NAME.")
     plans: list[str] = Field(description="The plans that there are.")
 
@@ -157,8 +158,8 @@ class SettingsBody(Body):
     model_config = ConfigDict(str_strip_whitespace=False)  # spaces may be part of a password
 
     version: str = Field(max_length=100, description="The state that was changed; another is refused.")
-    operator: OperatorSettings
-    site: SiteSettings
+    operator: OperatorSettings = Field(description="What concerns calls and money.")
+    site: SiteSettings = Field(description="What concerns the site and its people.")
     secrets: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=1000)] | None] = (
         Field({}, max_length=20, description="New secrets by name; null: delete it. What is not named stays.")
     )
@@ -236,7 +237,7 @@ def send_test_mail(here: Here, who: Who) -> MailTest:
 
 
 @router.get("/images/{name}", PUBLIC, response_class=Response, responses=IMAGE)
-def get_image(here: Here, name: str) -> Response:
+def get_image(here: Here, name: ImageName) -> Response:
     """Fetch an uploaded image."""
     headers = {
         "cache-control": f"public, max-age={LOGO_KEPT_S}, immutable",

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from posthouse.desk.rules import MESSAGE_CHARS_MAX, SUBJECT_CHARS_MAX, TicketSta
 from posthouse.desk.tickets import Message, Place, Ticket
 
 router = Router("tickets")
+TicketId = Annotated[str, Path(description="The ticket's id.")]
 
 Status = Annotated[TicketStatus | None, Query(description="Only those in this state.")]
 
@@ -59,15 +60,15 @@ class DeskMessage(MessageAnswer):
 class Thread(Answer):
     """A ticket with all its messages, the oldest first."""
 
-    ticket: TicketAnswer
-    messages: list[MessageAnswer]
+    ticket: TicketAnswer = Field(description="How it stands.")
+    messages: list[MessageAnswer] = Field(description="The oldest first.")
 
 
 class DeskThread(Answer):
     """A ticket with all its messages, as the operator's people see it."""
 
-    ticket: DeskTicket
-    messages: list[DeskMessage]
+    ticket: DeskTicket = Field(description="How it stands.")
+    messages: list[DeskMessage] = Field(description="The oldest first.")
 
 
 class NewTicket(Body):
@@ -106,7 +107,7 @@ def open_ticket(here: Here, who: Who, body: NewTicket) -> TicketAnswer:
 
 
 @router.get("/tickets/{ticket_id}", Permission.OWN_READ)
-def read_own_ticket(here: Here, who: Who, ticket_id: str) -> Thread:
+def read_own_ticket(here: Here, who: Who, ticket_id: TicketId) -> Thread:
     """Read one of one's own tickets."""
     ticket, messages = tickets.read_ticket(here.store, ticket_id, account_id=who.account_id)
     return Thread(
@@ -116,7 +117,7 @@ def read_own_ticket(here: Here, who: Who, ticket_id: str) -> Thread:
 
 
 @router.post("/tickets/{ticket_id}/messages", Permission.TICKETS_WRITE, status=201)
-def reply_to_ticket(here: Here, who: Who, ticket_id: str, body: NewMessage) -> TicketAnswer:
+def reply_to_ticket(here: Here, who: Who, ticket_id: TicketId, body: NewMessage) -> TicketAnswer:
     """Write to one of one's own tickets.
 
     A closed one is opened again."""
@@ -127,7 +128,7 @@ def reply_to_ticket(here: Here, who: Who, ticket_id: str, body: NewMessage) -> T
 
 
 @router.post("/tickets/{ticket_id}/close", Permission.TICKETS_WRITE)
-def close_own_ticket(here: Here, who: Who, ticket_id: str) -> TicketAnswer:
+def close_own_ticket(here: Here, who: Who, ticket_id: TicketId) -> TicketAnswer:
     """Close one of one's own tickets."""
     ticket = tickets.close(
         here.store, ticket_id, account_id=who.account_id, now_ms=here.now_ms(), actor=who.actor
@@ -154,13 +155,13 @@ def list_tickets(
 
 
 @router.get("/admin/tickets/{ticket_id}", Permission.TICKETS_ANSWER)
-def read_ticket(here: Here, ticket_id: str) -> DeskThread:
+def read_ticket(here: Here, ticket_id: TicketId) -> DeskThread:
     """Read a member's ticket."""
     return _desk_thread(*tickets.read_ticket(here.store, ticket_id))
 
 
 @router.post("/admin/tickets/{ticket_id}/messages", Permission.TICKETS_ANSWER, status=201)
-def answer_ticket(here: Here, who: Who, site: OwnSite, ticket_id: str, body: NewMessage) -> DeskTicket:
+def answer_ticket(here: Here, who: Who, site: OwnSite, ticket_id: TicketId, body: NewMessage) -> DeskTicket:
     """Answer a member's ticket.
 
     The member is told by mail."""
@@ -177,7 +178,7 @@ def answer_ticket(here: Here, who: Who, site: OwnSite, ticket_id: str, body: New
 
 
 @router.post("/admin/tickets/{ticket_id}/close", Permission.TICKETS_ANSWER)
-def close_ticket(here: Here, who: Who, ticket_id: str) -> DeskTicket:
+def close_ticket(here: Here, who: Who, ticket_id: TicketId) -> DeskTicket:
     """Close a member's ticket."""
     ticket = tickets.close(here.store, ticket_id, now_ms=here.now_ms(), actor=who.actor)
     return DeskTicket.model_validate(ticket)

@@ -1,5 +1,8 @@
 """Personal access tokens: what the caller's own scripts call this API with."""
 
+from typing import Annotated
+
+from fastapi import Path
 from pydantic import Field
 
 from posthouse.api.context import Caller, Here, Who
@@ -10,6 +13,7 @@ from posthouse.api.values import Answer, Body, Ms
 from posthouse.people import tokens
 
 router = Router("tokens")
+TokenId = Annotated[str, Path(description="The token's id.")]
 
 
 class TokenBody(Body):
@@ -37,7 +41,7 @@ class TokenAnswer(Answer):
 class Tokens(Answer):
     """All of them: there are at most 50."""
 
-    items: list[TokenAnswer]
+    items: list[TokenAnswer] = Field(description="The account's own.")
     grantable: list[str] = Field(description="The scopes that a new token may have.")
 
 
@@ -76,7 +80,7 @@ def create_token(here: Here, who: Who, body: TokenBody) -> NewTokenAnswer:
 
 
 @router.delete("/tokens/{token_id}", Permission.SECURITY)
-def delete_token(here: Here, who: Who, token_id: str) -> None:
+def delete_token(here: Here, who: Who, token_id: TokenId) -> None:
     """End an access token at once."""
     if not tokens.delete_token(here.store, who.account_id, token_id, actor=who.actor, now_ms=here.now_ms()):
         raise Problem("not_found")

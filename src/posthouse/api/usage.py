@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -34,6 +34,7 @@ from posthouse.ledger.sums import Scope, series
 from posthouse.ledger.usage import MEMBER_CSV_COLUMNS, explain, export_usage, get_usage, list_usage
 
 router = Router("usage")
+RequestId = Annotated[str, Path(description="The call's id, as its header x-request-id told it.")]
 
 
 class OwnSeriesQuery(SeriesQuery):
@@ -81,7 +82,7 @@ def export_own_usage(here: Here, who: Who, asked: Annotated[UsageQuery, Query()]
 
 
 @router.get("/usage/{request_id}", Permission.OWN_READ)
-def get_own_call(here: Here, who: Who, request_id: str) -> CallDetail:
+def get_own_call(here: Here, who: Who, request_id: RequestId) -> CallDetail:
     """Show one of one's own calls, with the arithmetic of its charge."""
     one = get_usage(here.store, request_id)
     if one is None or one.account_id != who.account_id:

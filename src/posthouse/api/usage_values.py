@@ -114,7 +114,7 @@ class Call(Answer):
 class CallPage(Answer):
     """Calls, newest first."""
 
-    items: list[Call]
+    items: list[Call] = Field(description="The calls of this page.")
     next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
     searched_ms: int | None = Field(
         None, description="How far back was looked: a page may end short. Null: to the end."
@@ -136,7 +136,7 @@ class ChargeArithmetic(Answer):
     """How the charge came about: the lines' exact sum, rounded up once, less what was paid before."""
 
     service_tier: str = Field(description="Whose prices; empty: the default's.")
-    lines: list[ChargeLine]
+    lines: list[ChargeLine] = Field(description="Each kind of tokens, times its price.")
     exact: str = Field(description="The lines' sum, exact to 15 places.")
     rounded: Money = Field(description="That, rounded up to a billionth.")
     paid_before: Money = Field(description="By earlier calls with the same Idempotency-Key.")
@@ -197,16 +197,16 @@ class SeriesGroup(Answer):
 
     name: str = Field(description="Of a model, or the id of a key or account; empty: all others.")
     label: str = Field(description="What people call it.")
-    total: UsageSums
-    points: Points
+    total: UsageSums = Field(description="Over the whole time.")
+    points: Points = Field(description="Step by step.")
 
 
 class SeriesAnswer(Answer):
     """Sums by step, dearest group first; at most five groups, and the others as one."""
 
     starts_ms: list[int] = Field(description="When each step starts.")
-    total: UsageSums
-    groups: list[SeriesGroup]
+    total: UsageSums = Field(description="Of all groups.")
+    groups: list[SeriesGroup] = Field(description="The dearest first.")
 
 
 def call_fields(one: Outcome, titles: Mapping[str, KeyTitle]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class Answer(BaseModel):
 class Listing(Answer, Generic[T]):
     """A page of a list."""
 
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})  # of each `Listing[T]`
+
     items: list[T] = Field(description="In the list's order.")
     next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
 

@@ -75,7 +75,7 @@ class CodeBody(Body):
 class RedeemedAnswer(Answer):
     """What a code has brought."""
 
-    transfer: TransferFields
+    transfer: TransferFields = Field(description="What it brought.")
     balance: Money
     plan: str = Field(description="The account's plan from now on.")
 

@@ -27,6 +27,8 @@ CONCURRENCY_RETRY_MS = 1000  # nobody knows when a running call ends
 
 
 class Measure(StrEnum):
+    """What a limit counts."""
+
     REQUESTS = "requests"
     TOKENS = "tokens"
     SPEND = "spend"
