@@ -78,6 +78,16 @@ def test_a_first_call_works_right_after_the_start(tmp_path: Path) -> None:
             assert b"posthouse_requests_total" in metrics.read()
         with urllib.request.urlopen(greeting["console"]) as console:
             assert console.status == 200
+        sign_in = urllib.request.Request(
+            greeting["console"] + "api/v1/session",
+            json.dumps(
+                {"email": greeting["demo"]["account"], "password": greeting["demo"]["password"]}
+            ).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(sign_in) as signed_in:
+            assert json.load(signed_in)["email"] == greeting["demo"]["account"]
+        assert greeting["shows_mail"]
 
         (record,) = json.loads(
             run(tmp_path, "usage", "list", "--account", greeting["demo"]["account"], "--json")

@@ -1,6 +1,7 @@
 """What `serve --demo` adds: a simulated provider, and a member with a key and some credit to call it with."""
 
 import asyncio
+import secrets
 from importlib import resources
 
 import msgspec
@@ -18,6 +19,7 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.money import NANOS
 from posthouse.ledger import transfers
 from posthouse.ledger.queries import get_balance
+from posthouse.people.recovery import give_password
 from posthouse.testing.http1 import Server
 from posthouse.testing.simulated import start_simulated
 
@@ -28,10 +30,11 @@ CREDIT_NANOS = 5 * NANOS
 
 
 class Demo(msgspec.Struct, frozen=True):
-    """The demo member, and the key that it got for this run."""
+    """The demo member, and the key and the console's password that it got for this run."""
 
     account: str
     key: str
+    password: str
 
 
 def prepare(desk: Desk) -> Demo:
@@ -57,7 +60,9 @@ def prepare(desk: Desk) -> Demo:
         if key.name == KEY_NAME and key.status != "revoked":
             accounts.revoke_key(desk.store, key.id)  # of an earlier run: nobody can read it any more
     made = accounts.create_key(desk.store, account.id, name=KEY_NAME)
-    return Demo(account.email, made.key)
+    password = secrets.token_urlsafe(9)
+    give_password(desk.store, account.id, password, actor="demo", now_ms=now_ms())
+    return Demo(account.email, made.key, password)
 
 
 async def start_provider(desk: Desk, app: App) -> Server:

@@ -91,7 +91,8 @@ def _end(_signal: int, _frame: object) -> None:
 
 
 class Greeting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the server is reached; `has_channels` False: no call can succeed yet. `setup` is the link by
+    """Where the server is reached; `has_channels` False: no call can succeed yet. `shows_mail`: what
+    would be mailed is in the log. `setup` is the link by
     which somebody becomes the first owner, while there is none."""
 
     console: str
@@ -99,6 +100,7 @@ class Greeting(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics: str
     model: str
     has_channels: bool
+    shows_mail: bool
     setup: str = ""
     demo: Demo | None = None
 
@@ -114,6 +116,7 @@ def greet(settings: Settings, app: App, box: SecretBox, member: Demo | None) -> 
         metrics=f"{_address(settings.ops_host, settings.ops_port)}/metrics",
         model=MODEL if MODEL in models or not models else models[0],
         has_channels=bool(catalogue.channels),
+        shows_mail=not catalogue.site.mail.host,
         setup="" if has_owner(app.store) else f"{base}/setup?token={setup_token(box)}",
         demo=member,
     )
@@ -135,6 +138,7 @@ def _print(settings: Settings, greeting: Greeting) -> None:
         lines += [
             "The provider is simulated: its answers are made up, no model is called.",
             f"  member    {member.account}",
+            f"  password  {member.password}    (at {greeting.console}sign-in)",
             f"  key       {member.key}",
             "",
         ]
@@ -157,8 +161,10 @@ def _print(settings: Settings, greeting: Greeting) -> None:
         "    -H 'Content-Type: application/json' \\",
         f"    -d '{body}'",
         "",
-        "Stop with Ctrl-C.",
     ]
+    if greeting.shows_mail:
+        lines += ["No mail server is set: mails, such as those with a link to register, are shown here.", ""]
+    lines.append("Stop with Ctrl-C.")
     for line in lines:
         output.print_line(line)
 

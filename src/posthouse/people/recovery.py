@@ -204,3 +204,14 @@ def confirm_email(
             at_ms=now_ms,
         )
     return asked.subject
+
+
+def give_password(store: Store, account_id: str, password: str, *, actor: str, now_ms: int) -> None:
+    """Set a password for whoever holds the data directory, and end all sessions. Raises InvalidPerson."""
+    password_hash = hash_password(parse_password(password))
+    with store.begin() as connection:
+        find_person(connection, account_id)
+        keep_only_mailbox(connection, account_id, now_ms=now_ms)
+        change_profile(connection, account_id, password_hash=password_hash)
+        end_sessions(connection, account_id, actor=actor, now_ms=now_ms)
+        note(connection, actor=actor, action="password.reset", subject=f"account:{account_id}", at_ms=now_ms)
