@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, shot
+from tests.browser.conftest import PHONE, OpenTab, Site, axe, no_sideways_scroll, shot
 from tests.browser.past import give_past
 
 from posthouse.kernel.clock import now_ms
@@ -64,7 +64,7 @@ def test_a_members_usage(site: Site, open_tab: OpenTab, member: str, language: s
     phone = open_tab("/usage", account_id=member, language=language, scheme=scheme, phone=True)
     expect(phone.get_by_role("img").first).to_be_visible()
     no_sideways_scroll(phone)
-    shot(phone, f"usage-{language}-{scheme}-phone")
+    shot(phone, f"usage-{language}-{scheme}-phone", whole=True)
 
 
 def test_a_filter_and_its_file(open_tab: OpenTab, member: str) -> None:
@@ -107,3 +107,6 @@ def test_the_operators_pages(site: Site, open_tab: OpenTab, member: str, languag
     expect(well).to_be_visible()
     axe(books)
     shot(books, f"reconciliation-{language}-{scheme}", whole=True)
+    books.set_viewport_size(PHONE)
+    books.wait_for_function("document.documentElement.scrollWidth <= innerWidth")  # charts are drawn anew
+    shot(books, f"reconciliation-{language}-{scheme}-phone", whole=True)

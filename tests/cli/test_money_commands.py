@@ -141,6 +141,8 @@ def test_usage_is_filtered(configured: Cli, ask: Ask, data: Path) -> None:
     assert [one["model"] for one in ask("usage", "list", "--ending", "broken")] == ["gpt-4o"]
     assert len(ask("usage", "list", "--model", "gpt-4o-mini")) == 1
     assert ask("usage", "list", "--key", "key_none") == []
+    assert len(ask("usage", "list", "--channel", "main", "--status", "200")) == 2
+    assert ask("usage", "list", "--status", "429") == []
     assert "no account" in configured("usage", "list", "--account", "no@example.org", status=1).stderr
     assert "is no time" in configured("usage", "list", "--since", "yesterday", status=2).stderr
 

@@ -21,6 +21,8 @@ SHOWN = 100  # records of a list for people when they don't say how many
 Account = Annotated[str, typer.Option(metavar="EMAIL", help="Only this account's: email or id.")]
 Key = Annotated[str, typer.Option("--key", metavar="KEY_ID", help="Only this key's.")]
 Model = Annotated[str, typer.Option(metavar="NAME", help="Only this model's.")]
+Channel = Annotated[str, typer.Option(metavar="NAME", help="Only calls that this channel answered.")]
+Status = Annotated[int, typer.Option(metavar="STATUS", help="Only calls with this HTTP status.")]
 End = Annotated[Ending | None, typer.Option("--ending", help="Only calls that ended so.")]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="From then on: 2027-01-31, or 24h for a day ago.")
@@ -36,6 +38,8 @@ def list_(
     key_id: Key = "",
     model: Model = "",
     ending: End = None,
+    channel: Channel = "",
+    status: Status = 0,
     since: Since = None,
     until: Until = None,
     limit: Annotated[
@@ -43,7 +47,7 @@ def list_(
     ] = None,
 ) -> None:
     """Show calls, newest first."""
-    wanted = _filter(account, key_id, model, ending, since, until)
+    wanted = _filter(account, key_id, model, ending, channel, status, since, until)
     if desk.as_json:
         output.print_json_list(usage_fields(one) for one in islice(_records(desk, wanted), limit))
         return
@@ -60,6 +64,8 @@ def export(
     key_id: Key = "",
     model: Model = "",
     ending: End = None,
+    channel: Channel = "",
+    status: Status = 0,
     since: Since = None,
     until: Until = None,
     file: Annotated[
@@ -67,7 +73,7 @@ def export(
     ] = None,
 ) -> None:
     """Write calls as CSV, oldest first; with --json as a JSON array of the same columns."""
-    rows = export_usage(desk.store, _filter(account, key_id, model, ending, since, until))
+    rows = export_usage(desk.store, _filter(account, key_id, model, ending, channel, status, since, until))
     if desk.as_json:
         header = next(rows)
         output.print_json_list(dict(zip(header, row, strict=True)) for row in rows)
@@ -79,9 +85,18 @@ def export(
 
 
 def _filter(
-    account: str, key_id: str, model: str, ending: Ending | None, since: str | None, until: str | None
+    account: str,
+    key_id: str,
+    model: str,
+    ending: Ending | None,
+    channel: str,
+    status: int,
+    since: str | None,
+    until: str | None,
 ) -> UsageFilter:
     return UsageFilter(
+        channel=channel,
+        http_status=status,
         account=account,
         key_id=key_id,
         model=model,
