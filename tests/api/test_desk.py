@@ -132,14 +132,14 @@ def sent(settings: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_settings_are_replaced_as_a_whole_and_reach_the_site(api: Api) -> None:
-    operator = api.as_("operator")
-    before = operator.get("/settings").json()
+    owner = api.as_("owner")
+    before = owner.get("/settings").json()
     body = sent(before, secrets={"mail": "smtp secret", "oidc:works": "works secret"})
     body["site"]["name"] = "Ann's relay"
     body["site"]["topup"]["amounts"] = ["10", "20.5"]
     provider = {"name": "works", "title": "", "issuer": "https://id.example.org", "client_id": "x"}
     body["site"]["sign_in"]["oidc"] = [provider | {"scopes": ["openid"]}]
-    answer = operator.put("/settings", body)
+    answer = owner.put("/settings", body)
     assert answer.status_code == 200, answer.text
     after = answer.json()
     assert after["secrets"] == ["mail", "oidc:works"]
@@ -148,13 +148,13 @@ def test_settings_are_replaced_as_a_whole_and_reach_the_site(api: Api) -> None:
     secret = site_secret(api.store, api.relay.box, "mail")
     assert secret is not None
     assert secret.reveal() == "smtp secret"
-    assert eventually(lambda: operator.get("/site").json()["name"] == "Ann's relay")
-    again = operator.put("/settings", body)
+    assert eventually(lambda: owner.get("/site").json()["name"] == "Ann's relay")
+    again = owner.put("/settings", body)
     assert (again.status_code, again.json()["code"]) == (409, "changed_meanwhile")
-    gone = operator.put("/settings", sent(after, secrets={"mail": None})).json()
+    gone = owner.put("/settings", sent(after, secrets={"mail": None})).json()
     assert gone["secrets"] == ["oidc:works"]
     with api.store.read() as connection:
-        logged = connection.execute(select(audit_log.c.after).where(audit_log.c.actor == operator.account_id))
+        logged = connection.execute(select(audit_log.c.after).where(audit_log.c.actor == owner.account_id))
         assert "smtp secret" not in str(logged.scalars().all())
 
 
@@ -169,11 +169,42 @@ def test_settings_are_replaced_as_a_whole_and_reach_the_site(api: Api) -> None:
     ],
 )
 def test_a_wrong_setting_is_told_by_its_field(api: Api, change: tuple[str, str, Any], field: str) -> None:
-    operator = api.as_("operator")
-    body = sent(operator.get("/settings").json())
+    owner = api.as_("owner")
+    body = sent(owner.get("/settings").json())
     kind, name, value = change
     body[kind][name] = value
-    assert field in fields_of(operator.put("/settings", body))
+    assert field in fields_of(owner.put("/settings", body))
+
+
+@pytest.mark.parametrize(
+    "ways_in",
+    [
+        {"public_url": "https://evil.example.org"},
+        {
+            "mail": {
+                "host": "evil.example.org",
+                "port": 25,
+                "security": "none",
+                "username": "",
+                "sender": "a@b.c",
+            }
+        },
+        {"sign_in": {"password": True, "passkeys": False, "github_client_id": "evil", "oidc": []}},
+    ],
+)
+def test_only_an_owner_changes_how_owners_get_in(api: Api, ways_in: dict[str, Any]) -> None:
+    """Else who runs the mail server would have an owner's reset link sent to themselves."""
+    operator, owner = api.as_("operator"), api.as_("owner")
+    body = sent(operator.get("/settings").json())
+    body["site"] |= ways_in
+    toml = f'[site]\npublic_url = "{ways_in.get("public_url", "https://other.example.org")}"\n'
+    script = api.with_token(owner.account_id, "settings:write")  # nor does a script that somebody has stolen
+    for who in (operator, script):
+        for refused in (who.put("/settings", body), who.post("/configuration", {"toml": toml})):
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    body = sent(operator.get("/settings").json())
+    body["site"]["contact_email"] = "help@example.org"
+    assert operator.put("/settings", body).status_code == 200  # all else is the operator's
 
 
 def test_a_secret_that_nothing_uses_is_refused(api: Api) -> None:

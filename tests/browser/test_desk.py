@@ -133,7 +133,7 @@ def test_a_crowd_at_one_address_is_frozen_at_once(site: Site, open_tab: OpenTab)
 
 
 def test_settings_are_changed_and_refused_where_they_are_wrong(site: Site, open_tab: OpenTab) -> None:
-    page = open_tab("/admin/settings", role="operator", language="zh")
+    page = open_tab("/admin/settings", role="owner", language="zh")
     for tab in ("文本", "调用", "资金", "注册", "登录"):
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tabpanel")).to_be_visible()

@@ -9,14 +9,15 @@ from pydantic import Field
 
 from posthouse.api.context import Caller, Context
 from posthouse.api.definitions import fields_of
+from posthouse.api.permissions import Permission
 from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import Answer, Body, Money
 from posthouse.catalogue.diff import Change
-from posthouse.catalogue.edits import Edit, putting
+from posthouse.catalogue.edits import Definitions, Edit, putting
 from posthouse.catalogue.errors import ChangedMeanwhile, ConfigurationError
 from posthouse.catalogue.errors import Problem as Lapse
 from posthouse.catalogue.price_changes import PriceChange
-from posthouse.catalogue.rules import Kind
+from posthouse.catalogue.rules import Configuration, Kind
 from posthouse.catalogue.sealed import Credentials, Name
 from posthouse.catalogue.service import NO_SECRETS, change, preview_prices
 
@@ -91,6 +92,7 @@ def make(
     """Make the edit, or tell what it would do. `blame` places what
     is wrong, as in `change`. `of`: the definition that the request is about, so that what is
     wrong with it is told by its fields' names. Raises Problem, StoreDown."""
+    edit = _within(who, edit)
     try:
         prices = preview_prices(here.store, edit) if dry_run else []
         changes = change(
@@ -109,6 +111,24 @@ def make(
     except ChangedMeanwhile:
         raise Problem("changed_meanwhile") from None
     return answer(changes, prices, dry_run=dry_run)
+
+
+def _within(who: Caller, edit: Edit) -> Edit:
+    """The edit, refused to whoever may not give roles where it changes how people get in: whoever receives
+    the mail that resets a password, or answers who somebody is, can become an owner."""
+
+    def checked(before: Definitions) -> Definitions:
+        after = edit(before)
+        if Permission.ROLES_WRITE not in who.permissions and _ways_in(after) != _ways_in(before):
+            raise Problem("forbidden", permission=Permission.ROLES_WRITE)
+        return after
+
+    return checked
+
+
+def _ways_in(definitions: Definitions) -> tuple[object, ...]:
+    site = Configuration.of(definitions).site
+    return site.public_url, site.mail, site.sign_in
 
 
 def answer(changes: list[Change], prices: list[PriceChange], *, dry_run: bool) -> Changes:
