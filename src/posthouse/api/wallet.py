@@ -66,7 +66,7 @@ class OrderBody(Body):
     note: str = Field("", max_length=rules.TEXT_CHARS_MAX, description="Anything the operator should know.")
 
 
-class CodeBody(Body):
+class RedeemBody(Body):
     """A redemption code."""
 
     code: str = Field(max_length=100, description="As it was given; case, blanks and dashes don't matter.")
@@ -193,7 +193,7 @@ def cancel_own_order(here: Here, who: Who, order_id: OrderId) -> OrderFields:
 
 
 @router.post("/wallet/codes", Permission.OWN_WRITE)
-def redeem_code(here: Here, who: Who, body: CodeBody) -> RedeemedAnswer:
+def redeem_code(here: Here, who: Who, body: RedeemBody) -> RedeemedAnswer:
     """Redeem a code.
 
     A mistyped one costs nothing; who tries many that do not exist has to wait."""
