@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import PHONE, OpenTab, Site, axe, no_sideways_scroll, shot
+from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, shot
 from tests.browser.past import give_past
 
 from posthouse.kernel.clock import now_ms
@@ -107,6 +107,7 @@ def test_the_operators_pages(site: Site, open_tab: OpenTab, member: str, languag
     expect(well).to_be_visible()
     axe(books)
     shot(books, f"reconciliation-{language}-{scheme}", whole=True)
-    books.set_viewport_size(PHONE)
-    books.wait_for_function("document.documentElement.scrollWidth <= innerWidth")  # charts are drawn anew
-    shot(books, f"reconciliation-{language}-{scheme}-phone", whole=True)
+    phone = open_tab("/admin/reconciliation", role="operator", phone=True, **shown)
+    expect(phone.locator("canvas")).to_have_count(2)
+    no_sideways_scroll(phone)
+    shot(phone, f"reconciliation-{language}-{scheme}-phone", whole=True)
