@@ -96,6 +96,13 @@ def test_there_is_always_an_owner(fresh: Api) -> None:
     assert owner.get("/audit").status_code == 403
 
 
+def test_nobody_goes_on_looking_at_who_became_staff(fresh: Api) -> None:
+    owner, support, member = fresh.as_("owner"), fresh.as_("support"), fresh.as_("member")
+    assert support.post("/session/view", {"account_id": member.account_id}).json()["is_view_only"]
+    assert owner.put(f"/accounts/{member.account_id}/role", {"role": "operator"}).status_code == 200
+    assert support.get("/profile").json()["account_id"] == support.account_id
+
+
 def test_nobody_gives_themselves_a_role(api: Api) -> None:
     for role in ("member", "support", "operator"):
         person = api.as_(role)

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from tests.api.conftest import Api, Browser, Statements
 
 from posthouse.accounts.service import create_key
+from posthouse.api.usage_values import csv_text
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.outcome import AttemptRecord, Ending
 from posthouse.ledger.settlement import usage_row
@@ -215,3 +216,10 @@ def test_all_members_calls(api: Api, begin_ms: int, statements: Statements) -> N
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["channel"], row["account_id"]) == ("rare", ann.account_id)
     assert operator.get("/admin/usage/export", params={"account": "no@example.org"}).status_code == 404
+
+
+def test_no_cell_of_a_file_is_a_formula() -> None:
+    """Models may be called "@cf/…" upstream, or worse; numbers stay numbers."""
+    rows = iter([["@cf/llama", "=1+1", "+1-1", "-cmd", "-0.5", "\tx", "a=b", ""]])
+    body = b"".join(csv_text(rows)).decode("utf-8-sig")
+    assert body == "'@cf/llama,'=1+1,'+1-1,'-cmd,-0.5,'\tx,a=b,\r\n"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from posthouse.ledger.usage import UsageFilter
 from posthouse.metering.arithmetic import Arithmetic, format_micronanos
 
 CSV_ROWS_AT_ONCE = 200  # of a file that is sent while it is made
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 EndingName = Literal["completed", "cancelled", "broken", "failed"]
 
@@ -313,18 +316,23 @@ def points_of(points: Iterable[Sums]) -> Points:
 def csv_response(rows: Iterator[list[str]], name: str) -> StreamingResponse:
     """A CSV file that is sent while it is made. UTF-8 with a mark, by which spreadsheets know it."""
     return StreamingResponse(
-        _csv_text(rows),
+        csv_text(rows),
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
 
 
-def _csv_text(rows: Iterator[list[str]]) -> Iterator[bytes]:
+def csv_text(rows: Iterator[list[str]]) -> Iterator[bytes]:
+    """The file in pieces. A cell that a spreadsheet would take for a formula gets an apostrophe before it."""
     yield b"\xef\xbb\xbf"
     while part := list(islice(rows, CSV_ROWS_AT_ONCE)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerows(part)
+        csv.writer(text, lineterminator="\r\n").writerows([_cell(cell) for cell in row] for row in part)
         yield text.getvalue().encode()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 CSV_ANSWER: dict[int | str, dict[str, Any]] = {

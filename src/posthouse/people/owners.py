@@ -16,7 +16,7 @@ from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
-from posthouse.store.schema_people import profiles
+from posthouse.store.schema_people import profiles, sessions
 from posthouse.store.upsert import insert_if_absent
 
 
@@ -85,6 +85,9 @@ def _set_role(connection: Connection, account_id: str, role: Role, *, actor: str
     if before is Role.OWNER and role is not Role.OWNER and not others:
         raise LastOwner("this is the last owner; make somebody else an owner first")
     connection.execute(update(profiles).where(profiles.c.account_id == account_id).values(role=role))
+    if role is not Role.MEMBER:  # whoever looks at the pages of a member sees none of staff's
+        looking = update(sessions).where(sessions.c.viewing_id == account_id)
+        connection.execute(looking.values(viewing_id=None))
     note(
         connection,
         actor=actor,
