@@ -99,6 +99,9 @@ def test_a_channels_page_shows_its_breakers(busy: Site, open_tab: OpenTab) -> No
     breakers = page.get_by_role("table", name="断路器")
     expect(breakers.get_by_text("gpt-4o-mini")).to_be_visible()
     expect(breakers.get_by_text("闭合")).to_be_visible()
+    page.get_by_placeholder("不填：查询模型列表").click()  # it offers `*`: what may be asked is all of the catalogue
+    expect(page.get_by_role("option", name="o3")).to_be_visible()
+    page.keyboard.press("Escape")
     axe(page)
     shot(page, "channel-zh", whole=True)
     assert open_tab("/admin/channels/none", role="operator").get_by_text("no such page").is_visible()

@@ -104,7 +104,7 @@ function Upstream({ form, isNew, channel }: { form: Form; isNew: boolean; channe
         <Select
           label={t("form.preset")}
           description={t("form.preset_hint")}
-          data={known.map((one) => ({ value: one.name, label: one.title }))}
+          data={known.map((one) => ({ value: one.name, label: t(`preset.${one.name}`, { defaultValue: one.title }) }))}
           searchable
           allowDeselect={false}
           {...form.getInputProps("preset")}

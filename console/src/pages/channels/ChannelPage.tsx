@@ -19,7 +19,7 @@ import styles from "./Channels.module.css";
 import { ChannelState, pathOf, SpanChoice } from "./ChannelsPage";
 import { CourseCharts } from "./CourseCharts";
 import { Credentials } from "./Credentials";
-import { useChannel, useCourses, useStandings, type Channel, type Span } from "./data";
+import { titleOf, useChannel, useCourses, useStandings, type Channel, type Span } from "./data";
 import { Events } from "./Events";
 import { figuresOf, formatShare, standingOf } from "./standing";
 import { StateDialog, type Chosen } from "./StateDialog";
@@ -44,7 +44,7 @@ function One({ channel }: { channel: Channel }) {
   return (
     <Page
       title={channel.name}
-      lead={`${channel.preset_title} · ${channel.base_url}`}
+      lead={`${titleOf(channel, t)} · ${channel.base_url}`}
       actions={mayWrite && <Actions channel={channel} />}
     >
       <Figures channel={channel} inFlight={standing.inFlight} figures={figuresOf(course)} />
@@ -59,7 +59,7 @@ function One({ channel }: { channel: Channel }) {
       </Section>
       {mayWrite && (
         <Section title={t("test.title")} lead={t("test.lead")}>
-          <TestPanel channel={channel} models={standing.models.map((one) => one.model)} />
+          <TestPanel channel={channel} />
         </Section>
       )}
       <Section title={t("events.title")}>

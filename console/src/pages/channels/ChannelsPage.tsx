@@ -13,7 +13,7 @@ import { Page } from "@/ui/Page";
 import { Stat, Stats } from "@/ui/Stat";
 import { StatusBadge } from "@/ui/StatusBadge";
 import styles from "./Channels.module.css";
-import { useChannels, useCourses, useStandings, type Channel, type Course, type Span } from "./data";
+import { titleOf, useChannels, useCourses, useStandings, type Channel, type Course, type Span } from "./data";
 import { FailureBars, TtftLine } from "./Sparks";
 import { Squares } from "./Squares";
 import {
@@ -137,7 +137,7 @@ function useColumns(): Column<Row>[] {
           <Anchor component={Link} to={pathOf(channel.name)} className={styles.name} onClick={(event) => event.stopPropagation()}>
             {channel.name}
           </Anchor>
-          <span className={styles.sub}>{hostOf(channel.base_url) || channel.preset_title}</span>
+          <span className={styles.sub}>{hostOf(channel.base_url) || titleOf(channel, t)}</span>
         </>
       ),
     },

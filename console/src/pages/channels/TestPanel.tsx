@@ -1,5 +1,5 @@
 import { Autocomplete, Button, Select } from "@mantine/core";
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
@@ -8,8 +8,10 @@ import styles from "./Channels.module.css";
 import type { Channel } from "./data";
 import { PhaseBar } from "./PhaseBar";
 
+const SUGGESTED_MAX = 200;
+
 /** Asks the channel's upstream, and shows where the time went. */
-export function TestPanel({ channel, models }: { channel: Channel; models: string[] }) {
+export function TestPanel({ channel }: { channel: Channel }) {
   const { t } = useTranslation("channels");
   const [model, setModel] = useState("");
   const [credential, setCredential] = useState<string | null>(null);
@@ -22,7 +24,11 @@ export function TestPanel({ channel, models }: { channel: Channel; models: strin
         }),
       ),
   });
-  const exact = (channel.definition.models ?? []).filter((one) => !/[*?!]/.test(one));
+  const known = useQuery({
+    queryKey: ["models", "of-channel", channel.name, channel.version],
+    queryFn: () => take(api.GET("/api/v1/models", { params: { query: { limit: SUGGESTED_MAX } } })),
+  });
+  const offered = known.data?.items.filter((one) => one.channels.some((way) => way.channel === channel.name)) ?? [];
   const stored = channel.credentials.filter((one) => one.is_stored).map((one) => one.name);
   return (
     <div>
@@ -36,7 +42,8 @@ export function TestPanel({ channel, models }: { channel: Channel; models: strin
         <Autocomplete
           label={t("test.model")}
           placeholder={t("test.model_none")}
-          data={[...new Set([...models, ...exact])]}
+          data={offered.map((one) => one.name)}
+          maxDropdownHeight={320}
           value={model}
           onChange={setModel}
           w={240}

@@ -1,4 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import type { TFunction } from "i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 
@@ -16,6 +17,11 @@ const LIVE_MS = 3_000; // a look asks every serving process
 const CHANNELS_MS = 15_000;
 const COURSES_MS = 60_000;
 const ALL = 200; // more channels than anybody runs
+
+/** What its kind of upstream is called, in the reader's language where that is not a name. */
+export function titleOf(channel: Channel, t: TFunction<"channels">): string {
+  return t(`channels:preset.${channel.definition.preset}`, { defaultValue: channel.preset_title });
+}
 
 export function useChannels() {
   return useQuery({
