@@ -57,11 +57,16 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
         ...(stepOf(props.times) >= MONTH_S ? { splits: monthsOf(props.times) } : {}),
         values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick * 1000, Math.max(step, stepOf(props.times)), locale)),
       },
-      { ...axis, grid: { stroke: line, width: 1 }, size: 62, space: 38, values: (_plot, ticks) => ticks.map(format) },
+      { ...axis, grid: { stroke: line, width: 1 }, size: widthOf, space: 38, values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [{}, ...(kind === "bars" ? drawn.reverse() : drawn)], // the tallest of a stack is drawn first
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
   };
+}
+
+/** How wide the longest of an axis's values is, in digits of 11 px. */
+function widthOf(_plot: uPlot, values: string[] | null): number {
+  return Math.max(62, 18 + 6.5 * Math.max(0, ...(values ?? []).map((value) => value.length)));
 }
 
 /** How long the last step is, taken from the one before it; seconds. */

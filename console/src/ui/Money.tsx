@@ -7,7 +7,7 @@ import styles from "./Figures.module.css";
 interface Props {
   value: string; // decimal, as the API gives it
   decimals?: number | "all";
-  isSigned?: boolean; // a plus before what is added
+  isSigned?: boolean; // a plus before what is added; nothing before zero
 }
 
 /** An amount in the operator's currency, rounded for reading; the tooltip has every digit. */
@@ -15,7 +15,7 @@ export function Money({ value, decimals, isSigned }: Props) {
   const format = useMoney();
   const shown = format(value, decimals);
   const exact = format(value, "all");
-  const sign = isSigned && !value.startsWith("-") ? "+" : "";
+  const sign = isSigned && !value.startsWith("-") && /[1-9]/.test(value) ? "+" : "";
   if (shown === exact) return <span className={styles.figure}>{sign + shown}</span>;
   return (
     <Hint label={exact}>

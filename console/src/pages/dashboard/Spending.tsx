@@ -38,7 +38,7 @@ const REFRESH_MS = 60_000;
 export function Spending() {
   const { t, i18n } = useTranslation("dashboard");
   const money = useMoney();
-  const [measure, setMeasure] = useState<Measure>("charge");
+  const [chosen, setMeasure] = useState<Measure | null>(null);
   const [by, setBy] = useState<By>("model");
   const [range, setRange] = useState<Range>("month");
   const { step, backMs } = RANGES[range];
@@ -52,6 +52,8 @@ export function Spending() {
     placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
   });
+  const isFree = query.data !== undefined && Number(query.data.total.charge) === 0; // then what was spent draws nothing
+  const measure = chosen ?? (isFree ? "requests" : "charge");
   const format = (value: number) =>
     measure === "charge"
       ? money(value.toFixed(9))

@@ -104,11 +104,11 @@ export function KeyTable({ filter, mayChange, empty, isOneMembers }: Props) {
 
 function Owner({ of }: { of: Key }) {
   return (
-    <>
+    <span className={styles.owner}>
       <Anchor component={Link} to={`/admin/members/${of.account_id}`}>
         {of.email}
       </Anchor>
       {of.account_status === "frozen" && <AccountStatus status="frozen" />}
-    </>
+    </span>
   );
 }

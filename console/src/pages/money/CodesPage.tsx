@@ -100,12 +100,12 @@ function useColumns(withdraw: ((batch: Batch) => void) | null): Column<Batch>[] 
       title: t("redeemed"),
       align: "right",
       render: (one) => (
-        <>
+        <span>
           {t("of", { used: one.redeemed, count: one.count })}
           <span className={styles.bar} aria-hidden="true">
             <span style={{ width: `${(100 * one.redeemed) / one.count}%` }} />
           </span>
-        </>
+        </span>
       ),
     },
     { key: "amount", title: t("each"), align: "right", render: (one) => <Money value={one.amount} /> },

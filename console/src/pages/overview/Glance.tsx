@@ -5,6 +5,7 @@ import { Stat, Stats } from "@/ui/Stat";
 import { growth, marginOf, type Overview } from "./data";
 
 const MANY_ERRORS = 0.05;
+const DIGITS_SHOWN = 100_000; // from here on cents only tell something on demand
 
 /** Today beside yesterday at the same time, and what is owed to members. */
 export function Glance({ overview }: { overview: Overview }) {
@@ -32,7 +33,7 @@ export function Glance({ overview }: { overview: Overview }) {
         tone={errors !== null && errors >= MANY_ERRORS ? "bad" : undefined}
       />
       <Stat label={t("members")} value={<Count value={overview.members} />} note={t("new_today", { count: overview.members_today })} />
-      <Stat label={t("owed")} value={<Money value={overview.balances} />} note={t("owed_note")} />
+      <Stat label={t("owed")} value={<Money value={overview.balances} decimals={Number(overview.balances) < DIGITS_SHOWN ? undefined : 0} />} note={t("owed_note")} />
     </Stats>
   );
 }
