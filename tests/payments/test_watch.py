@@ -105,3 +105,11 @@ def test_the_watch_looks_by_itself(store: Store, monkeypatch: pytest.MonkeyPatch
     assert told.wait(10)
     watch.stop()
     assert len(letters(store)) == 1
+
+
+def test_where_the_sites_address_is_not_known_the_mail_names_the_page(store: Store) -> None:
+    who = watched(store)
+    debit(store, who, 6 * UNIT, reason="out")
+    assert mail_low_balances(store, BOX, Site("Example Relay", "", "CNY")) == 1
+    (letter,) = letters(store)
+    assert "on the wallet page.\n\nYou are told once" in letter.text

@@ -24,9 +24,11 @@ NOBODY = Letter("", "", "")  # discarded by who sends: see outbox.post
 
 
 def write(name: str, language: Language, to: str, **fields: object) -> Letter:
-    """Fill a text in. Raises KeyError for a field that it needs and did not get."""
+    """Fill a text in; a paragraph of nothing but an empty field is left out. Raises KeyError for a field that
+    it needs and did not get."""
     subject, _, text = _template(name, language).partition("\n\n")
-    return Letter(to, " ".join(subject.format_map(fields).split()), text.format_map(fields))
+    paragraphs = (paragraph.format_map(fields) for paragraph in text.split("\n\n"))
+    return Letter(to, " ".join(subject.format_map(fields).split()), "\n\n".join(filter(None, paragraphs)))
 
 
 @cache
