@@ -64,7 +64,7 @@ function Paper({ statement }: { statement: Statement }) {
         <div>
           <p className={styles.period}>
             {t("period", { since: day(statement.since_ms), until: day(statement.until_ms - 1), zone: statement.zone })}
-            {!statement.is_final && ` ${t("not_final", { time: formatTime(Date.now(), i18n.language) })}`}
+            {!statement.is_final && ` · ${t("not_final", { time: formatTime(Date.now(), i18n.language) })}`}
           </p>
           <Sum statement={statement} />
         </div>
