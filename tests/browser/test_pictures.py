@@ -115,11 +115,14 @@ def test_pictures(open_tab: OpenTab, people: dict[str, str], language: str) -> N
         ("dashboard", "/dashboard", "member", "light"),
         ("usage", "/usage", "member", "light"),
         ("overview", "/admin", "owner", "light"),
+        ("channel", "/admin/channels/openai", "owner", "dark"),
     ]
     for name, path, who, scheme in pages:
         page = open_tab(path, account_id=people.get(who, ""), language=language, scheme=scheme)
         if name == "status":
             page.get_by_text("90", exact=False).first.click()
+        if name == "channel":
+            page.get_by_text("7 days" if language == "en" else "7 天", exact=True).click()
         page.wait_for_timeout(300)  # charts are drawn after their data has come
         shot(page, name + suffix)
     phone = open_tab("/dashboard", account_id=people["member"], language=language, scheme="dark", phone=True)

@@ -20,7 +20,7 @@ const ALL = 200; // more channels than anybody runs
 
 /** What its kind of upstream is called, in the reader's language where that is not a name. */
 export function titleOf(channel: Channel, t: TFunction<"channels">): string {
-  return t(`channels:preset.${channel.definition.preset}`, { defaultValue: channel.preset_title });
+  return t(`channels:preset.${channel.definition.preset ?? "openai-compatible"}`, { defaultValue: channel.preset_title });
 }
 
 export function useChannels() {
