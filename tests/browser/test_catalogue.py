@@ -99,7 +99,8 @@ def test_a_channels_page_shows_its_breakers(busy: Site, open_tab: OpenTab) -> No
     breakers = page.get_by_role("table", name="断路器")
     expect(breakers.get_by_text("gpt-4o-mini")).to_be_visible()
     expect(breakers.get_by_text("闭合")).to_be_visible()
-    page.get_by_placeholder("不填：查询模型列表").click()  # it offers `*`: what may be asked is all of the catalogue
+    # It offers `*`: what may be asked is all of the catalogue.
+    page.get_by_placeholder("不填：查询模型列表").click()
     expect(page.get_by_role("option", name="o3")).to_be_visible()
     page.keyboard.press("Escape")
     axe(page)
