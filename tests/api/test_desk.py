@@ -215,32 +215,32 @@ def test_a_secret_that_nothing_uses_is_refused(api: Api) -> None:
 
 
 def test_a_letter_to_oneself_shows_whether_mail_works(api: Api) -> None:
-    operator, postbox = api.as_("operator"), Postbox()
+    owner, postbox = api.as_("owner"), Postbox()
 
     def outcome_with(**mail: Any) -> str:
-        body = sent(operator.get("/settings").json())
+        body = sent(owner.get("/settings").json())
         body["site"]["mail"] |= mail
-        assert operator.put("/settings", body).status_code == 200
+        assert owner.put("/settings", body).status_code == 200
 
         def is_known() -> bool:
             known = api.relay.app.market.catalogue.site.mail
             return {name: getattr(known, name) for name in mail} == mail
 
         assert eventually(is_known)
-        return str(operator.post("/settings/mail-test").json()["outcome"])
+        return str(owner.post("/settings/mail-test").json()["outcome"])
 
     here = {"host": "127.0.0.1", "security": "none", "sender": "relay@example.org"}
     controller = OnFreePort(postbox, hostname="127.0.0.1", port=0)
     controller.start()
     try:
         assert outcome_with(**here, port=controller.port) == "sent"
-        assert postbox.mails[0]["To"] == operator.email
+        assert postbox.mails[0]["To"] == owner.email
         postbox.refusals = ["550 no"]
-        assert operator.post("/settings/mail-test").json()["outcome"] == "refused"
+        assert owner.post("/settings/mail-test").json()["outcome"] == "refused"
         assert outcome_with(**here | {"security": "starttls"}, port=controller.port) == "encryption"
     finally:
         controller.stop()
-    assert operator.post("/settings/mail-test").json()["outcome"] == "unreachable"
+    assert owner.post("/settings/mail-test").json()["outcome"] == "unreachable"
     assert outcome_with(host="", port=587) == "no_server"
 
 
