@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 from tests.api.conftest import COOKIE, Api
 
 from posthouse.testing.embedded import EmbeddedRelay
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILT = ROOT / "src" / "posthouse" / "data" / "console" / "index.html"
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 10_000  # two busy cores, and a page that is fetched first
+expect.set_options(timeout=PATIENCE_MS)
 DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=360, height=740)
 

@@ -1,8 +1,11 @@
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import create_engine, inspect
 
 from posthouse.kernel.outcome import Outcome
 from posthouse.store import migrations
@@ -31,23 +34,24 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         open_store(url)
 
 
-def test_a_store_of_the_first_revision_gets_the_later_tables(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/posthouse.db"
-    store = open_store(url)
-    later = ("channel_states", "channel_events", "channel_standings")
-    with store.begin() as connection:
-        for table in later:
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+def test_a_store_of_the_first_revision_gets_all_later_tables(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/posthouse.db")
+    first = import_module("posthouse.store.migrations.versions.v0001_first_tables")
+    with engine.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            first.upgrade()
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
         connection.exec_driver_sql(
             "INSERT INTO accounts VALUES ('acc_1', 'ann@example.org', '', 'active', 1)"
         )
-    store.close()
-    store = open_store(url)
-    with store.read() as connection:
+    engine.dispose()
+    store, new = (open_store(f"sqlite:///{tmp_path}/{name}.db") for name in ("posthouse", "new"))
+    with store.read() as connection, new.read() as other:
         assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar() == 1
-        assert set(later) <= set(inspect(connection).get_table_names())
+        assert inspect(connection).get_table_names() == inspect(other).get_table_names()
     store.close()
+    new.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x", "x", "x+y://z"])
