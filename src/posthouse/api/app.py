@@ -143,7 +143,7 @@ async def _look_through(app: FastAPI) -> None:
 
 def make_app(context: Context | None = None) -> FastAPI:
     """FastAPI's app with all routes; without a context it only documents them."""
-    app = FastAPI(
+    app = _App(
         title="Posthouse",
         version=__version__,
         summary="Accounts, keys, usage, money and the operation of a relay for AI model APIs.",
@@ -161,17 +161,18 @@ def make_app(context: Context | None = None) -> FastAPI:
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router.api)
-    document = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        return app.openapi_schema or _completed(document())
 
     def get_openapi() -> Response:
-        return Response(msgspec.json.encode(openapi()), media_type="application/json")
+        return Response(msgspec.json.encode(app.openapi()), media_type="application/json")
 
     app.add_api_route(f"{BASE}/openapi.json", get_openapi, include_in_schema=False)
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document, completed once."""
+        return self.openapi_schema or _completed(super().openapi())
 
 
 class Api:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from types import GenericAlias
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -112,7 +113,7 @@ def cursor_parts(text: str, *kinds: type) -> tuple[Any, ...]:
     """The parts of a cursor, each of the type that is named. Raises Problem for any other text."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        parts = msgspec.json.decode(data, type=tuple[kinds])  # type: ignore[valid-type]  # made of values
+        parts = msgspec.json.decode(data, type=GenericAlias(tuple, kinds))
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         parts = None
     if parts is None or any(isinstance(part, int) and abs(part) > MS_MAX for part in parts):
