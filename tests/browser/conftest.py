@@ -31,7 +31,26 @@ expect.set_options(timeout=PATIENCE_MS)
 DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=360, height=740)
 
-CONFIGURATION = """
+# What follows the table of the plan "free".
+LIMITS = """
+[[plans.free.limits]]
+window = "1 hour"
+requests = 60
+[[plans.free.limits]]
+window = "1 day"
+requests = 200
+tokens = 200000
+
+[plans.paid]
+kind = "paid"
+[[plans.paid.limits]]
+window = "1 minute"
+requests = 600
+concurrency = 50
+"""
+
+CONFIGURATION = (
+    """
 [operator]
 name = "Posthouse"
 default_plan = "free"
@@ -57,25 +76,14 @@ family = "standard"
 [plans.free]
 kind = "free"
 models = ["gpt-4o-mini", "text-embedding-3-small"]
-[[plans.free.limits]]
-window = "1 hour"
-requests = 60
-[[plans.free.limits]]
-window = "1 day"
-requests = 200
-tokens = 200000
-
-[plans.paid]
-kind = "paid"
-[[plans.paid.limits]]
-window = "1 minute"
-requests = 600
-concurrency = 50
-
+"""
+    + LIMITS
+    + """
 [channels.main]
 base_url = "${UPSTREAM_BASE_URL}"
 credential = "${UPSTREAM_API_KEY}"
 """
+)
 
 
 class Site(Api):

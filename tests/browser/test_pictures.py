@@ -6,7 +6,7 @@ POSTHOUSE_SHOTS=docs/screenshots scripts/test tests/browser/test_pictures.py
 import os
 
 import pytest
-from tests.browser.conftest import OpenTab, Site, shot
+from tests.browser.conftest import LIMITS, OpenTab, Site, shot
 from tests.browser.past import give_past
 
 pytestmark = [
@@ -16,7 +16,8 @@ pytestmark = [
     ),
 ]
 
-CONFIGURATION = """
+CONFIGURATION = (
+    """
 [operator]
 name = "Posthouse"
 default_plan = "free"
@@ -55,21 +56,9 @@ family = "standard"
 [plans.free]
 kind = "free"
 models = ["family:standard"]
-[[plans.free.limits]]
-window = "1 hour"
-requests = 60
-[[plans.free.limits]]
-window = "1 day"
-requests = 200
-tokens = 200000
-
-[plans.paid]
-kind = "paid"
-[[plans.paid.limits]]
-window = "1 minute"
-requests = 600
-concurrency = 50
-
+"""
+    + LIMITS
+    + """
 [channels.openai]
 base_url = "${UPSTREAM_BASE_URL}"
 credential = "${UPSTREAM_API_KEY}"
@@ -84,6 +73,7 @@ base_url = "${UPSTREAM_BASE_URL}"
 credential = "${UPSTREAM_API_KEY}"
 models = ["gemini-*", "deepseek-*"]
 """
+)
 MODELS = {
     "gpt-4o-mini": 8,
     "claude-sonnet-4-5": 6,
