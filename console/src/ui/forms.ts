@@ -1,4 +1,5 @@
 import type { UseFormReturnType } from "@mantine/form";
+import { useState } from "react";
 import { Problem } from "@/api/problems";
 
 /** Puts the API's messages at the fields that they are about. What belongs to no field of the form is returned, to
@@ -9,4 +10,19 @@ export function showProblem<V extends Record<string, unknown>>(form: UseFormRetu
   const own = Object.entries(error.fields).filter(([field]) => field.split(".")[0]! in form.getValues());
   form.setErrors(Object.fromEntries(own));
   return own.length > 0 ? null : error;
+}
+
+/** What a form does when it is submitted: `send`, whose failure goes to the form's fields, or is `error`, to be shown
+ * above them. */
+export function useSubmit<V extends Record<string, unknown>>(form: UseFormReturnType<V>, send: (values: V) => Promise<unknown>) {
+  const [error, setError] = useState<Error | null>(null);
+  const submit = form.onSubmit(async (values) => {
+    setError(null);
+    try {
+      await send(values);
+    } catch (thrown) {
+      setError(showProblem(form, thrown));
+    }
+  });
+  return { error, submit };
 }

@@ -1,22 +1,15 @@
 import { Button, PasswordInput, Stack } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 
 /** Choose a password, for what `onChosen` does with it; what that throws is shown. */
 export function PasswordForm({ action, onChosen }: { action: string; onChosen: (password: string) => Promise<void> }) {
   const { t } = useTranslation("entry");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { password: "" } });
-  const submit = form.onSubmit(async ({ password }) => {
-    setError(null);
-    try {
-      await onChosen(password);
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ password }) => {
+    await onChosen(password);
   });
   return (
     <form onSubmit={submit}>

@@ -7,7 +7,7 @@ import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { language } from "@/app/i18n";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { Page } from "@/ui/Page";
 import { useHash } from "./hash";
@@ -39,16 +39,10 @@ function NewPassword({ token }: { token: string }) {
 function Forgotten() {
   const { t } = useTranslation("entry");
   const [mailedTo, setMailedTo] = useState("");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { email: "" } });
-  const submit = form.onSubmit(async ({ email }) => {
-    setError(null);
-    try {
-      await take(api.POST("/api/v1/password/forgotten", { body: { email, language: language() } }));
-      setMailedTo(email);
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ email }) => {
+    await take(api.POST("/api/v1/password/forgotten", { body: { email, language: language() } }));
+    setMailedTo(email);
   });
   if (mailedTo) {
     return (

@@ -10,7 +10,7 @@ import { isAmount } from "@/pages/wallet/amounts";
 import { saveCsv } from "@/pages/wallet/csv";
 import { Copy } from "@/ui/Copy";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { useMoney } from "@/ui/Money";
 import styles from "./Money.module.css";
 
@@ -42,7 +42,6 @@ function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose:
   const { t } = useTranslation("money");
   const client = useQueryClient();
   const currency = useSite()?.currency ?? "";
-  const [error, setError] = useState<Error | null>(null);
   const whole = (text: string, max: number) => /^\d+$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= max;
   const form = useForm({
     initialValues: { name: "", amount: "", count: "10", kind: "topup" as "topup" | "promotion", per_account_max: "", expires_ms: "" },
@@ -53,22 +52,17 @@ function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose:
       per_account_max: (most: string) => (!most.trim() || whole(most, CODES_MAX) ? null : t("count_bounds", { max: CODES_MAX })),
     },
   });
-  const make = form.onSubmit(async (values) => {
-    setError(null);
-    try {
-      const body = {
-        name: values.name,
-        amount: values.amount.trim(),
-        count: Number(values.count),
-        kind: values.kind,
-        per_account_max: values.per_account_max.trim() ? Number(values.per_account_max) : null,
-        expires_ms: values.expires_ms ? endOf(values.expires_ms) : null,
-      };
-      onMade(await take(api.POST("/api/v1/codes", { body })));
-      await client.invalidateQueries({ queryKey: ["codes"] });
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit: make } = useSubmit(form, async (values) => {
+    const body = {
+      name: values.name,
+      amount: values.amount.trim(),
+      count: Number(values.count),
+      kind: values.kind,
+      per_account_max: values.per_account_max.trim() ? Number(values.per_account_max) : null,
+      expires_ms: values.expires_ms ? endOf(values.expires_ms) : null,
+    };
+    onMade(await take(api.POST("/api/v1/codes", { body })));
+    await client.invalidateQueries({ queryKey: ["codes"] });
   });
   return (
     <form onSubmit={make} noValidate>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { Section } from "@/ui/Page";
 import type { Profile } from "./profile";
 
@@ -12,16 +12,10 @@ import type { Profile } from "./profile";
 export function DeletionSection({ profile }: { profile: Profile }) {
   const { t } = useTranslation("profile");
   const [isOpen, setOpen] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { email: "", password: "" } });
-  const submit = form.onSubmit(async ({ email, password }) => {
-    setError(null);
-    try {
-      await take(api.POST("/api/v1/profile/deletion", { body: { email, password } }));
-      location.assign("/");
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ email, password }) => {
+    await take(api.POST("/api/v1/profile/deletion", { body: { email, password } }));
+    location.assign("/");
   });
   return (
     <Section

@@ -1,10 +1,9 @@
 import { Button, Group, PasswordInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { Section } from "@/ui/Page";
 import { useRefreshProfile, type Profile } from "./profile";
@@ -13,18 +12,12 @@ import { useRefreshProfile, type Profile } from "./profile";
 export function PasswordSection({ profile }: { profile: Profile }) {
   const { t } = useTranslation("profile");
   const refresh = useRefreshProfile();
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { old: "", new: "" } });
-  const submit = form.onSubmit(async (values) => {
-    setError(null);
-    try {
-      await take(api.PUT("/api/v1/profile/password", { body: values }));
-      form.reset();
-      await refresh();
-      sayDone(t("password_done"));
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async (values) => {
+    await take(api.PUT("/api/v1/profile/password", { body: values }));
+    form.reset();
+    await refresh();
+    sayDone(t("password_done"));
   });
   const toggle = { "aria-label": t("show_password") };
   return (

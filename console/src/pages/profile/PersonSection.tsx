@@ -1,12 +1,11 @@
 import { Button, Group, Select, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useMember } from "@/api/session";
 import { LANGUAGES } from "@/app/i18n";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { Section } from "@/ui/Page";
 import { useRefreshProfile, type Profile } from "./profile";
@@ -16,18 +15,12 @@ export function PersonSection({ profile }: { profile: Profile }) {
   const { t } = useTranslation("profile");
   const { is_view_only: isViewOnly } = useMember();
   const refresh = useRefreshProfile();
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { name: profile.name, language: profile.language as string } });
-  const submit = form.onSubmit(async ({ name, language }) => {
-    setError(null);
-    try {
-      await take(api.PATCH("/api/v1/profile", { body: { name, language: language === "zh" ? "zh" : "en" } }));
-      await refresh();
-      form.resetDirty();
-      sayDone(t("common:saved"));
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ name, language }) => {
+    await take(api.PATCH("/api/v1/profile", { body: { name, language: language === "zh" ? "zh" : "en" } }));
+    await refresh();
+    form.resetDirty();
+    sayDone(t("common:saved"));
   });
   return (
     <Section title={t("person")}>

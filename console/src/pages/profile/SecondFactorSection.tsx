@@ -6,7 +6,7 @@ import { api, take } from "@/api/client";
 import { CopyLine } from "@/ui/Code";
 import { Copy } from "@/ui/Copy";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone, sayFailed } from "@/ui/notices";
 import { Section } from "@/ui/Page";
 import { StatusBadge } from "@/ui/StatusBadge";
@@ -104,15 +104,9 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
 
 function CodeForm({ action, onCode }: { action: string; onCode: (code: string) => Promise<void> }) {
   const { t } = useTranslation("profile");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { code: "" } });
-  const submit = form.onSubmit(async ({ code }) => {
-    setError(null);
-    try {
-      await onCode(code);
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ code }) => {
+    await onCode(code);
   });
   return (
     <form onSubmit={submit}>

@@ -1,13 +1,12 @@
 import { Button, Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useMember } from "@/api/session";
 import { useSite } from "@/api/site";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { useMoney } from "@/ui/Money";
 import { sayDone } from "@/ui/notices";
 import { amountProblem } from "./amounts";
@@ -21,7 +20,6 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
   const client = useQueryClient();
   const member = useMember();
   const currency = useSite()?.currency ?? "";
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({
     initialValues: { amount: inCents(invoiceable), title: "", tax_number: "", email: member.email, details: "" },
     validate: {
@@ -31,17 +29,12 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
       email: (email: string) => (email.includes("@") ? null : t("needed")),
     },
   });
-  const ask = form.onSubmit(async (body) => {
-    setError(null);
-    try {
-      await take(api.POST("/api/v1/wallet/invoices", { body: { ...body, amount: body.amount.trim() } }));
-      await client.invalidateQueries({ queryKey: ["wallet-invoices"] });
-      await client.invalidateQueries({ queryKey: ["wallet"] });
-      sayDone(t("invoice_asked"));
-      onClose();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit: ask } = useSubmit(form, async (body) => {
+    await take(api.POST("/api/v1/wallet/invoices", { body: { ...body, amount: body.amount.trim() } }));
+    await client.invalidateQueries({ queryKey: ["wallet-invoices"] });
+    await client.invalidateQueries({ queryKey: ["wallet"] });
+    sayDone(t("invoice_asked"));
+    onClose();
   });
   return (
     <Modal opened onClose={onClose} title={t("invoice_ask")} size="lg" closeButtonProps={{ "aria-label": t("common:close") }}>

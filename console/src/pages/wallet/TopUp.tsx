@@ -10,7 +10,7 @@ import { useSite } from "@/api/site";
 import { Copy } from "@/ui/Copy";
 import { useText } from "@/pages/texts/TextPage";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { Markdown } from "@/ui/Markdown";
 import { useMoney } from "@/ui/Money";
 import { Section } from "@/ui/Page";
@@ -38,7 +38,6 @@ function OrderForm({ wallet, onMade }: { wallet: Wallet; onMade: (order: Order) 
   const money = useMoney();
   const client = useQueryClient();
   const currency = useSite()?.currency ?? "";
-  const [error, setError] = useState<Error | null>(null);
   const bounds = { min: money(wallet.topup_min), max: money(wallet.topup_max) };
   const form = useForm({
     initialValues: { amount: "", note: "" },
@@ -46,15 +45,10 @@ function OrderForm({ wallet, onMade }: { wallet: Wallet; onMade: (order: Order) 
       amount: (amount: string) => (amountProblem(amount, wallet.topup_min, wallet.topup_max) ? t("amount_bounds", bounds) : null),
     },
   });
-  const order = form.onSubmit(async ({ amount, note }) => {
-    setError(null);
-    try {
-      const made = await take(api.POST("/api/v1/wallet/orders", { body: { amount: amount.trim(), note } }));
-      onMade(made);
-      await client.invalidateQueries({ queryKey: ["wallet-orders"] });
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit: order } = useSubmit(form, async ({ amount, note }) => {
+    const made = await take(api.POST("/api/v1/wallet/orders", { body: { amount: amount.trim(), note } }));
+    onMade(made);
+    await client.invalidateQueries({ queryKey: ["wallet-orders"] });
   });
   return (
     <form onSubmit={order} className={styles.form} noValidate>
