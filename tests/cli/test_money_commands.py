@@ -148,11 +148,12 @@ def test_usage_is_filtered(configured: Cli, ask: Ask, data: Path) -> None:
 
 
 def test_usage_is_exported(configured: Cli, ask: Ask, data: Path, tmp_path: Path) -> None:
-    call(configured, ask, data, calls=2)
+    call(configured, ask, data, calls=2, model="=cmd()")
     rows = list(csv.DictReader(configured("usage", "export").stdout.splitlines()))
     assert [row["charge"] for row in rows] == ["0.001234567"] * 2
     assert json.loads(rows[0]["quantities"]) == {"input": 9, "output": 5}
-    assert ask("usage", "export") == rows
+    assert {row["model"] for row in rows} == {"'=cmd()"}
+    assert ask("usage", "export") == [row | {"model": "=cmd()"} for row in rows]
     file = tmp_path / "usage.csv"
     assert configured("usage", "export", "--output", str(file)).stdout == ""
     assert list(csv.DictReader(file.read_text("utf-8").splitlines())) == rows

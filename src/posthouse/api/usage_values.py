@@ -1,10 +1,7 @@
 """What the routes about usage share: filters, calls as answered, series for charts, CSV files."""
 
-import csv
-import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,15 +14,12 @@ from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import MS_MAX, PAGE, PAGE_MAX, Answer, Body, Money, MoneyIn, Ms
 from posthouse.kernel.ids import time_of
 from posthouse.kernel.outcome import AttemptRecord, Outcome
+from posthouse.kernel.sheets import csv_text
 from posthouse.ledger import measures
 from posthouse.ledger.figures import Step
 from posthouse.ledger.sums import Series, Sums
 from posthouse.ledger.usage import UsageFilter
 from posthouse.metering.arithmetic import Arithmetic, format_micronanos
-
-CSV_ROWS_AT_ONCE = 200  # of a file that is sent while it is made
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 EndingName = Literal["completed", "cancelled", "broken", "failed"]
 
@@ -315,24 +309,12 @@ def points_of(points: Iterable[Sums]) -> Points:
 
 def csv_response(rows: Iterator[list[str]], name: str) -> StreamingResponse:
     """A CSV file that is sent while it is made. UTF-8 with a mark, by which spreadsheets know it."""
+    pieces = chain(["\ufeff"], csv_text(rows, line_end="\r\n"))
     return StreamingResponse(
-        csv_text(rows),
+        pieces,
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
-
-
-def csv_text(rows: Iterator[list[str]]) -> Iterator[bytes]:
-    """The file in pieces. A cell that a spreadsheet would take for a formula gets an apostrophe before it."""
-    yield b"\xef\xbb\xbf"
-    while part := list(islice(rows, CSV_ROWS_AT_ONCE)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerows([_cell(cell) for cell in row] for row in part)
-        yield text.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 CSV_ANSWER: dict[int | str, dict[str, Any]] = {

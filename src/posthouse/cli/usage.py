@@ -1,6 +1,5 @@
 """`posthouse usage …`: what was called, and what it cost."""
 
-import csv
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -12,6 +11,7 @@ import typer
 from posthouse.cli import output, values
 from posthouse.cli.desk import Desk, command, money
 from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.kernel.sheets import csv_text
 from posthouse.ledger.usage import PAGE_MAX, UsageFilter, export_usage, list_usage, usage_fields
 
 app = typer.Typer(help="Show and export usage records.", no_args_is_help=True)
@@ -78,10 +78,10 @@ def export(
         header = next(rows)
         output.print_json_list(dict(zip(header, row, strict=True)) for row in rows)
     elif file is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+        sys.stdout.writelines(csv_text(rows, line_end="\n"))
     else:
         with file.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(rows)
+            stream.writelines(csv_text(rows, line_end="\n"))
 
 
 def _filter(

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from posthouse.kernel.ids import LEEWAY_MS, first_request_id
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.sheets import iso_utc
 from posthouse.ledger.queries import find_member
 from posthouse.metering.arithmetic import Arithmetic, arithmetic
 from posthouse.metering.prices import PriceLine, Tariff
@@ -25,6 +26,7 @@ DAY_MS = 86_400_000
 CSV_COLUMNS = (
     "request_id",
     "started_ms",
+    "started_utc",  # the same, in ISO 8601: what people and spreadsheets read
     "account_id",
     "key_id",
     "plan",
@@ -258,6 +260,7 @@ def _since(since_ms: int) -> list[ColumnElement[bool]]:
 
 def _csv_row(row: Row[Any], columns: Sequence[str]) -> list[str]:
     values = dict(row._mapping)
+    values["started_utc"] = iso_utc(row.started_ms)
     for column in ("charge", "shortfall", "cost"):
         values[column] = format_nanos(values[f"{column}_nanos"])
     return [str(values[column]) for column in columns]
