@@ -6,7 +6,7 @@ from posthouse.accounts import queries, service
 from posthouse.accounts.errors import UnknownAccount
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
-from posthouse.people import profiles, recovery, second_factor, signing_in
+from posthouse.people import profiles, recovery, second_factor, signing_in, tokens
 from posthouse.people.errors import (
     EmailRefused,
     InvalidPerson,
@@ -33,6 +33,14 @@ def reset_mailed(store: Store, box: SecretBox, email: str = "ann@example.org", n
     return "" if letter == NOBODY else token_in(letter)
 
 
+def reset(
+    store: Store, box: SecretBox, token: str, password: str, *, revoke_tokens: bool = True, now_ms: int
+) -> str:
+    return recovery.reset_password(
+        store, box, token, password, SITE, revoke_tokens=revoke_tokens, now_ms=now_ms
+    )
+
+
 def session(store: Store, account_id: str) -> str:
     with store.begin() as connection:
         return open_session(connection, account_id, device(), now_ms=NOW_MS)
@@ -54,13 +62,13 @@ def test_a_forgotten_password_is_set_anew(store: Store, box: SecretBox) -> None:
     account_id = joined(store).account_id
     secret = session(store, account_id)
     token = reset_mailed(store, box)
-    assert recovery.reset_password(store, box, token, NEW, SITE, now_ms=NOW_MS) == account_id
+    assert reset(store, box, token, NEW, now_ms=NOW_MS) == account_id
     assert find_session(store, secret, now_ms=NOW_MS) is None
     assert sign_in(store, box, NEW)
     with pytest.raises(WrongPassword):
         sign_in(store, box, GOOD)
     with pytest.raises(LinkSpent):
-        recovery.reset_password(store, box, token, GOOD, SITE, now_ms=NOW_MS)
+        reset(store, box, token, GOOD, now_ms=NOW_MS)
     assert get_profile(store, account_id).is_email_verified
     assert ["changed" in letter.subject for letter in mailed(store, box)] == [True]
 
@@ -68,7 +76,7 @@ def test_a_forgotten_password_is_set_anew(store: Store, box: SecretBox) -> None:
 def test_a_member_made_by_command_sets_the_first_password(store: Store, box: SecretBox) -> None:
     account = service.create_account(store, "ann@example.org")
     assert get_profile(store, account.id).has_password is False
-    recovery.reset_password(store, box, reset_mailed(store, box), NEW, SITE, now_ms=NOW_MS)
+    reset(store, box, reset_mailed(store, box), NEW, now_ms=NOW_MS)
     assert sign_in(store, box, NEW)
 
 
@@ -86,14 +94,14 @@ def test_asking_tells_nobody_who_has_an_account(store: Store, box: SecretBox) ->
 
 def test_a_link_counts_for_an_hour_and_mails_are_few(store: Store, box: SecretBox) -> None:
     joined(store)
-    tokens = [reset_mailed(store, box) for _ in range(4)]
-    assert [bool(token) for token in tokens] == [True, True, True, False]
+    links = [reset_mailed(store, box) for _ in range(4)]
+    assert [bool(token) for token in links] == [True, True, True, False]
     with pytest.raises(LinkSpent):
-        recovery.reset_password(store, box, tokens[0], NEW, SITE, now_ms=NOW_MS + HOUR_MS)
-    recovery.reset_password(store, box, tokens[1], NEW, SITE, now_ms=NOW_MS)
-    for token in (tokens[2], "", "x" * 43):  # one that was used takes the others with it
+        reset(store, box, links[0], NEW, now_ms=NOW_MS + HOUR_MS)
+    reset(store, box, links[1], NEW, now_ms=NOW_MS)
+    for token in (links[2], "", "x" * 43):  # one that was used takes the others with it
         with pytest.raises(LinkSpent):
-            recovery.reset_password(store, box, token, NEW, SITE, now_ms=NOW_MS)
+            reset(store, box, token, NEW, now_ms=NOW_MS)
 
 
 def test_who_never_proved_the_mailbox_keeps_no_way_in(store: Store, box: SecretBox) -> None:
@@ -102,11 +110,11 @@ def test_who_never_proved_the_mailbox_keeps_no_way_in(store: Store, box: SecretB
     eve = Stranger(provider="github", subject="1", name="eve", email="")
     with store.begin() as connection:
         add_identity(connection, account_id, eve, actor=account_id, now_ms=NOW_MS)
-    recovery.reset_password(store, box, reset_mailed(store, box), NEW, SITE, now_ms=NOW_MS)
+    reset(store, box, reset_mailed(store, box), NEW, now_ms=NOW_MS)
     assert list_identities(store, account_id) == []
     with store.begin() as connection:  # from now on it is hers
         add_identity(connection, account_id, eve, actor=account_id, now_ms=NOW_MS)
-    recovery.reset_password(store, box, reset_mailed(store, box), GOOD, SITE, now_ms=NOW_MS)
+    reset(store, box, reset_mailed(store, box), GOOD, now_ms=NOW_MS)
     assert len(list_identities(store, account_id)) == 1
 
 
@@ -124,6 +132,7 @@ def test_who_knows_the_password_changes_it(store: Store, box: SecretBox) -> None
             old=old,
             new=new,
             session_id=signed_in.session_id,
+            revoke_tokens=False,
             site=SITE,
             actor=account_id,
             now_ms=NOW_MS,
@@ -139,6 +148,37 @@ def test_who_knows_the_password_changes_it(store: Store, box: SecretBox) -> None
     assert find_session(store, mine, now_ms=NOW_MS) is not None
     assert find_session(store, other, now_ms=NOW_MS) is None
     assert sign_in(store, box, NEW)
+
+
+def test_tokens_end_if_wished_and_a_mail_tells_what_stays(store: Store, box: SecretBox) -> None:
+    account_id = joined(store).account_id
+    with store.begin() as connection:  # otherwise the first reset takes it all
+        change_profile(connection, account_id, email_verified_ms=NOW_MS)
+    tokens.create_token(
+        store, account_id, name="script", scopes=(), expires_ms=None, actor=account_id, now_ms=NOW_MS
+    )
+    with store.begin() as connection:
+        ann = Stranger(provider="github", subject="1", name="ann", email="")
+        add_identity(connection, account_id, ann, actor=account_id, now_ms=NOW_MS)
+    reset(store, box, reset_mailed(store, box), NEW, revoke_tokens=False, now_ms=NOW_MS)
+    (told,) = mailed(store, box)
+    assert "What stays: access tokens (1), accounts elsewhere (1), API keys (1)." in told.text
+    profiles.update_profile(store, account_id, language="zh", actor=account_id, now_ms=NOW_MS)
+    recovery.change_password(
+        store,
+        box,
+        account_id,
+        old=NEW,
+        new=GOOD,
+        session_id="",
+        revoke_tokens=True,
+        site=SITE,
+        actor=account_id,
+        now_ms=NOW_MS,
+    )
+    (told,) = mailed(store, box)
+    assert "仍然有效：第三方登录（1）、API 密钥（1）。" in told.text
+    assert tokens.list_tokens(store, account_id) == []
 
 
 def email_mailed(store: Store, box: SecretBox, account_id: str, email: str) -> str:
@@ -162,7 +202,7 @@ def test_an_address_is_changed_by_a_link_mailed_there(store: Store, box: SecretB
     with pytest.raises(LinkSpent):
         recovery.confirm_email(store, box, account_id, token, SITE, actor=account_id, now_ms=NOW_MS)
     with pytest.raises(LinkSpent):  # what was mailed to the old address
-        recovery.reset_password(store, box, old_reset, NEW, SITE, now_ms=NOW_MS)
+        reset(store, box, old_reset, NEW, now_ms=NOW_MS)
 
 
 def test_an_address_that_somebody_has_is_not_told(store: Store, box: SecretBox) -> None:
@@ -206,7 +246,7 @@ def test_a_deleted_account_leaves_its_books_and_nothing_else(store: Store, box: 
     assert find_session(store, secret, now_ms=NOW_MS) is None
     assert list_sessions(store, made.account_id, now_ms=NOW_MS) == []
     with pytest.raises(LinkSpent):
-        recovery.reset_password(store, box, token, NEW, SITE, now_ms=NOW_MS)
+        reset(store, box, token, NEW, now_ms=NOW_MS)
     with pytest.raises(WrongPassword):
         sign_in(store, box, GOOD)
     profile = get_profile(store, made.account_id)

@@ -31,6 +31,7 @@ class ResetBody(Body):
 
     token: str = Field(max_length=100, description="What stands behind #token= in the link.")
     password: str = Field(max_length=200, description="10 characters at least.")
+    revoke_tokens: bool = Field(True, description="Whether access tokens end as well.")
 
     model_config = ConfigDict(str_strip_whitespace=False)
 
@@ -40,6 +41,7 @@ class PasswordBody(Body):
 
     old: str = Field("", max_length=200, description="Empty where the account has none yet.")
     new: str = Field(max_length=200, description="10 characters at least.")
+    revoke_tokens: bool = Field(False, description="Whether access tokens end as well.")
 
     model_config = ConfigDict(str_strip_whitespace=False)
 
@@ -80,8 +82,16 @@ def forget_password(here: Here, body: ForgottenBody, visit: From, site: OwnSite)
 def reset_password(here: Here, body: ResetBody, site: OwnSite) -> None:
     """Set a new password by a mailed link.
 
-    Ends all sessions; a second factor stays."""
-    recovery.reset_password(here.store, here.box, body.token, body.password, site, now_ms=here.now_ms())
+    Ends all sessions; a second factor, passkeys and keys stay, and a mail tells how many."""
+    recovery.reset_password(
+        here.store,
+        here.box,
+        body.token,
+        body.password,
+        site,
+        revoke_tokens=body.revoke_tokens,
+        now_ms=here.now_ms(),
+    )
     here.mailer.wake()
 
 
@@ -89,7 +99,7 @@ def reset_password(here: Here, body: ResetBody, site: OwnSite) -> None:
 def change_password(here: Here, who: Who, body: PasswordBody, site: OwnSite) -> None:
     """Change the password, or set the first.
 
-    Ends all other sessions."""
+    Ends all other sessions; passkeys and keys stay, and a mail tells how many."""
     now_ms = here.now_ms()
     try_all(here.store, ((KNOWING, who.account_id),), now_ms=now_ms)
     recovery.change_password(
@@ -99,6 +109,7 @@ def change_password(here: Here, who: Who, body: PasswordBody, site: OwnSite) -> 
         old=body.old,
         new=body.new,
         session_id=who.session_id,
+        revoke_tokens=body.revoke_tokens,
         site=site,
         actor=who.actor,
         now_ms=now_ms,

@@ -33,14 +33,15 @@ class Site(msgspec.Struct, frozen=True):
             reset=f"{self.url}/reset",
         )
 
-    def warning(self, what: str, language: Language, to: str) -> Letter:
-        """That something about the account's safety has changed."""
+    def warning(self, what: str, language: Language, to: str, *, stays: str = "") -> Letter:
+        """That something about the account's safety has changed; `stays`: who can still come in."""
         return write(
             "security",
             language,
             to,
             site=self.name,
             what=WHAT[what][language],
+            stays=STAYS[language].format(stays=stays, profile=f"{self.url}/profile") if stays else "",
             reset=f"{self.url}/reset",
             contact=self.contact or self.name,
         )
@@ -56,4 +57,8 @@ WHAT: dict[str, dict[Language, str]] = {
     "totp_off": {"en": "sign-in no longer asks for a code", "zh": "登录时不再需要验证码"},
     "passkey": {"en": "a passkey was added", "zh": "添加了通行密钥"},
     "identity": {"en": "an account elsewhere can now sign in", "zh": "关联了第三方登录"},
+}
+STAYS: dict[Language, str] = {
+    "en": "Sessions have ended. What stays: {stays}. Take away at {profile} what is not yours.",
+    "zh": "登录会话已退出。仍然有效：{stays}。不属于您的请在 {profile} 撤销。",
 }

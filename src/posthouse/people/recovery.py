@@ -1,6 +1,8 @@
 """Passwords that are forgotten or changed, and the address that mail goes to."""
 
-from sqlalchemy import select, update
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts.errors import UnknownAccount
@@ -16,10 +18,19 @@ from posthouse.people.profiles import change_profile, find_person, keep_only_mai
 from posthouse.people.registration import MAILS_PER_HOUR
 from posthouse.people.rules import RegistrationRules, parse_mailbox
 from posthouse.people.sessions import end_sessions
+from posthouse.people.tokens import delete_all
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
-from posthouse.store.schema import accounts
-from posthouse.store.schema_people import profiles
+from posthouse.store.schema import accounts, keys
+from posthouse.store.schema_people import access_tokens, identities, passkeys, profiles
+
+# What a change of the password does not take away.
+KEPT: dict[str, dict[Language, str]] = {
+    "tokens": {"en": "access tokens ({number})", "zh": "访问令牌（{number}）"},
+    "passkeys": {"en": "passkeys ({number})", "zh": "通行密钥（{number}）"},
+    "identities": {"en": "accounts elsewhere ({number})", "zh": "第三方登录（{number}）"},
+    "keys": {"en": "API keys ({number})", "zh": "API 密钥（{number}）"},
+}
 
 
 def request_reset(
@@ -51,11 +62,11 @@ def request_reset(
 
 
 def reset_password(
-    store: Store, box: SecretBox, token: str, password: str, site: Site, *, now_ms: int
+    store: Store, box: SecretBox, token: str, password: str, site: Site, *, revoke_tokens: bool, now_ms: int
 ) -> str:
-    """Set a password by a mailed link, and end all sessions; the account's id. What was put on an account
-    whose mailbox nobody had checked (passkeys, identities, a second factor, tokens) may be somebody else's,
-    and goes. Raises LinkSpent, InvalidPerson."""
+    """Set a password by a mailed link, and end all sessions, and access tokens where that is asked for; the
+    account's id. What was put on an account whose mailbox nobody had checked (passkeys, identities, a second
+    factor, tokens) may be somebody else's, and goes. Raises LinkSpent, InvalidPerson."""
     asked = one_time.look(store, "reset", token, now_ms=now_ms)
     account_id = asked.data["account_id"] if asked else ""
     if asked is None or not account_id:
@@ -71,6 +82,8 @@ def reset_password(
         keep_only_mailbox(connection, account_id, now_ms=now_ms)
         change_profile(connection, account_id, password_hash=password_hash)
         end_sessions(connection, account_id, actor=account_id, now_ms=now_ms)
+        if revoke_tokens:
+            delete_all(connection, account_id, actor=account_id, now_ms=now_ms)
         note(
             connection,
             actor=account_id,
@@ -78,8 +91,7 @@ def reset_password(
             subject=f"account:{account_id}",
             at_ms=now_ms,
         )
-        warning = site.warning("password", language_of(person.language), person.email)
-        post(connection, box, warning, now_ms=now_ms)
+        post(connection, box, _password_warning(connection, person, site), now_ms=now_ms)
     return account_id
 
 
@@ -107,12 +119,13 @@ def change_password(
     old: str,
     new: str,
     session_id: str,
+    revoke_tokens: bool,
     site: Site,
     actor: str,
     now_ms: int,
 ) -> None:
-    """Set a password by who knows the old one, or has none yet; ends all other sessions. Raises
-    NotThePassword, InvalidPerson."""
+    """Set a password by who knows the old one, or has none yet; ends all other sessions, and access tokens
+    where that is asked for. Raises NotThePassword, InvalidPerson."""
     check_password(store, account_id, old)
     with store.begin() as connection:
         person = find_person(connection, account_id)
@@ -128,6 +141,8 @@ def change_password(
         if connection.execute(statement.values(password_hash=password_hash)).rowcount == 0:
             raise NotThePassword("this is not the account's password")
         end_sessions(connection, account_id, actor=actor, now_ms=now_ms, but_session_id=session_id)
+        if revoke_tokens:
+            delete_all(connection, account_id, actor=actor, now_ms=now_ms)
         note(
             connection,
             actor=actor,
@@ -135,8 +150,7 @@ def change_password(
             subject=f"account:{account_id}",
             at_ms=now_ms,
         )
-        warning = site.warning("password", language_of(person.language), person.email)
-        post(connection, box, warning, now_ms=now_ms)
+        post(connection, box, _password_warning(connection, person, site), now_ms=now_ms)
 
 
 def request_email(
@@ -215,3 +229,22 @@ def give_password(store: Store, account_id: str, password: str, *, actor: str, n
         change_profile(connection, account_id, password_hash=password_hash)
         end_sessions(connection, account_id, actor=actor, now_ms=now_ms)
         note(connection, actor=actor, action="password.reset", subject=f"account:{account_id}", at_ms=now_ms)
+
+
+def _password_warning(connection: Connection, person: Row[Any], site: Site) -> Letter:
+    """That the password has changed, and how many there are of what still counts."""
+    language = language_of(person.language)
+    counted = (
+        (access_tokens, true(), "tokens"),
+        (passkeys, true(), "passkeys"),
+        (identities, true(), "identities"),
+        (keys, keys.c.deleted_ms.is_(None) & (keys.c.status != "revoked"), "keys"),
+    )
+    stays = []
+    for table, counts, what in counted:
+        query = select(func.count()).select_from(table).where(table.c.account_id == person.account_id, counts)
+        if number := connection.execute(query).scalar_one():
+            stays.append(KEPT[what][language].format(number=number))
+    return site.warning(
+        "password", language, person.email, stays=("、" if language == "zh" else ", ").join(stays)
+    )

@@ -2,7 +2,7 @@
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.secrets import hash_key, is_key_shaped, new_key
@@ -114,6 +114,13 @@ def delete_token(store: Store, account_id: str, token_id: str, *, actor: str, no
         if gone:
             note(connection, actor=actor, action="token.delete", subject=f"token:{token_id}", at_ms=now_ms)
     return gone
+
+
+def delete_all(connection: Connection, account_id: str, *, actor: str, now_ms: int) -> None:
+    """End all tokens of the account within the caller's transaction."""
+    mine = delete(access_tokens).where(access_tokens.c.account_id == account_id)
+    for token_id in connection.execute(mine.returning(access_tokens.c.id)).scalars().all():
+        note(connection, actor=actor, action="token.delete", subject=f"token:{token_id}", at_ms=now_ms)
 
 
 def find_holder(store: Store, token: str, *, now_ms: int) -> TokenHolder | None:

@@ -1,11 +1,18 @@
 import { Button, PasswordInput, Stack } from "@mantine/core";
 import { useForm } from "@mantine/form";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 
+interface Props {
+  action: string;
+  onChosen: (password: string) => Promise<void>;
+  children?: ReactNode; // what else is to be chosen
+}
+
 /** Choose a password, for what `onChosen` does with it; what that throws is shown. */
-export function PasswordForm({ action, onChosen }: { action: string; onChosen: (password: string) => Promise<void> }) {
+export function PasswordForm({ action, onChosen, children }: Props) {
   const { t } = useTranslation("entry");
   const form = useForm({ initialValues: { password: "" } });
   const { error, submit } = useSubmit(form, async ({ password }) => {
@@ -25,6 +32,7 @@ export function PasswordForm({ action, onChosen }: { action: string; onChosen: (
           visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
           {...form.getInputProps("password")}
         />
+        {children}
         <Button type="submit" loading={form.submitting}>
           {action}
         </Button>

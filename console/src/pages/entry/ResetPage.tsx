@@ -1,4 +1,4 @@
-import { Anchor, Button, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Button, Checkbox, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -23,15 +23,18 @@ function NewPassword({ token }: { token: string }) {
   const { t } = useTranslation("entry");
   const refresh = useRefreshSession();
   const navigate = useNavigate();
+  const [revokes, setRevokes] = useState(true);
   const reset = async (password: string) => {
-    await take(api.POST("/api/v1/password/reset", { body: { token, password } }));
+    await take(api.POST("/api/v1/password/reset", { body: { token, password, revoke_tokens: revokes } }));
     await refresh();
     sayDone(t("reset_done"));
     await navigate("/sign-in", { replace: true });
   };
   return (
     <Page title={t("reset_title")} lead={t("reset_lead")}>
-      <PasswordForm action={t("reset_action")} onChosen={reset} />
+      <PasswordForm action={t("reset_action")} onChosen={reset}>
+        <Checkbox label={t("revoke_tokens")} checked={revokes} onChange={(event) => setRevokes(event.currentTarget.checked)} />
+      </PasswordForm>
     </Page>
   );
 }

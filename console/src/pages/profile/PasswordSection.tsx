@@ -1,4 +1,4 @@
-import { Button, Group, PasswordInput } from "@mantine/core";
+import { Button, Checkbox, Group, PasswordInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
@@ -12,7 +12,7 @@ import { useRefreshProfile, type Profile } from "./profile";
 export function PasswordSection({ profile }: { profile: Profile }) {
   const { t } = useTranslation("profile");
   const refresh = useRefreshProfile();
-  const form = useForm({ initialValues: { old: "", new: "" } });
+  const form = useForm({ initialValues: { old: "", new: "", revoke_tokens: false } });
   const { error, submit } = useSubmit(form, async (values) => {
     await take(api.PUT("/api/v1/profile/password", { body: values }));
     form.reset();
@@ -48,6 +48,7 @@ export function PasswordSection({ profile }: { profile: Profile }) {
             {t("common:save")}
           </Button>
         </Group>
+        <Checkbox mt="sm" label={t("revoke_tokens")} {...form.getInputProps("revoke_tokens", { type: "checkbox" })} />
       </form>
     </Section>
   );
