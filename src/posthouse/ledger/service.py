@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.outcome import Outcome
-from posthouse.ledger import allowances, budgets, claims
+from posthouse.ledger import allowances, budgets, claims, owned
 from posthouse.ledger.budgets import BudgetRow
 from posthouse.ledger.claims import Claim
+from posthouse.ledger.owned import Owned
 from posthouse.ledger.rules import due
 from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.wallet import Hold, KeyBudget, Wallet
@@ -139,11 +140,12 @@ class Ledger:
         *,
         snapshot: Snapshot | None = None,
         claim: Claim | None = None,
+        made: Owned | None = None,
     ) -> "asyncio.Future[Outcome]":
-        """Resolve the hold with the outcome's charge, and queue its usage record. The future has the outcome
-        as it is on disk: the charge is lowered, and the rest its shortfall, where the balance does not cover
-        it. It raises StoreDown when nothing was written; then the caller must not get a complete answer.
-        Without a hold only what costs nothing is settled."""
+        """Resolve the hold with the outcome's charge, and queue its usage record with the object that the call
+        made. The future has the outcome as it is on disk: the charge is lowered, and the rest its shortfall,
+        where the balance does not cover it. It raises StoreDown when nothing was written; then the caller
+        must not get a complete answer. Without a hold only what costs nothing is settled."""
         due_nanos = outcome.charge_nanos
         if claim is not None:
             due_nanos = due(due_nanos, charged_nanos=claim.charged_nanos, completed=claim.completed)
@@ -152,7 +154,7 @@ class Ledger:
         if charge_nanos != outcome.charge_nanos:
             shortfall = outcome.shortfall_nanos + due_nanos - charge_nanos
             outcome = msgspec.structs.replace(outcome, charge_nanos=charge_nanos, shortfall_nanos=shortfall)
-        return self._writer.settle(outcome, snapshot, claim, hold)
+        return self._writer.settle(outcome, snapshot, claim, hold, made)
 
     async def claim(self, account_id: str, key_hash: bytes, body_hash: bytes, request_id: str) -> Claim:
         """Use an Idempotency-Key for a call; end it with `settle(…, claim=…)` or `release`. Raises
@@ -316,3 +318,4 @@ def _batches(ids: list[str]) -> list[list[str]]:
 def _prune(connection: Connection, at_ms: int) -> None:
     changes.prune(connection, at_ms)
     claims.prune(connection, at_ms)
+    owned.prune(connection, at_ms)

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Dialect, case, insert, select, update
 from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.kernel.periods import QUARTER_MS
-from posthouse.ledger import claims, rollups
+from posthouse.ledger import claims, owned, rollups
 from posthouse.ledger.allowances import free_nanos, own_allowance
 from posthouse.ledger.claims import Claim
+from posthouse.ledger.owned import Owned
 from posthouse.store.schema import allowances, keys, ledger_accounts, price_snapshots, usage_records
 from posthouse.store.upsert import insert_if_absent
 
@@ -34,14 +35,17 @@ class Snapshot(NamedTuple):
 
 
 class Charged:
-    """One settlement to write; the outcome has its final charge."""
+    """One settlement to write; the outcome has its final charge. `made`: an object that the call made."""
 
-    __slots__ = ("claim", "outcome", "snapshot")
+    __slots__ = ("claim", "made", "outcome", "snapshot")
 
-    def __init__(self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None) -> None:
+    def __init__(
+        self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None, made: Owned | None = None
+    ) -> None:
         self.outcome = outcome
         self.snapshot = snapshot
         self.claim = claim
+        self.made = made
 
 
 class AllowanceLost(Exception):
@@ -95,6 +99,7 @@ class GroupSql:
         self._update_allowances = _by_length(_UPDATE_ALLOWANCES, pair, mark)
         self._update_keys = _by_length(_UPDATE_KEYS, pair, mark)
         self._insert_price = _INSERT_PRICE.replace("{mark}", mark)
+        self._insert_owned = owned.insert_sql(dialect)
         self._known_prices: set[str] = set()
         self._promised = ""
         self._promise_read_s = float("-inf")
@@ -126,6 +131,9 @@ class GroupSql:
         for quarter, by_key in by_quarter.items():
             self._add(connection, self._update_keys, by_key, first=(quarter * QUARTER_MS,))
         new_prices = self._write_prices(connection, group)
+        for charged in group:
+            if charged.made is not None:
+                connection.execute(self._insert_owned, charged.made)
         connection.execute("COMMIT")
         self._known_prices.update(new_prices)
 
@@ -196,6 +204,8 @@ def settle_one(connection: Connection, process_id: str, charged: Charged) -> Out
         )
     if charged.claim is not None:
         claims.settle(connection, charged.claim, outcome)
+    if charged.made is not None:
+        owned.record(connection, charged.made)
     return outcome
 
 

@@ -22,6 +22,7 @@ from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.outcome import Outcome
 from posthouse.ledger.claims import Claim
+from posthouse.ledger.owned import Owned
 from posthouse.ledger.settlement import AllowanceLost, Charged, GroupSql, Late, Snapshot, settle_one
 from posthouse.ledger.wallet import Hold
 from posthouse.store.engine import Store
@@ -49,8 +50,9 @@ class Settling(Charged):
         claim: Claim | None,
         hold: Hold | None,
         future: "asyncio.Future[Outcome]",
+        made: Owned | None,
     ) -> None:
-        super().__init__(outcome, snapshot, claim)
+        super().__init__(outcome, snapshot, claim, made)
         self.hold = hold
         self.future = future
         self.spent_nanos = outcome.charge_nanos
@@ -131,12 +133,17 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def settle(
-        self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None, hold: Hold | None
+        self,
+        outcome: Outcome,
+        snapshot: Snapshot | None,
+        claim: Claim | None,
+        hold: Hold | None,
+        made: Owned | None = None,
     ) -> "asyncio.Future[Outcome]":
         """Queue a settlement. The future has the outcome as written, or StoreDown when it is not on disk."""
         assert self._loop is not None, "the writer is started first"
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._put(Settling(outcome, snapshot, claim, hold, future))
+        self._put(Settling(outcome, snapshot, claim, hold, future, made))
         return future
 
     def run(self, function: Callable[[Connection], T]) -> "asyncio.Future[T]":

@@ -14,7 +14,7 @@ from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import forget, note
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
-from posthouse.store.schema import accounts, keys
+from posthouse.store.schema import accounts, keys, owned_objects
 from posthouse.store.schema_people import access_tokens, identities, passkeys, profiles, recovery_codes
 from posthouse.store.upsert import insert_if_absent
 
@@ -176,7 +176,7 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
 
 
 def _remove_ways_in(connection: Connection, account_id: str) -> None:
-    for table in (identities, passkeys, recovery_codes, access_tokens):
+    for table in (identities, passkeys, recovery_codes, access_tokens, owned_objects):
         connection.execute(delete(table).where(table.c.account_id == account_id))
     one_time.revoke(connection, account_id, "totp", "passkey_new", "second_factor")
 

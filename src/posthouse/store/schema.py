@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0007"  # the newest migration; a test holds it to be the head of migrations/versions
+REVISION = "0008"  # the newest migration; a test holds it to be the head of migrations/versions
 
 metadata = MetaData(
     naming_convention={
@@ -171,6 +171,23 @@ idempotency = Table(
     Column("charged_nanos", BigInteger, nullable=False),
     Column("completed", Integer, nullable=False),  # calls with it that got a whole answer
     Column("created_ms", BigInteger, nullable=False, index=True),
+)
+
+# What a call has made and an upstream keeps (a stored completion, a container, …): whose it is, and where it
+# must go back to. Never what is in it. In the order of ledger.owned.Owned's fields: the writer relies on it.
+owned_objects = Table(
+    "owned_objects",
+    metadata,
+    # The upstream's own. A caller may know another's, so of one channel's the first owner stays.
+    Column("id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    Column("model", Text, nullable=False),  # that made it
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, index=True),  # when the upstream forgets it; NULL: when it is deleted
+    Index("ix_owned_objects_account", "account_id", "kind", "created_ms", "id"),
 )
 
 configuration = Table(

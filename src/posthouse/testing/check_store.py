@@ -42,8 +42,10 @@ from posthouse.kernel.ids import new_id, new_request_id
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.periods import ALWAYS_MS, span_at
 from posthouse.kernel.secrets import SecretBox, SecretText, hash_key
+from posthouse.ledger import owned
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning, InsufficientFunds, TransferConflict
+from posthouse.ledger.owned import Owned
 from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.settlement import Snapshot
@@ -590,6 +592,50 @@ def check_standings_come_when_somebody_asks(store: Store) -> None:
     with_ledger(store, story)
 
 
+def check_owned_objects_come_with_their_charge(store: Store) -> None:
+    member, other = new_member(store, 1_000), new_member(store, 1_000)
+    at_ms = now_ms() + 10**9  # later than what a beat of the ledger prunes
+
+    def made(name: str, account_id: str = member.account_id, **fields: Any) -> Owned:
+        of_all = {"channel": "main", "kind": "thing", "credential": "default", "model": "m"}
+        return Owned(
+            id=name, account_id=account_id, **{**of_all, "created_ms": at_ms, "expires_ms": None, **fields}
+        )
+
+    first = made(new_id("obj"))
+    later = made(new_id("obj"), created_ms=at_ms + 1, expires_ms=at_ms + 50)
+    prolonged = later._replace(expires_ms=at_ms + 99)
+    taken = made(first.id, other.account_id)
+
+    async def story(ledger: Ledger) -> None:
+        for settler, one in ((member, first), (member, later), (other, taken), (member, prolonged)):
+            await ledger.settle(None, outcome_of(settler, 0), made=one)
+        claimed = await ledger.claim(member.account_id, b"owned", b"body", new_request_id())
+        elsewhere = first._replace(channel="elsewhere", created_ms=at_ms + 2, expires_ms=at_ms + 3)
+        outcome = outcome_of(member, 0, request_id=claimed.request_id)
+        await ledger.settle(None, outcome, claim=claimed, made=elsewhere)
+        ids = (first.id, later.id, "never")
+        found = await asyncio.to_thread(owned.find, store, member.account_id, ids, at_ms)
+        assert found == {first.id: elsewhere, later.id: prolonged}
+        assert owned.find(store, member.account_id, ids, at_ms + 50) == {first.id: first, later.id: prolonged}
+        assert owned.find(store, other.account_id, ids, at_ms) == {}
+
+    with_ledger(store, story)
+    of_all = (store, member.account_id, "thing", at_ms + 50)
+    assert owned.page(*of_all, limit=9) == [first, prolonged]
+    assert owned.page(*of_all, limit=1, newest_first=True) == [prolonged]
+    assert owned.page(*of_all, limit=9, newest_first=True, after=prolonged) == [first]
+    assert owned.page(*of_all, limit=9, after=first) == [prolonged]
+    assert owned.page(*of_all, limit=9, model="other") == owned.page(*of_all, limit=9, after=prolonged) == []
+    with store.begin() as connection:
+        owned.forget(connection, taken)  # not the other's
+        owned.prune(connection, at_ms + 99)
+    assert owned.page(store, member.account_id, "thing", at_ms, limit=9) == [first]
+    with store.begin() as connection:
+        owned.forget(connection, first)
+    assert owned.find(store, member.account_id, [first.id], at_ms) == {}
+
+
 def check_sums_are_those_of_the_records(store: Store) -> None:
     """Whether a record is rolled up, comes after, or late: before the sums' end, as the second one here."""
     member = new_member(store, 1_000)
@@ -636,6 +682,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     check_a_frozen_key_is_known_to_the_directory,
     check_a_settlement_is_read_back_as_written,
     check_groups_of_many_members,
+    check_owned_objects_come_with_their_charge,
     check_sums_are_those_of_the_records,
     check_the_same_call_is_charged_once,
     check_200_calls_on_a_balance_for_20,
