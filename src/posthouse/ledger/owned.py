@@ -70,8 +70,8 @@ def page(
     newest_first: bool = False,
     model: str = "",
 ) -> list[Owned]:
-    """The account's objects of a kind in the order in which they were made: at most `limit`, those that follow
-    `after`, of one `model` where it is named. Raises StoreDown."""
+    """The account's objects of a kind in the order in which they were made: at most `limit`, those that
+    follow `after`, of one `model` where it is named. Raises StoreDown."""
     query = select(owned_objects).where(
         _columns.account_id == account_id, _columns.kind == kind, _is_kept(now_ms)
     )

@@ -142,10 +142,10 @@ class Ledger:
         claim: Claim | None = None,
         made: Owned | None = None,
     ) -> "asyncio.Future[Outcome]":
-        """Resolve the hold with the outcome's charge, and queue its usage record with the object that the call
-        made. The future has the outcome as it is on disk: the charge is lowered, and the rest its shortfall,
-        where the balance does not cover it. It raises StoreDown when nothing was written; then the caller
-        must not get a complete answer. Without a hold only what costs nothing is settled."""
+        """Resolve the hold with the outcome's charge, and queue its usage record with the object that the
+        call made. The future has the outcome as it is on disk: the charge is lowered, and the rest its
+        shortfall, where the balance does not cover it. It raises StoreDown when nothing was written; then
+        the caller must not get a complete answer. Without a hold only what costs nothing is settled."""
         due_nanos = outcome.charge_nanos
         if claim is not None:
             due_nanos = due(due_nanos, charged_nanos=claim.charged_nanos, completed=claim.completed)
