@@ -71,6 +71,7 @@ credential = "sk-one"
 models = ["hasty-{n}"]
 header_s = 0.2
 first_byte_s = 0.2
+idle_s = 0.2
 [channels."second-{n}"]
 base_url = "{second}"
 credential = "sk-second"

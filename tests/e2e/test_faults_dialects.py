@@ -128,15 +128,17 @@ def test_the_callers_own_mistake_passes_as_it_came(scene: Scene, name: str) -> N
     assert scene.record().charge_nanos == 0
 
 
-def test_a_stream_that_breaks_before_its_first_word_costs_nothing(scene: Scene) -> None:
-    """Anthropic's first event reports the prompt's usage already."""
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_stream_that_breaks_before_its_first_word_is_tried_elsewhere(scene: Scene, after: int) -> None:
+    """Anthropic's first event reports the prompt's usage already, its second begins a text."""
     form = FORMS["anthropic, stream"]
-    scene.first.default = Script(text=TEXT, cut_after=1)
+    scene.first.default = Script(text=TEXT, cut_after=after)
     reply = form.ask(scene)
-    assert (reply.status, reply.whole, form.text(reply)) == (200, False, "")
-    assert b'"input_tokens"' in reply.body
+    assert (reply.status, reply.whole, form.text(reply)) == (200, True, SECOND_TEXT)
+    assert [event["type"] for event in events_of(reply)].count("message_start") == 1
     record = scene.record()
-    assert (record.ending, record.charge_nanos) == (Ending.BROKEN, 0)
+    assert [one.fault for one in record.attempts] == ["closed", ""]
+    assert (record.ending, record.charge_nanos) == (Ending.COMPLETED, price(9, 3))
 
 
 @pytest.mark.parametrize("name", ["anthropic, stream", "gemini, events", "gemini, array"])

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from tests.e2e.caller import Reply
-from tests.e2e.stage import TIMED_OUT, UNREACHABLE, Scene, check_broken, content_of, price
+from tests.e2e.stage import SECOND_TEXT, TIMED_OUT, UNREACHABLE, Scene, check_broken, content_of, price
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.testing.upstream import Script, answer_pieces, event
@@ -113,10 +113,23 @@ def test_without_a_finish_it_is_broken(scene: Scene) -> None:
 
 
 def test_who_was_told_nothing_yet_pays_nothing(scene: Scene) -> None:
-    scene.first.default = Script(stall_after=1)  # the first event names the role alone
+    audio = {"choices": [{"index": 0, "delta": {"audio": {"id": "audio_1"}}}]}
+    scene.first.default = Script(events=(event(audio),), stall_after=1)
     check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
     record = scene.record()
     assert (record.ending, record.charge_nanos, record.quantities) == (Ending.BROKEN, 0, {})
+
+
+@pytest.mark.parametrize("end", ["closed", "timeout_idle"])
+def test_before_the_first_word_the_next_channel_answers(scene: Scene, end: str) -> None:
+    """The first event names the role alone."""
+    scene.first.default = Script(cut_after=1) if end == "closed" else Script(stall_after=1)
+    reply = scene.chat(scene.hasty, stream=True)
+    assert (reply.whole, content_of(reply)) == (True, SECOND_TEXT)
+    assert sum(b'"role"' in one for one in reply.events) == 1
+    record = scene.record()
+    assert [(one.fault, one.ttft_ms >= 0) for one in record.attempts] == [(end, False), ("", True)]
+    assert record.charge_nanos == price(9, 3)
 
 
 def test_what_comes_after_done_is_nobodys(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec import structs
@@ -18,6 +18,7 @@ from posthouse.relay.ask import read_ask
 from posthouse.relay.endpoints import CHAT, EMBEDDINGS, Endpoint
 from posthouse.relay.forward import Answer, Forwarder, without_secret
 from posthouse.relay.router import Offer, Trip
+from posthouse.relay.stream import OPENING_BYTES_MAX
 from posthouse.routing.channels import CredentialDef
 from posthouse.routing.verdicts import STATUSES
 from posthouse.testing.proxy import ScriptedProxy
@@ -316,14 +317,23 @@ def test_a_call_that_is_cancelled_tries_no_further(
 # --- streams ---
 
 
-def test_a_stream_is_an_answer_from_its_first_event(play: Play, first: ScriptedUpstream) -> None:
-    first.default = Script(stall_after=1)
+def choice(**members: Any) -> bytes:
+    return event({"choices": [{"index": 0, "delta": {}, "finish_reason": None, **members}]})
+
+
+ROLE = choice(delta={"role": "assistant", "content": "", "refusal": None}, logprobs=None)
+WORD = choice(delta={"content": "Hi"})
+DONE = event("[DONE]")
+
+
+def test_a_stream_is_an_answer_from_its_first_word(play: Play, first: ScriptedUpstream) -> None:
+    first.default = Script(events=(ROLE, b": processing\n\n", WORD), stall_after=3)
 
     def look(answer: Answer) -> None:
         assert answer.stream is not None
         assert answer.stream.began
         assert not answer.stream.is_over
-        assert len(answer.stream.kept) == 1
+        assert answer.stream.kept == ROLE + b": processing\n\n" + WORD
 
     assert forward(play, offer("first", first), body=STREAM, look=look).tries == [("first", 200, "")]
 
@@ -335,6 +345,11 @@ BROKEN_STREAMS = {
     "cut-before": Script(cut_after=0),
     "cut-in-the-first-event": Script(events=(b"data: {",), framing="close"),
     "reset": Script(cut_at=400, cut="rst"),
+    "a-role-alone": Script(events=(ROLE, DONE), pause_s=0.01),
+    "a-role-and-an-end": Script(events=(ROLE, choice(finish_reason="stop"), DONE), pause_s=0.01),
+    "a-role-then-cut": Script(cut_after=1),
+    "a-role-then-an-error": Script(events=(ROLE, event({"error": {"message": "no"}})), pause_s=0.01),
+    "comments-then-cut": Script(events=(b": processing\n\n",) * 9),
     "error-status": Script(status=500),
 }
 
@@ -363,18 +378,33 @@ def test_many_refused_credentials_keep_no_call_from_another_channel(
     assert len({one.credential for one in told.attempts if one.channel == "first"}) == tried.count("first")
 
 
-def test_a_stream_that_breaks_after_its_first_event_is_not_tried_elsewhere(
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_stream_that_goes_silent_before_its_first_word_is_tried_elsewhere(
+    play: Play, first: ScriptedUpstream, second: ScriptedUpstream, after: int
+) -> None:
+    first.default = Script(events=(ROLE, b": processing\n\n", WORD), stall_after=after)
+    told = forward(play, offer("first", first, idle_s=0.15), offer("second", second), body=STREAM)
+    assert told.tries == [("first", 0, "timeout_idle"), ("second", 200, "")]
+    assert told.attempts[0].ttft_ms == -1
+
+
+def test_an_end_with_its_usage_is_an_answer(play: Play, first: ScriptedUpstream) -> None:
+    first.default = Script(text="", done=False, pause_s=0.01)
+    assert forward(play, offer("first", first), body=STREAM).tries == [("first", 200, "")]
+
+
+def test_what_says_nothing_is_kept_up_to_a_bound(play: Play, first: ScriptedUpstream) -> None:
+    first.default = Script(events=(b": processing\n\n",) * (OPENING_BYTES_MAX // 14 + 1), stall_at=-1)
+    assert forward(play, offer("first", first), body=STREAM).tries == [("first", 200, "")]
+
+
+def test_a_stream_that_breaks_after_its_first_word_is_not_tried_elsewhere(
     play: Play, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
-    first.default = Script(cut_after=1)
+    first.default = Script(cut_after=2)
     told = forward(play, offer("first", first), offer("second", second), body=STREAM)
     assert told.tries == [("first", 200, "")]
     assert second.received == []
-
-
-def test_a_stream_of_keep_alive_comments_begins_with_them(play: Play, first: ScriptedUpstream) -> None:
-    first.default = Script(events=(b": processing\n\n", event({"choices": []})), stall_after=1)
-    assert forward(play, offer("first", first), body=STREAM).tries == [("first", 200, "")]
 
 
 def test_a_stream_that_was_asked_for_and_not_given_is_a_whole_answer(

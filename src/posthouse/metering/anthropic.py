@@ -20,6 +20,7 @@ from posthouse.wire.sse import data_of
 class _Block(Struct, gc=False):
     """A content block or a piece of one."""
 
+    type: str = ""
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
@@ -29,6 +30,7 @@ class _Block(Struct, gc=False):
 
 
 class _Message(Struct, gc=False):
+    content: Raw | UnsetType = UNSET
     usage: Raw | UnsetType = UNSET
 
 
@@ -71,7 +73,10 @@ class AnthropicMeter(Meter):
             got = _decode_event(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self.unparsed += 1
+            self.is_opening = False
             return event
+        if self.is_opening:
+            self.is_opening = _says_nothing(got)
         match got.type:
             case "content_block_delta" | "content_block_start":
                 self._note_block(got.index, got.delta or got.content_block)
@@ -101,6 +106,20 @@ class AnthropicMeter(Meter):
         if block is not None:
             for text in (block.text, block.thinking, block.partial_json, block.name):
                 self._note_text(index, text)
+
+
+def _says_nothing(event: _Event) -> bool:
+    """Whether it only begins the answer, or ends one that had nothing."""
+    match event.type:
+        case "ping" | "message_stop":
+            return True
+        case "message_start":
+            content = UNSET if event.message is None else event.message.content
+            return content is UNSET or bytes(content) in (b"[]", b"null")
+        case "content_block_start":
+            block = event.content_block
+            return block is not None and block.type == "text" and not block.text
+    return False
 
 
 def texts_of_anthropic(body: bytes) -> list[str]:

@@ -91,6 +91,7 @@ class GeminiMeter(Meter):
                 self.last += event
                 return b""
             return self._hold(event) if self.saw_finish else event
+        self.is_opening = False
         try:
             answer = _decode_answer(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

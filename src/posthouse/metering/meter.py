@@ -13,6 +13,7 @@ TEXT_CHARS_MAX = 64 * 1024
 class Meter(ABC):
     """Fed whole events in order; says what to forward and remembers what they meant.
 
+    `is_opening`: so far only events came that are known to say nothing (a comment, a role, a ping).
     `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send when the
     charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
     `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last that
@@ -24,6 +25,7 @@ class Meter(ABC):
         "_texts",
         "_usage_chars",
         "error_seen",
+        "is_opening",
         "last",
         "saw_done",
         "saw_finish",
@@ -33,6 +35,7 @@ class Meter(ABC):
     )
 
     def __init__(self) -> None:
+        self.is_opening = True
         self.saw_done = False
         self.last = b""
         self.saw_finish = False

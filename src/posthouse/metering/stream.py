@@ -116,6 +116,8 @@ class StreamMeter(Meter):
             chunk = _decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._feed_strange(event, data)
+        if self.is_opening:
+            self.is_opening = _says_nothing(data)
         choices = chunk.choices
         if choices:
             for choice in choices:
@@ -172,6 +174,7 @@ class StreamMeter(Meter):
             self.saw_done = True
             self.last = event
             return b""
+        self.is_opening = False
         try:
             envelope = _decode_envelope(data)
             texts = list(_texts_in(envelope.choices))
@@ -184,6 +187,25 @@ class StreamMeter(Meter):
         for text in texts:
             self._note_text(0, text)
         return event
+
+
+def _says_nothing(data: bytes) -> bool:
+    """Whether a chunk's choices hold no more than a role, and an end to which nothing belongs."""
+    try:
+        chunk = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # in a member that is otherwise not looked at
+    choices = chunk.get("choices")
+    return isinstance(choices, list) and not chunk.get("error") and all(map(_is_blank, choices))
+
+
+def _is_blank(choice: dict[str, Any]) -> bool:
+    members = {**choice, **(choice.get("delta") or {})}
+    for name in ("index", "delta", "role"):
+        members.pop(name, None)
+    if members.get("finish_reason") == "stop":  # any other end is the answer
+        del members["finish_reason"]
+    return not any(members.values())
 
 
 class _Shape(Struct, frozen=True, gc=False):

@@ -154,7 +154,7 @@ class Observer:
         )
         duration = HistogramMetricFamily("posthouse_request_seconds", "Whole calls.", labels=labels)
         ttft = HistogramMetricFamily(
-            "posthouse_first_event_seconds", "Time to a stream's first event.", labels=labels
+            "posthouse_first_event_seconds", "Time to a stream's first word.", labels=labels
         )
         sums: dict[tuple[str, str], list[int]] = {}
         for key, totals in list(self.totals.items()):

@@ -245,10 +245,11 @@ class Forwarder:
         exchange.consume(stream)
         await stream.wait_begun()
         if not stream.began:
-            raise stream.fault or UpstreamFault(Fault.MALFORMED, "an empty stream")
+            assert stream.fault is not None, "it ended, and not whole"
+            raise stream.fault
         if meter.error_seen and not meter.text_chars:
             raise UpstreamFault(Fault.MALFORMED, "an error under a good status")
-        if stream.is_over and not meter.text_chars and meter.usage is None:
+        if stream.is_over and meter.is_opening and meter.usage is None:
             raise UpstreamFault(Fault.MALFORMED, "a stream of nothing")
         self._router.begun(leg, self._loop.time())
         return Answer(leg, exchange, stream=stream)

@@ -131,7 +131,7 @@ class Router:
         return max(1.0, min((wait for wait in waits if wait is not None), default=1.0))
 
     def begun(self, leg: Leg, now_s: float) -> None:
-        """The first byte of a stream is there; its end may be minutes away."""
+        """The first word of a stream is there; its end may be minutes away."""
         leg.ttft_s = now_s - leg.started_s
         self._health.begun(leg.ticket, now_s, leg.ttft_s)
         leg.offer.pool.begun(leg.lease, now_s)

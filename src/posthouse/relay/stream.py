@@ -1,8 +1,9 @@
 """A streamed answer on its way from the upstream's socket to the caller's door.
 
 Pieces come synchronously from the connection's callback; whole events go out in the same call, so that a
-chunk costs no task switch. Before the door is open (the answer's head waits for the first event) they are
-kept. The last event is held back by the meter: it goes out when the charge is on disk."""
+chunk costs no task switch. Before the door is open they are kept: the answer's head waits for the first event
+that says something, since until then another channel can be tried. The last event is held back by the meter:
+it goes out when the charge is on disk."""
 
 from __future__ import annotations
 
@@ -19,10 +20,13 @@ from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
 from posthouse.wire.sse import EventTooLarge
 
+# So much of what says nothing is kept for a caller; upstreams send a role and a ping each few seconds.
+OPENING_BYTES_MAX = 64 * 1024
+
 
 class EventStream(Struct, eq=False):
-    """`began` with the first whole event; `is_over` with the last ([DONE], message_stop) or the end of the
-    answer, whichever is first; `fault` says what broke it."""
+    """`began` with the first event that says something; `is_over` with the last ([DONE], message_stop) or the
+    end of the answer, whichever is first; `fault` says what broke it."""
 
     exchange: Exchange
     meter: Meter
@@ -31,7 +35,7 @@ class EventStream(Struct, eq=False):
     is_over: bool = False
     fault: UpstreamFault | None = None
     door: Door | None = None
-    kept: list[bytes] = []
+    kept: bytearray = bytearray()
     takes_plain: bool = False  # the door is open, and the next byte begins an event
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
@@ -59,13 +63,13 @@ class EventStream(Struct, eq=False):
         out = self.meter.feed(events)
         if self.door is not None:
             self.door.write(out)
-        elif out:
-            self.kept.append(out)
+        else:
+            self.kept += out
         if self.tally is not None and self.meter.text_is_long:
             self.tally.add(self.meter.take_text())
         if self.meter.saw_done:
             self.is_over = True
-        elif self.began:
+        elif self.began or (self.meter.is_opening and len(self.kept) <= OPENING_BYTES_MAX):
             return
         self.began = True
         self._wake()
@@ -75,11 +79,12 @@ class EventStream(Struct, eq=False):
             self.feed(b"\n\n")  # some leave the last blank line out
         if not self.is_over:
             self.is_over = True
-            self.fault = fault
             # Without a last event it is whole only where its framing says so and no event was begun.
             is_whole = self.meter.saw_finish and self.exchange.has_length and not self.splitter.tail.strip()
             if fault is None and not is_whole:
-                self.fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
+                fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
+            self.fault = fault
+            self.began = self.began or fault is None
             self._wake()
 
     @property
@@ -91,7 +96,7 @@ class EventStream(Struct, eq=False):
     # -- the pipeline's side -----------------------------------------------------------------------------
 
     async def wait_begun(self) -> None:
-        """Until the first event, or the end without one (`began` tells)."""
+        """Until the first event that says something, or the end; one without a fault has begun too."""
         await self._wait(lambda: self.began or self.is_over)
 
     async def wait_over(self) -> None:
@@ -102,8 +107,8 @@ class EventStream(Struct, eq=False):
         """Let the caller see: the head, what was kept, and from here on each event as it comes."""
         door.begin(status, headers, self.exchange)
         if self.kept:
-            door.write(b"".join(self.kept))
-            self.kept = []
+            door.write(bytes(self.kept))
+            self.kept.clear()
         self.door = door
 
     async def _wait(self, is_reached: Callable[[], bool]) -> None:

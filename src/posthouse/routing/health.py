@@ -293,7 +293,7 @@ class Health:
         return ticket
 
     def begun(self, ticket: Ticket, now_s: float, ttft_s: float) -> None:
-        """The first byte of a good answer came: count it as answered now, since a stream's end may be minutes
+        """The first word of a good answer came: count it as answered now, since a stream's end may be minutes
         away. `end` follows."""
         breaker = ticket.breaker
         assert breaker is not None, "ended already"

@@ -56,6 +56,34 @@ def test_a_stream_passes_unchanged_but_for_its_last_event() -> None:
     assert meter.take_text() == ["Hello you"]
 
 
+def start(**block: Any) -> bytes:
+    return event("content_block_start", index=0, content_block=block)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        text("Hello"),
+        start(type="thinking", thinking=""),
+        start(type="tool_use", name="f", input={}),
+        start(type="text", text="Hello"),
+        event("content_block_start"),
+        event("message_start", message={"content": [{"type": "text"}]}),
+        event("error", error={"type": "overloaded_error"}),
+        delta(),
+        b"data: {\n\n",
+    ],
+)
+def test_only_what_is_known_to_say_nothing_is_an_opening(first: bytes) -> None:
+    meter = AnthropicMeter()
+    for message in ({}, {"message": None}, {"message": {"content": []}}, {"message": {"usage": START}}):
+        meter.feed([event("message_start", **message)])
+    meter.feed([event("ping"), b": comment\n\n", start(type="text", text=""), STOP])
+    assert meter.is_opening
+    meter.feed([first])
+    assert not meter.is_opening
+
+
 def test_the_later_report_replaces_what_it_repeats() -> None:
     meter = AnthropicMeter()
     meter.feed([event("message_start", message={"usage": {**START, "service_tier": "priority"}})])

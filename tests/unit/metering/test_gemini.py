@@ -53,6 +53,15 @@ def test_what_comes_after_takes_its_place(later: bytes) -> None:
     assert meter.last == later
 
 
+@pytest.mark.parametrize("first", [event({}), b"data: no json\n\n"])
+def test_any_answer_ends_the_opening(first: bytes) -> None:
+    meter = GeminiMeter()
+    meter.feed([b": comment\n\n"])
+    assert meter.is_opening
+    meter.feed([first])
+    assert not meter.is_opening
+
+
 def test_a_blocked_prompt_is_an_answers_end() -> None:
     meter = GeminiMeter()
     meter.feed([event({"promptFeedback": {}}), event({"promptFeedback": {"blockReason": "SAFETY"}})])

@@ -133,6 +133,56 @@ def test_text_of_another_shape_is_kept_too() -> None:
     assert meter.take_text() == ["Bonjour"]
 
 
+def said(**members: Any) -> bytes:
+    return event(choices=[{"index": 0, "delta": {}, **members}])
+
+
+SAYS_NOTHING = {
+    "a comment": b": processing\n\n",
+    "no choices": event(choices=[], prompt_filter_results=[{"prompt_index": 0}]),
+    "a role": said(delta={"role": "assistant", "content": "", "refusal": None}, logprobs=None),
+    "an empty text": said(delta=None, text=""),
+    "empty lists": said(delta={"content": None, "tool_calls": [], "audio": {}}, content_filter_results={}),
+    "usage": event(choices=[], usage=USAGE),
+    "an end": said(finish_reason="stop"),
+    "done": DONE,
+}
+SAYS_SOMETHING = {
+    "content": said(delta={"content": "a"}),
+    "a text": event(choices=[{"index": 0, "text": "a"}]),
+    "a tool call": said(delta={"role": "assistant", "tool_calls": [{"index": 0, "id": "call_1"}]}),
+    "a function": said(delta={"function_call": {"name": "f"}}),
+    "a refusal": said(delta={"refusal": "No"}),
+    "reasoning": said(delta={"content": "", "reasoning_content": "Well"}),
+    "audio": said(delta={"audio": {"id": "audio_1"}}),
+    "what is not known": said(delta={"images": [{}]}),
+    "beside the delta": said(message={"citations": ["a"]}),
+    "the second choice": event(choices=[{"index": 0, "delta": {}}, {"index": 1, "delta": {"content": "a"}}]),
+    "a filter": said(finish_reason="content_filter"),
+    "an error": event(choices=[], error={"message": "no"}),
+    "no list": event(output={"text": "a"}),
+    "another shape": said(delta={"content": [{"type": "text"}]}),
+    "no JSON": b"data: {\n\n",
+    "no UTF-8": b'data: {"choices":[],"x":"\xff"}\n\n',
+}
+
+
+def test_what_says_nothing_is_an_opening() -> None:
+    meter = StreamMeter()
+    for one in SAYS_NOTHING.values():
+        meter.feed([one])
+        assert meter.is_opening, one
+
+
+@pytest.mark.parametrize("first", SAYS_SOMETHING.values(), ids=SAYS_SOMETHING.keys())
+def test_whatever_may_say_something_ends_the_opening(first: bytes) -> None:
+    meter = StreamMeter()
+    meter.feed([*SAYS_NOTHING.values(), first])
+    assert not meter.is_opening
+    meter.feed([said(delta={"role": "assistant"})])
+    assert not meter.is_opening
+
+
 @pytest.mark.parametrize(
     ("answer", "texts"),
     [
