@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
+from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.ledger import rollups
@@ -21,6 +23,7 @@ from posthouse.ledger.service import Ledger
 from posthouse.ledger.sums import Scope, Sums, series, totals
 from posthouse.store.engine import Store, open_store
 from posthouse.store.errors import StoreDown
+from posthouse.store.schema_rollups import address_days
 from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of
 from posthouse.testing.rolled import roll_all
 
@@ -217,7 +220,7 @@ def test_days_where_clocks_change(store: Store) -> None:
 TAMPERINGS = {
     "a sum raised": "UPDATE usage_sums SET charge_nanos = charge_nanos + 1",
     "a sum removed": "DELETE FROM channel_sums",
-    "a sum too many": "INSERT INTO address_days VALUES (1, x'00', 'acc_x', 'key_x', 1)",
+    "a sum too many": "INSERT INTO address_days VALUES (99999, x'00', 'acc_x', 'key_x', 1)",
 }
 
 
@@ -229,3 +232,22 @@ def test_a_wrong_sum_is_named(store: Store, tampering: str) -> None:
     with store.begin() as connection:
         connection.exec_driver_sql(TAMPERINGS[tampering])
     assert [one.what for one in verify(store)] == ["sums"]
+
+
+def test_calls_by_address_go_when_no_signal_looks_back_to_them(store: Store) -> None:
+    """A day at a time, and the proof expects them no longer; all other sums stay."""
+    now, day = now_ms(), 86_400_000
+    member = new_member(store, 1_000)
+    times = [now - age * day for age in (0, rollups.ADDRESS_DAYS - 1, rollups.ADDRESS_DAYS + 1, 60)]
+    calls = [outcome_of(member, 3, request_id=request_id(at), started_ms=at) for at in times]
+    settle(store, *calls)
+    roll_all(store)
+    assert verify(store) == []
+    days = []
+    for _ in range(4):
+        with store.begin() as connection:
+            days.append(connection.execute(select(func.count()).select_from(address_days)).scalar_one())
+            rollups.prune(connection)
+    assert days == [4, 3, 2, 2]
+    assert verify(store) == []
+    assert totals(store, Scope(), since_ms=0, until_ms=now + day).requests == 4

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     except_,
     func,
     select,
@@ -36,7 +37,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from posthouse.kernel.clock import monotonic_s, now_ms
-from posthouse.kernel.ids import first_request_id
+from posthouse.kernel.ids import first_request_id, time_of
 from posthouse.ledger import measures
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import usage_records
@@ -47,6 +48,7 @@ READ_S = 20.0  # how long a settling process relies on the promise that it read
 AGED_S = 120.0  # READ_S, and the longest that a group's statements can take (lock_timeout, statement_timeout)
 ROLL_S = 30.0  # between two looks at what can be rolled
 SLICE = 200  # records in one transaction: some 10 ms, which the settlements that come meanwhile wait for
+ADDRESS_DAYS = 31  # signals of abuse look back 30 days (api/abuse.py), which begin in a 31st
 WRONG_MAX = 1_000  # of a table, named by a proof
 PAUSE_S = 0.02  # between two slices: what has come meanwhile is settled first
 
@@ -128,6 +130,14 @@ def add_late(connection: Connection, request_id: str) -> None:
         _add(connection, request_id, request_id + "g")  # above each hexadecimal digit: nothing lies between
 
 
+def prune(connection: Connection) -> None:
+    """Delete the calls by address of one day that no signal looks back to, if there is one."""
+    day = address_days.c.day
+    too_old = day < _first_day(watermark(connection).rolled)
+    oldest = select(func.min(day)).where(too_old).scalar_subquery()
+    connection.execute(delete(address_days).where(day == oldest))
+
+
 class Roller:
     """Rolls up while a server runs; each process has one, and they take turns. `run` is the ledger's: the
     thread that settles also rolls, so that the two never wait for the database's lock."""
@@ -201,13 +211,26 @@ def wrong_sums(connection: Connection) -> Iterator[tuple[str, int, int]]:
     first figure that differs. For `ledger verify`."""
     rolled = watermark(connection).rolled
     for target in TARGETS:
-        expected = grouped(target, _records.request_id < rolled).order_by(None)
+        expected = grouped(target, _records.request_id < rolled)
         stored = select(*[target.table.c[name] for name in (*target.keys, *target.sums)])
+        if target.table is address_days:
+            first = _first_day(rolled)
+            expected, stored = (
+                expected.where(measures.DAY >= first),
+                stored.where(address_days.c.day >= first),
+            )
+        expected = expected.order_by(None)
         sides = [_by_key(connection, target, expected, stored), _by_key(connection, target, stored, expected)]
         for key in sides[0] | sides[1]:
             figures = [side.get(key, (0,) * len(target.sums)) for side in sides]
             one, other = next(pair for pair in zip(*figures, strict=True) if pair[0] != pair[1])
             yield f"{target.table.name} {' '.join(key)}", one, other
+
+
+def _first_day(rolled: str) -> int:
+    """The first day whose calls by address are kept. By what is rolled up, which never goes back, so that a
+    proof expects none that a prune has deleted."""
+    return time_of(rolled) // measures.DAY_MS - ADDRESS_DAYS
 
 
 def _by_key(

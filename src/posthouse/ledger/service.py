@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.outcome import Outcome
-from posthouse.ledger import allowances, budgets, claims, owned
+from posthouse.ledger import allowances, budgets, claims, owned, rollups
 from posthouse.ledger.budgets import BudgetRow
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.owned import Owned
@@ -319,3 +319,4 @@ def _prune(connection: Connection, at_ms: int) -> None:
     changes.prune(connection, at_ms)
     claims.prune(connection, at_ms)
     owned.prune(connection, at_ms)
+    rollups.prune(connection)
