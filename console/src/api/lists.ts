@@ -1,7 +1,7 @@
 import { useInfiniteQuery, type QueryKey } from "@tanstack/react-query";
 
 /** One page of a list as every list of the API answers it; `next` is empty on the last page. */
-export interface Slice<T> {
+interface Slice<T> {
   items: T[];
   next: string;
 }
@@ -18,21 +18,22 @@ export interface List<T> {
 }
 
 /** Reads a list slice by slice: `read` gets the cursor, undefined at first. Filters belong into `key`. */
-export function useList<T>(
+export function useList<T, S extends Slice<T> = Slice<T>>(
   key: QueryKey,
-  read: (after: string | undefined) => Promise<Slice<T>>,
-  options: { refetchMs?: number; enabled?: boolean } = {},
-): List<T> {
+  read: (after: string | undefined) => Promise<S & Slice<T>>,
+  options: { refetchMs?: number } = {},
+): List<T> & { slices: S[] } {
   const query = useInfiniteQuery({
     queryKey: key,
     queryFn: ({ pageParam }) => read(pageParam || undefined),
     initialPageParam: "",
     getNextPageParam: (slice) => slice.next || undefined,
     refetchInterval: options.refetchMs ?? false,
-    enabled: options.enabled ?? true,
   });
+  const slices = query.data?.pages ?? [];
   return {
-    items: query.data?.pages.flatMap((slice) => slice.items) ?? [],
+    slices,
+    items: slices.flatMap((slice) => slice.items),
     isLoading: query.isPending,
     error: query.error,
     hasMore: query.hasNextPage,
@@ -42,10 +43,12 @@ export function useList<T>(
   };
 }
 
-/** A list that is there as a whole, in the shape that `DataTable` takes. */
+const THERE = { error: null, isPending: false, refetch: () => {} };
+
+/** A list that is there as a whole, in the shape that `DataTable` takes; `query` is what it is read by. */
 export function wholeList<T>(
   items: readonly T[] | undefined,
-  query: { error: Error | null; isPending: boolean; refetch: () => unknown },
+  query: { error: Error | null; isPending: boolean; refetch: () => unknown } = THERE,
 ): List<T> {
   return {
     items: [...(items ?? [])],

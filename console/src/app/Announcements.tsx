@@ -4,11 +4,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
-import type { components } from "@/api/schema";
+import { wordsOf, type Announcement } from "@/pages/desk/announcement";
 import { Markdown } from "@/ui/Markdown";
 import styles from "./Announcements.module.css";
-
-type Announcement = components["schemas"]["AnnouncementAnswer"];
 
 const STORED = "posthouse-announcements-read";
 const REFETCH_MS = 300_000;
@@ -49,9 +47,7 @@ export function Announcements() {
 
 function Strip({ one, onClose }: { one: Announcement; onClose: () => void }) {
   const { t, i18n } = useTranslation();
-  const isChinese = i18n.language === "zh";
-  const title = (isChinese ? one.title_zh : one.title_en) || one.title_en || one.title_zh;
-  const text = (isChinese ? one.text_zh : one.text_en) || one.text_en || one.text_zh;
+  const { title, text } = wordsOf(one, i18n.language);
   return (
     <aside className={styles.strip} aria-label={t("announcement")}>
       {text ? (

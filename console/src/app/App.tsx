@@ -1,7 +1,8 @@
 import { MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useMemo } from "react";
+import { useTranslation } from "react-i18next";
 import { createBrowserRouter, type RouteObject } from "react-router";
 import { RouterProvider } from "react-router/dom";
 import { whenSignedOut } from "@/api/client";
@@ -14,7 +15,7 @@ import { Guard } from "./Guard";
 import { NarrowShell } from "./NarrowShell";
 import { PublicShell } from "./PublicShell";
 import { AREAS } from "./routes";
-import { theme, variables } from "./theme";
+import { themeOf, variables } from "./theme";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? "";
 setNonce(nonce); // for what locks the page's scrolling behind a dialog
@@ -78,6 +79,8 @@ function Notices() {
 }
 
 export function App() {
+  const { t } = useTranslation();
+  const theme = useMemo(() => themeOf(t), [t]);
   return (
     <MantineProvider
       theme={theme}

@@ -5,6 +5,7 @@ import {
   type MantineColorsTuple,
   type VariantColorsResolver,
 } from "@mantine/core";
+import type { TFunction } from "i18next";
 
 // One accent: shade 7 carries light pages, shade 3 dark ones.
 const pine: MantineColorsTuple = [
@@ -29,43 +30,53 @@ const variantColors: VariantColorsResolver = (input) => {
   return input.variant === "filled" ? { ...colours, color: "var(--on-filled)" } : colours;
 };
 
-// A dialog's head is no second banner of the page.
-const DIALOG = { header: { role: "presentation" } };
-
-export const theme = createTheme({
-  primaryColor: "pine",
-  primaryShade: { light: 7, dark: 3 },
-  variantColorResolver: variantColors,
-  colors: { pine, gray, dark, red, amber },
-  black: "#1d2329",
-  fontFamily:
-    '-apple-system, "Segoe UI", Inter, Roboto, system-ui, "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
-  fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
-  fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },
-  lineHeights: { xs: "1.4", sm: "1.5", md: "1.55", lg: "1.6", xl: "1.5" },
-  defaultRadius: "sm",
-  radius: { xs: "2px", sm: "4px", md: "6px", lg: "8px", xl: "12px" },
-  headings: {
-    fontWeight: "600",
-    sizes: {
-      h1: { fontSize: "1.375rem", lineHeight: "1.3" },
-      h2: { fontSize: "1rem", lineHeight: "1.4" },
-      h3: { fontSize: "0.875rem", lineHeight: "1.45" },
-    },
-  },
-  shadows: { xs: "none", sm: "none", md: "0 6px 24px rgba(0, 0, 0, 0.12)", lg: "0 6px 24px rgba(0, 0, 0, 0.12)", xl: "0 6px 24px rgba(0, 0, 0, 0.12)" },
-  cursorType: "pointer",
-  components: {
-    Checkbox: { vars: () => ({ root: { "--checkbox-icon-color": "var(--on-filled)" } }) },
-    Radio: { vars: () => ({ root: { "--radio-icon-color": "var(--on-filled)" } }) },
-    Button: { styles: { label: { fontWeight: 550 } } },
-    ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
-    Anchor: { defaultProps: { underline: "hover" } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, attributes: DIALOG } },
-    Drawer: { defaultProps: { overlayProps: { backgroundOpacity: 0.45 }, attributes: DIALOG } },
-    Tooltip: { defaultProps: { withArrow: false, openDelay: 200, events: { hover: true, focus: true, touch: true } } },
-  },
+const dialogOf = (t: TFunction) => ({
+  overlayProps: { backgroundOpacity: 0.45 },
+  attributes: { header: { role: "presentation" } }, // a dialog's head is no second banner of the page
+  closeButtonProps: { "aria-label": t("close") },
 });
+
+/** The console's theme; `t` names the parts of dialogs and fields that have no words of their own. */
+export const themeOf = (t: TFunction) =>
+  createTheme({
+    primaryColor: "pine",
+    primaryShade: { light: 7, dark: 3 },
+    variantColorResolver: variantColors,
+    colors: { pine, gray, dark, red, amber },
+    black: "#1d2329",
+    fontFamily:
+      '-apple-system, "Segoe UI", Inter, Roboto, system-ui, "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
+    fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
+    fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },
+    lineHeights: { xs: "1.4", sm: "1.5", md: "1.55", lg: "1.6", xl: "1.5" },
+    defaultRadius: "sm",
+    radius: { xs: "2px", sm: "4px", md: "6px", lg: "8px", xl: "12px" },
+    headings: {
+      fontWeight: "600",
+      sizes: {
+        h1: { fontSize: "1.375rem", lineHeight: "1.3" },
+        h2: { fontSize: "1rem", lineHeight: "1.4" },
+        h3: { fontSize: "0.875rem", lineHeight: "1.45" },
+      },
+    },
+    shadows: { xs: "none", sm: "none", md: "0 6px 24px rgba(0, 0, 0, 0.12)", lg: "0 6px 24px rgba(0, 0, 0, 0.12)", xl: "0 6px 24px rgba(0, 0, 0, 0.12)" },
+    cursorType: "pointer",
+    components: {
+      Checkbox: { vars: () => ({ root: { "--checkbox-icon-color": "var(--on-filled)" } }) },
+      Radio: { vars: () => ({ root: { "--radio-icon-color": "var(--on-filled)" } }) },
+      Button: { styles: { label: { fontWeight: 550 } } },
+      ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
+      // On a phone they are drawn to the side rather than put into a second line.
+      Tabs: { styles: { list: { flexWrap: "nowrap", overflowX: "auto", overflowY: "hidden" }, tab: { flex: "none" } } },
+      Anchor: { defaultProps: { underline: "hover" } },
+      Modal: { defaultProps: { ...dialogOf(t), centered: true } },
+      Drawer: { defaultProps: dialogOf(t) },
+      PasswordInput: {
+        defaultProps: { visibilityToggleFocusable: true, visibilityToggleButtonProps: { "aria-label": t("show_typed") } },
+      },
+      Tooltip: { defaultProps: { withArrow: false, openDelay: 200, events: { hover: true, focus: true, touch: true } } },
+    },
+  });
 
 /** The few colours that pages name: `--line`, `--soft`, `--surface`, and those of states. */
 export const variables: CSSVariablesResolver = () => ({

@@ -1,6 +1,7 @@
-import { Button, Group, Modal, Text } from "@mantine/core";
-import { useState, type ReactNode } from "react";
-import { useTranslation } from "react-i18next";
+import { Modal, Text } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { DialogFoot } from "./DialogFoot";
 import { ErrorNote } from "./ErrorNote";
 
 interface Props {
@@ -15,41 +16,20 @@ interface Props {
 
 /** Asks before something that cannot be undone. Focus starts on the button that does nothing. */
 export function Confirm({ title, children, action, isOpen, onClose, onConfirm, isDestructive = true }: Props) {
-  const { t } = useTranslation();
-  const [isRunning, setRunning] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
+  const run = useMutation({ mutationFn: onConfirm, onSuccess: onClose });
   const close = () => {
-    setError(null);
+    run.reset();
     onClose();
   };
-  const run = async () => {
-    setRunning(true);
-    setError(null);
-    try {
-      await onConfirm();
-      onClose();
-    } catch (thrown) {
-      setError(thrown as Error);
-    } finally {
-      setRunning(false);
-    }
-  };
   return (
-    <Modal opened={isOpen} onClose={close} title={title} closeButtonProps={{ "aria-label": t("close") }}>
+    <Modal opened={isOpen} onClose={close} title={title}>
       {children && (
         <Text component="div" size="md" mb="md">
           {children}
         </Text>
       )}
-      {error && <ErrorNote error={error} />}
-      <Group justify="flex-end" mt="md" gap="xs">
-        <Button variant="default" onClick={close} data-autofocus>
-          {t("cancel")}
-        </Button>
-        <Button color={isDestructive ? "red" : undefined} loading={isRunning} onClick={() => void run()}>
-          {action}
-        </Button>
-      </Group>
+      {run.error && <ErrorNote error={run.error} />}
+      <DialogFoot action={action} isRunning={run.isPending} onCancel={close} onAct={() => run.mutate()} isDestructive={isDestructive} isCancelFirst />
     </Modal>
   );
 }

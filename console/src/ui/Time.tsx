@@ -16,6 +16,9 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["second", 1000],
 ];
 
+/** The viewer's own, whose days and months figures are of. */
+export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 export function formatTime(ms: number, locale: string, look: Look = "datetime", nowMs = Date.now()): string {
   if (look !== "relative") return new Intl.DateTimeFormat(locale, LOOKS[look]).format(ms);
   const passed = ms - nowMs;

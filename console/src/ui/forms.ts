@@ -12,16 +12,20 @@ export function showProblem<V extends Record<string, unknown>>(form: UseFormRetu
   return own.length > 0 ? null : error;
 }
 
-/** What a form does when it is submitted: `send`, whose failure goes to the form's fields, or is `error`, to be shown
- * above them. */
-export function useSubmit<V extends Record<string, unknown>>(form: UseFormReturnType<V>, send: (values: V) => Promise<unknown>) {
+/** What a form does when it is submitted: `send`, whose failure `tell` puts at the form's fields, or gives back to be
+ * shown above them as `error`. */
+export function useSubmit<V extends Record<string, unknown>>(
+  form: UseFormReturnType<V>,
+  send: (values: V) => Promise<unknown>,
+  tell: (form: UseFormReturnType<V>, thrown: unknown) => Error | null = showProblem,
+) {
   const [error, setError] = useState<Error | null>(null);
   const submit = form.onSubmit(async (values) => {
     setError(null);
     try {
       await send(values);
     } catch (thrown) {
-      setError(showProblem(form, thrown));
+      setError(tell(form, thrown));
     }
   });
   return { error, submit };

@@ -3,11 +3,12 @@ import { useDebouncedValue } from "@mantine/hooks";
 import type { TFunction } from "i18next";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
+import { useAddress } from "@/ui/address";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { startOfDay } from "@/ui/days";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import styles from "./Audit.module.css";
@@ -21,20 +22,10 @@ const TYPING_MS = 300;
 /** Every change that somebody made: who, when, what, and how it was before. */
 export default function AuditPage() {
   const { t } = useTranslation("access");
-  const [params, setParams] = useSearchParams(); // so that a list can be linked to
+  const { text, set } = useAddress();
   const [open, setOpen] = useState<Change | null>(null);
-  const text = (name: string) => params.get(name) ?? "";
-  const set = (name: string, value: string) =>
-    setParams(
-      (before) => {
-        if (value) before.set(name, value);
-        else before.delete(name);
-        return before;
-      },
-      { replace: true },
-    );
   const [asked] = useDebouncedValue(
-    { actor: text("actor"), action: text("action"), subject: text("subject"), from_ms: startOf(text("from")), to_ms: endOf(text("to")) },
+    { actor: text("actor"), action: text("action"), subject: text("subject"), from_ms: text("from") ? startOfDay(text("from")) : undefined, to_ms: text("to") ? startOfDay(text("to"), 1) : undefined },
     TYPING_MS,
   );
   const list = useList(["audit", asked], (after) => take(api.GET("/api/v1/audit", { params: { query: { ...asked, after } } })));
@@ -47,12 +38,12 @@ export default function AuditPage() {
             label={t(`filter.${name}`)}
             placeholder={t(`example.${name}`)}
             value={text(name)}
-            onChange={(event) => set(name, event.currentTarget.value.trim())}
+            onChange={(event) => set({ [name]: event.currentTarget.value.trim() })}
             flex="1 1 11rem"
           />
         ))}
-        <TextInput type="date" label={t("from")} value={text("from")} onChange={(event) => set("from", event.currentTarget.value)} />
-        <TextInput type="date" label={t("to")} value={text("to")} onChange={(event) => set("to", event.currentTarget.value)} />
+        <TextInput type="date" label={t("from")} value={text("from")} onChange={(event) => set({ from: event.currentTarget.value })} />
+        <TextInput type="date" label={t("to")} value={text("to")} onChange={(event) => set({ to: event.currentTarget.value })} />
       </Group>
       <DataTable label={t("audit")} list={list} columns={columnsOf(t, setOpen)} rowKey={(change) => String(change.id)} empty={t("no_changes")} />
       <Modal
@@ -60,7 +51,6 @@ export default function AuditPage() {
         onClose={() => setOpen(null)}
         title={open?.action}
         size="xl"
-        closeButtonProps={{ "aria-label": t("common:close") }}
       >
         {open && <Details change={open} />}
       </Modal>
@@ -142,16 +132,4 @@ function Details({ change }: { change: Change }) {
       )}
     </>
   );
-}
-
-function startOf(day: string): number | undefined {
-  return day ? new Date(`${day}T00:00`).getTime() : undefined;
-}
-
-/** The first moment of the next day. */
-function endOf(day: string): number | undefined {
-  if (!day) return undefined;
-  const end = new Date(`${day}T00:00`);
-  end.setDate(end.getDate() + 1);
-  return end.getTime();
 }

@@ -8,8 +8,8 @@ import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
+import { LoadedPage } from "@/ui/Loaded";
 
 /** Where the link that `posthouse serve` prints leads: makes the first owner. */
 export default function SetupPage() {
@@ -20,15 +20,16 @@ export default function SetupPage() {
     if (params.has("token")) setParams({}, { replace: true }); // so that it stays in no history
   }, [params, setParams]);
   const setup = useQuery({ queryKey: ["setup"], queryFn: () => take(api.GET("/api/v1/setup")), retry: 1 });
-  if (setup.isPending) return <PageSkeleton />;
-  if (setup.error) {
-    return (
-      <Page title={t("setup")}>
-        <ErrorNote error={setup.error} onRetry={() => void setup.refetch()} />
-      </Page>
-    );
-  }
-  if (!setup.data.is_needed) {
+  return (
+    <LoadedPage title={t("setup")} query={setup}>
+      {({ is_needed }) => <Setup isNeeded={is_needed} token={token} />}
+    </LoadedPage>
+  );
+}
+
+function Setup({ isNeeded, token }: { isNeeded: boolean; token: string }) {
+  const { t } = useTranslation("access");
+  if (!isNeeded) {
     return (
       <Page title={t("setup_done")} lead={t("setup_done_text")}>
         <Button component={Link} to="/sign-in">
@@ -37,18 +38,15 @@ export default function SetupPage() {
       </Page>
     );
   }
-  if (!token) {
-    return (
-      <Page title={t("setup")} lead={t("setup_no_link")}>
+  return (
+    <Page title={t("setup")} lead={t(token ? "setup_lead" : "setup_no_link")}>
+      {token ? (
+        <OwnerForm token={token} />
+      ) : (
         <Anchor component={Link} to="/">
           {t("common:missing.home")}
         </Anchor>
-      </Page>
-    );
-  }
-  return (
-    <Page title={t("setup")} lead={t("setup_lead")}>
-      <OwnerForm token={token} />
+      )}
     </Page>
   );
 }
@@ -56,21 +54,12 @@ export default function SetupPage() {
 function OwnerForm({ token }: { token: string }) {
   const { t } = useTranslation("access");
   const form = useForm({ initialValues: { email: "", password: "" } });
-  const [error, setError] = useState<Error | null>(null);
-  const [isRunning, setRunning] = useState(false);
   const refreshSession = useRefreshSession();
   const navigate = useNavigate();
-  const submit = form.onSubmit(async (values) => {
-    setRunning(true);
-    setError(null);
-    try {
-      await take(api.POST("/api/v1/setup", { body: { ...values, token } }));
-      await refreshSession();
-      await navigate("/admin");
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-      setRunning(false);
-    }
+  const { error, submit } = useSubmit(form, async (values) => {
+    await take(api.POST("/api/v1/setup", { body: { ...values, token } }));
+    await refreshSession();
+    await navigate("/admin");
   });
   return (
     <form onSubmit={submit} noValidate>
@@ -82,10 +71,9 @@ function OwnerForm({ token }: { token: string }) {
           description={t("password_hint")}
           autoComplete="new-password"
           required
-          visibilityToggleButtonProps={{ "aria-label": t("password_show"), tabIndex: 0 }}
           {...form.getInputProps("password")}
         />
-        <Button type="submit" loading={isRunning}>
+        <Button type="submit" loading={form.submitting}>
           {t("become_owner")}
         </Button>
       </Stack>

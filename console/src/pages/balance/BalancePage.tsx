@@ -53,7 +53,6 @@ export default function BalancePage() {
           spellCheck={false}
           maxLength={200}
           required
-          visibilityToggleButtonProps={{ "aria-label": t("show_key") }}
         />
         <Button type="submit" loading={first.isPending}>
           {t("look")}

@@ -1,7 +1,8 @@
 import { Button, Group, Modal } from "@mantine/core";
-import { useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { sayDone } from "@/ui/notices";
 import { ChangePreview } from "./ChangePreview";
@@ -27,44 +28,35 @@ export function useProposal(onDone: () => void) {
 function Dialog({ proposed, onClose, onDone }: { proposed: Proposed | null; onClose: () => void; onDone: () => void }) {
   const { t } = useTranslation("catalogue");
   const client = useQueryClient();
-  const [isRunning, setRunning] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const apply = async () => {
-    setRunning(true);
-    setError(null);
-    try {
+  const apply = useMutation({
+    mutationFn: async () => {
       await proposed!.run(false);
       await client.invalidateQueries();
+    },
+    onSuccess: () => {
       sayDone(t("preview.done"));
       onClose();
       onDone();
-    } catch (thrown) {
-      setError(thrown as Error);
-    } finally {
-      setRunning(false);
-    }
+    },
+  });
+  const close = () => {
+    apply.reset();
+    onClose();
   };
   const isEmpty = proposed?.preview.changes.length === 0;
   return (
-    <Modal
-      opened={proposed !== null}
-      onClose={onClose}
-      size="lg"
-      title={t("preview.title")}
-      closeButtonProps={{ "aria-label": t("common:close") }}
-    >
+    <Modal opened={proposed !== null} onClose={close} size="lg" title={t("preview.title")}>
       {proposed && <ChangePreview changes={proposed.preview} />}
-      {error && <ErrorNote error={error} />}
-      <Group justify="flex-end" mt="md" gap="xs">
-        <Button variant="default" onClick={onClose} data-autofocus>
-          {t("common:cancel")}
-        </Button>
-        {!isEmpty && (
-          <Button loading={isRunning} onClick={() => void apply()}>
-            {t("preview.apply")}
+      {apply.error && <ErrorNote error={apply.error} />}
+      {isEmpty ? (
+        <Group justify="flex-end" mt="md">
+          <Button variant="default" onClick={close} data-autofocus>
+            {t("common:cancel")}
           </Button>
-        )}
-      </Group>
+        </Group>
+      ) : (
+        <DialogFoot action={t("preview.apply")} isRunning={apply.isPending} onCancel={close} onAct={() => apply.mutate()} isCancelFirst />
+      )}
     </Modal>
   );
 }

@@ -2,19 +2,16 @@ import { Button, MultiSelect, NumberInput, PasswordInput, Select, Switch, TagsIn
 import { useForm, type UseFormReturnType } from "@mantine/form";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate, useParams } from "react-router";
+import { useParams } from "react-router";
 import { api, take } from "@/api/client";
-import { Problem } from "@/api/problems";
-import { MissingPage } from "@/app/FailedPage";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
-import { showRefusal } from "@/pages/catalogue/fields";
+import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
 import { Pairs } from "@/pages/catalogue/Pairs";
 import { PriceEditor } from "@/pages/catalogue/PriceEditor";
 import { newTier } from "@/pages/catalogue/prices";
-import { useProposal } from "@/pages/catalogue/Proposal";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Channels.module.css";
 import { pathOf } from "./ChannelsPage";
 import { useChannel, usePresets, type Channel, type Definition } from "./data";
@@ -29,45 +26,36 @@ export default function ChannelEditPage() {
 
 function Existing({ name }: { name: string }) {
   const query = useChannel(name);
-  if (query.error instanceof Problem && query.error.status === 404) return <MissingPage />;
-  if (query.error && !query.data) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  return query.data ? <Editor channel={query.data} /> : <PageSkeleton />;
+  return (
+    <LoadedPage title={name} query={query}>
+      {(channel) => <Editor channel={channel} />}
+    </LoadedPage>
+  );
 }
 
 function Editor({ channel }: { channel: Channel | null }) {
   const { t } = useTranslation("channels");
-  const navigate = useNavigate();
   const [loaded] = useState(channel); // what the change is made from, whatever is refetched meanwhile
   const before: Definition = loaded?.definition ?? {};
   const form = useForm<Values>({
     initialValues: valuesOf(loaded?.name ?? "", before),
     validate: { name: (value) => (value.trim() && !/[:/]/.test(value) ? null : t("form.name_rule")) },
   });
-  const [error, setError] = useState<Error | null>(null);
   const name = form.values.name.trim();
-  const proposal = useProposal(() => void navigate(pathOf(name)));
-  const preview = form.onSubmit(async (values) => {
-    setError(null);
-    try {
-      await proposal.propose((isDryRun) =>
-        take(
-          api.PUT("/api/v1/channels/{name}", {
-            params: { path: { name }, query: { dry_run: isDryRun } },
-            body: {
-              version: loaded?.version ?? "",
-              definition: definitionOf(values, before) as Channel["definition"],
-              credential: values.credential || null,
-            },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(showRefusal(form, thrown));
-    }
-  });
+  const save = (values: Values, dry_run: boolean) =>
+    take(
+      api.PUT("/api/v1/channels/{name}", {
+        params: { path: { name }, query: { dry_run } },
+        body: {
+          version: loaded?.version ?? "",
+          definition: definitionOf(values, before) as Channel["definition"],
+          credential: values.credential || null,
+        },
+      }),
+    );
   return (
     <Page title={loaded ? t("form.edit_title", { name: loaded.name }) : t("form.add_title")} lead={t("form.lead")}>
-      <form className={catalogue.form} onSubmit={preview}>
+      <DefinitionForm form={form} save={save} back={loaded ? pathOf(loaded.name) : "/admin/channels"} onwards={pathOf(name)}>
         <Upstream form={form} isNew={!loaded} channel={loaded} />
         <Offer form={form} />
         <Order form={form} />
@@ -75,17 +63,7 @@ function Editor({ channel }: { channel: Channel | null }) {
         <Shape form={form} />
         <Health form={form} />
         <Costs form={form} />
-        {error && <ErrorNote error={error} />}
-        <div className={catalogue.foot}>
-          <Button type="submit" loading={form.submitting}>
-            {t("form.preview")}
-          </Button>
-          <Button variant="default" component={Link} to={loaded ? pathOf(loaded.name) : "/admin/channels"}>
-            {t("common:cancel")}
-          </Button>
-        </div>
-      </form>
-      {proposal.dialog}
+      </DefinitionForm>
     </Page>
   );
 }
@@ -121,7 +99,6 @@ function Upstream({ form, isNew, channel }: { form: Form; isNew: boolean; channe
             label={t("form.credential")}
             description={isStored ? t("credential.secret_kept") : t("form.credential_hint")}
             autoComplete="off"
-            visibilityToggleButtonProps={{ "aria-label": t("credential.show") }}
             {...form.getInputProps("credential")}
           />
         )}

@@ -5,14 +5,11 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, take } from "@/api/client";
-import { Problem } from "@/api/problems";
 import { mayUse, useMember } from "@/api/session";
-import { MissingPage } from "@/app/FailedPage";
 import { Confirm } from "@/ui/Confirm";
 import { Count, formatDuration } from "@/ui/Count";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Stat, Stats } from "@/ui/Stat";
 import { Breakers } from "./Breakers";
 import styles from "./Channels.module.css";
@@ -28,9 +25,11 @@ import { TestPanel } from "./TestPanel";
 export default function ChannelPage() {
   const name = useParams().name!;
   const query = useChannel(name);
-  if (query.error instanceof Problem && query.error.status === 404) return <MissingPage />;
-  if (query.error && !query.data) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  return query.data ? <One channel={query.data} /> : <PageSkeleton />;
+  return (
+    <LoadedPage title={name} query={query}>
+      {(channel) => <One channel={channel} />}
+    </LoadedPage>
+  );
 }
 
 function One({ channel }: { channel: Channel }) {

@@ -1,10 +1,11 @@
-import { Anchor, Button, SegmentedControl } from "@mantine/core";
+import { Anchor, Button } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate } from "react-router";
 import { wholeList } from "@/api/lists";
 import { mayUse, useMember } from "@/api/session";
+import { Choice } from "@/ui/Choice";
 import { Count, formatDuration } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
@@ -86,15 +87,11 @@ export function pathOf(name: string): string {
 export function SpanChoice({ span, onChange }: { span: Span; onChange: (span: Span) => void }) {
   const { t } = useTranslation("channels");
   return (
-    <SegmentedControl
-      aria-label={t("span.label")}
+    <Choice
+      label={t("span.label")}
       value={span}
-      onChange={(value) => onChange(value as Span)}
-      data={[
-        { value: "hours", label: t("span.hours") },
-        { value: "day", label: t("span.day") },
-        { value: "week", label: t("span.week") },
-      ]}
+      onChange={onChange}
+      of={(["hours", "day", "week"] as const).map((one) => [one, t(`span.${one}`)])}
     />
   );
 }

@@ -1,11 +1,11 @@
-import { Button, Group, Modal, NumberInput, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { Modal, NumberInput, PasswordInput, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import type { Channel } from "./data";
 
@@ -24,7 +24,6 @@ export function CredentialDialog({ draft, onClose }: { draft: Draft | null; onCl
       opened={draft !== null}
       onClose={onClose}
       title={draft?.credential ? t("credential.edit_title", { name: draft.credential.name }) : t("credential.add")}
-      closeButtonProps={{ "aria-label": t("common:close") }}
     >
       {draft && <Fields draft={draft} onClose={onClose} />}
     </Modal>
@@ -34,7 +33,6 @@ export function CredentialDialog({ draft, onClose }: { draft: Draft | null; onCl
 function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
   const { t } = useTranslation("channels");
   const client = useQueryClient();
-  const [error, setError] = useState<Error | null>(null);
   const known = draft.credential;
   const form = useForm({
     initialValues: {
@@ -47,27 +45,23 @@ function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
     },
     validate: { name: (value) => (/^[A-Za-z0-9_.-]{1,100}$/.test(value) ? null : t("credential.name_rule")) },
   });
-  const save = form.onSubmit(async (values) => {
+  const { error, submit: save } = useSubmit(form, async (values) => {
     const number = (value: number | string) => (typeof value === "number" ? value : null);
-    try {
-      await take(
-        api.PUT("/api/v1/channels/{name}/credentials/{credential}", {
-          params: { path: { name: draft.channel, credential: values.name } },
-          body: {
-            weight: number(values.weight) ?? 1,
-            concurrency: number(values.concurrency),
-            requests_per_minute: number(values.requests_per_minute),
-            tokens_per_minute: number(values.tokens_per_minute),
-            secret: values.secret || null,
-          },
-        }),
-      );
-      await client.invalidateQueries({ queryKey: ["channels"] });
-      sayDone(t("common:saved"));
-      onClose();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+    await take(
+      api.PUT("/api/v1/channels/{name}/credentials/{credential}", {
+        params: { path: { name: draft.channel, credential: values.name } },
+        body: {
+          weight: number(values.weight) ?? 1,
+          concurrency: number(values.concurrency),
+          requests_per_minute: number(values.requests_per_minute),
+          tokens_per_minute: number(values.tokens_per_minute),
+          secret: values.secret || null,
+        },
+      }),
+    );
+    await client.invalidateQueries({ queryKey: ["channels"] });
+    sayDone(t("common:saved"));
+    onClose();
   });
   return (
     <form onSubmit={save}>
@@ -78,7 +72,6 @@ function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
           description={known?.is_stored ? t("credential.secret_kept") : t("credential.secret_new")}
           autoComplete="off"
           required={!known?.is_stored}
-          visibilityToggleButtonProps={{ "aria-label": t("credential.show") }}
           {...form.getInputProps("secret")}
         />
         <NumberInput label={t("column.weight")} description={t("credential.weight_hint")} min={1} allowDecimal={false} {...form.getInputProps("weight")} />
@@ -94,14 +87,7 @@ function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
           />
         ))}
         {error && <ErrorNote error={error} />}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            {t("common:cancel")}
-          </Button>
-          <Button type="submit" loading={form.submitting}>
-            {t("common:save")}
-          </Button>
-        </Group>
+        <DialogFoot action={t("common:save")} isRunning={form.submitting} onCancel={onClose} />
       </Stack>
     </form>
   );

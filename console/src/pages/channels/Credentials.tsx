@@ -66,7 +66,7 @@ export function Credentials({ channel, standings, mayWrite }: Props) {
     <>
       <DataTable
         label={t("column.credentials")}
-        list={wholeList(channel.credentials, { error: null, isPending: false, refetch: () => {} })}
+        list={wholeList(channel.credentials)}
         columns={columns}
         rowKey={(one) => one.name}
         empty={t("credentials_none")}

@@ -1,5 +1,5 @@
 import { Button, FileButton, PasswordInput, Switch, Textarea } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { IconDownload, IconUpload } from "@tabler/icons-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,8 +10,9 @@ import catalogue from "@/pages/catalogue/Catalogue.module.css";
 import { useProposal } from "@/pages/catalogue/Proposal";
 import { CodeBlock } from "@/ui/Code";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
+import { saveFile } from "@/ui/saveFile";
 import styles from "./Configuration.module.css";
 
 const FILE = "posthouse.toml";
@@ -22,34 +23,29 @@ export default function ConfigurationPage() {
   const query = useQuery({ queryKey: ["configuration"], queryFn: () => take(api.GET("/api/v1/configuration")) });
   return (
     <Page title={t("title")} lead={t("lead")}>
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {!query.data && query.isPending && <PageSkeleton />}
-      {query.data && (
-        <>
-          <Section title={t("export.title")} lead={t("export.lead")} actions={<Download toml={query.data.toml} />}>
-            <div className={styles.file}>
-              <CodeBlock code={query.data.toml} label={FILE} />
-            </div>
-          </Section>
-          {mayWrite && (
-            <Section title={t("import.title")} lead={t("import.lead")}>
-              <Import toml={query.data.toml} version={query.data.version} />
+      <Loaded query={query}>
+        {({ toml, version }) => (
+          <>
+            <Section title={t("export.title")} lead={t("export.lead")} actions={<Download toml={toml} />}>
+              <div className={styles.file}>
+                <CodeBlock code={toml} label={FILE} />
+              </div>
             </Section>
-          )}
-        </>
-      )}
+            {mayWrite && (
+              <Section title={t("import.title")} lead={t("import.lead")}>
+                <Import toml={toml} version={version} />
+              </Section>
+            )}
+          </>
+        )}
+      </Loaded>
     </Page>
   );
 }
 
 function Download({ toml }: { toml: string }) {
   const { t } = useTranslation("configuration");
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([toml], { type: "application/toml" }));
-    const link = Object.assign(document.createElement("a"), { href: url, download: FILE });
-    link.click();
-    URL.revokeObjectURL(url);
-  };
+  const save = () => saveFile(FILE, new Blob([toml], { type: "application/toml" }));
   return (
     <Button variant="default" size="compact-md" leftSection={<IconDownload size={15} stroke={1.7} />} onClick={save}>
       {t("export.download")}
@@ -70,30 +66,16 @@ function Import({ toml: exported, version }: { toml: string; version: string }) 
   const [seen] = useState(version);
   const [isStrict, setStrict] = useState(true);
   const [values, setValues] = useState<Record<string, string>>({});
-  const [error, setError] = useState<Error | null>(null);
-  const [isRunning, setRunning] = useState(false);
   const proposal = useProposal(() => setToml(""));
   const names = variablesOf(toml);
   const read = async (file: File | null) => file && setToml(await file.text());
-  const preview = async () => {
-    setRunning(true);
-    setError(null);
-    const variables = Object.fromEntries(names.filter((name) => values[name]).map((name) => [name, values[name]!]));
-    try {
-      await proposal.propose((isDryRun) =>
-        take(
-          api.POST("/api/v1/configuration", {
-            params: { query: { dry_run: isDryRun } },
-            body: { toml, variables, version: isStrict ? seen : null },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(thrown as Error);
-    } finally {
-      setRunning(false);
-    }
-  };
+  const preview = useMutation({
+    mutationFn: () => {
+      const variables = Object.fromEntries(names.filter((name) => values[name]).map((name) => [name, values[name]!]));
+      const body = { toml, variables, version: isStrict ? seen : null };
+      return proposal.propose((isDryRun) => take(api.POST("/api/v1/configuration", { params: { query: { dry_run: isDryRun } }, body })));
+    },
+  });
   return (
     <div className={catalogue.form}>
       <div className={styles.buttons}>
@@ -141,9 +123,9 @@ function Import({ toml: exported, version }: { toml: string; version: string }) 
         checked={isStrict}
         onChange={(event) => setStrict(event.currentTarget.checked)}
       />
-      {error && <Refusal error={error} />}
+      {preview.error && <Refusal error={preview.error} />}
       <div>
-        <Button onClick={() => void preview()} loading={isRunning} disabled={!toml.trim()}>
+        <Button onClick={() => preview.mutate()} loading={preview.isPending} disabled={!toml.trim()}>
           {t("import.preview")}
         </Button>
       </div>

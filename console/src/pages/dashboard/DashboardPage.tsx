@@ -5,16 +5,15 @@ import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { Count } from "@/ui/Count";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Money } from "@/ui/Money";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Stat, Stats } from "@/ui/Stat";
+import { TIME_ZONE } from "@/ui/Time";
 import { Connect } from "../keys/Connect";
 import { Limits } from "./Limits";
 import { Refused } from "./Refused";
 import { Spending } from "./Spending";
-import { ZONE } from "./zone";
 import styles from "./Dashboard.module.css";
 
 type Dashboard = components["schemas"]["Dashboard"];
@@ -26,23 +25,20 @@ export default function DashboardPage() {
   const { t } = useTranslation("dashboard");
   const query = useQuery({
     queryKey: ["dashboard"],
-    queryFn: () => take(api.GET("/api/v1/dashboard", { params: { query: { time_zone: ZONE } } })),
+    queryFn: () => take(api.GET("/api/v1/dashboard", { params: { query: { time_zone: TIME_ZONE } } })),
     refetchInterval: REFRESH_MS,
   });
-  const { data } = query;
   return (
     <Page
       title={t("title")}
-      lead={data && t("lead", { plan: data.plan })}
+      lead={query.data && t("lead", { plan: query.data.plan })}
       actions={
         <Button component={Link} to="/playground" variant="default">
           {t("common:nav.playground")}
         </Button>
       }
     >
-      {query.error && !data && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isPending && <PageSkeleton />}
-      {data && <Shown data={data} />}
+      <Loaded query={query}>{(data) => <Shown data={data} />}</Loaded>
     </Page>
   );
 }

@@ -3,7 +3,7 @@ import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { Section } from "@/ui/Page";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { LimitMeter } from "./LimitMeter";
 import styles from "./Dashboard.module.css";
 
@@ -17,17 +17,10 @@ export function Limits() {
     queryFn: () => take(api.GET("/api/v1/dashboard/limits")),
     refetchInterval: REFRESH_MS,
   });
-  if (query.error && !query.data) {
-    return (
-      <Section title={t("limits")}>
-        <ErrorNote error={query.error} onRetry={() => void query.refetch()} />
-      </Section>
-    );
-  }
-  if (!query.data) return null;
+  const isBounded = query.data?.items.length !== 0;
   return (
-    <Section title={t("limits")} lead={t(query.data.items.length ? "limits_lead" : "no_limits")}>
-      <LimitMeters items={query.data.items} />
+    <Section title={t("limits")} lead={query.data && t(isBounded ? "limits_lead" : "no_limits")}>
+      <Loaded query={query}>{({ items }) => <LimitMeters items={items} />}</Loaded>
     </Section>
   );
 }

@@ -1,16 +1,15 @@
-import { SegmentedControl } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { Chart, type Series } from "@/ui/Chart";
+import { Choice } from "@/ui/Choice";
 import { EmptyState } from "@/ui/EmptyState";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { useMoney } from "@/ui/Money";
 import { Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
-import { ZONE } from "./zone";
+import { TIME_ZONE } from "@/ui/Time";
 import styles from "./Dashboard.module.css";
 
 type Answer = components["schemas"]["SeriesAnswer"];
@@ -46,7 +45,7 @@ export function Spending() {
     queryKey: ["dashboard-series", range, by],
     queryFn: () => {
       const now = Date.now();
-      const asked = { from_ms: now - backMs, to_ms: now, step, by, time_zone: ZONE };
+      const asked = { from_ms: now - backMs, to_ms: now, step, by, time_zone: TIME_ZONE };
       return take(api.GET("/api/v1/usage/series", { params: { query: asked } }));
     },
     placeholderData: keepPreviousData,
@@ -61,58 +60,43 @@ export function Spending() {
   return (
     <Section title={t("used")}>
       <div className={styles.choices}>
-        <Choice label={t("measure")} value={measure} onChange={setMeasure} of={MEASURES.map((one) => [one, t(`measures.${one}`)])} />
+        <Choice size="xs" label={t("measure")} value={measure} onChange={setMeasure} of={MEASURES.map((one) => [one, t(`measures.${one}`)])} />
         <Choice
+          size="xs"
           label={t("by")}
-          value={by}
-          onChange={setBy}
+          value={by || "all"}
+          onChange={(chosen) => setBy(chosen === "all" ? "" : chosen)}
           of={[
             ["model", t("by_model")],
             ["key", t("by_key")],
-            ["", t("by_nothing")],
+            ["all", t("by_nothing")],
           ]}
         />
         <Choice
+          size="xs"
           label={t("range")}
           value={range}
           onChange={setRange}
           of={(Object.keys(RANGES) as Range[]).map((one) => [one, t(`ranges.${one}`)])}
         />
       </div>
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isPending && <PageSkeleton />}
-      {query.data && query.data.total.requests === 0 && <EmptyState title={t("nothing_used")}>{t("nothing_used_text")}</EmptyState>}
-      {query.data && query.data.total.requests > 0 && (
-        <Chart
-          label={t("used")}
-          times={query.data.starts_ms}
-          series={seriesOf(query.data, measure, { others: t("others"), all: t("by_nothing") })}
-          format={format}
-          formatTime={(ms) => new Intl.DateTimeFormat(i18n.language, LOOKS[step]).format(ms)}
-          height={240}
-        />
-      )}
+      <Loaded query={query}>
+        {(answer) =>
+          answer.total.requests === 0 ? (
+            <EmptyState title={t("nothing_used")}>{t("nothing_used_text")}</EmptyState>
+          ) : (
+            <Chart
+              label={t("used")}
+              times={answer.starts_ms}
+              series={seriesOf(answer, measure, { others: t("others"), all: t("by_nothing") })}
+              format={format}
+              formatTime={(ms) => new Intl.DateTimeFormat(i18n.language, LOOKS[step]).format(ms)}
+              height={240}
+            />
+          )
+        }
+      </Loaded>
     </Section>
-  );
-}
-
-interface ChoiceProps<T extends string> {
-  label: string;
-  value: T;
-  onChange: (value: T) => void;
-  of: [T, string][];
-}
-
-function Choice<T extends string>({ label, value, onChange, of }: ChoiceProps<T>) {
-  const data = of.map(([one, words]) => ({ value: one || "all", label: words }));
-  return (
-    <SegmentedControl
-      size="xs"
-      aria-label={label}
-      value={value || "all"}
-      onChange={(chosen) => onChange((chosen === "all" ? "" : chosen) as T)}
-      data={data}
-    />
   );
 }
 

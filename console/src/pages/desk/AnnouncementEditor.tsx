@@ -2,19 +2,19 @@ import { Anchor, Button, Checkbox, Group, SimpleGrid, Stack, TextInput } from "@
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, take } from "@/api/client";
 import { LANGUAGES, type Language } from "@/app/i18n";
 import { MissingPage } from "@/app/FailedPage";
 import { Confirm } from "@/ui/Confirm";
+import { localOf } from "@/ui/days";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
+import { LoadedPage } from "@/ui/Loaded";
 import { sayDone } from "@/ui/notices";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
-import { localOf, msOf, type Announcement } from "./announcement";
+import { msOf, type Announcement } from "./announcement";
 import { MarkdownField } from "./MarkdownField";
 
 const NEW = "new";
@@ -22,6 +22,7 @@ const EMPTY = { title_en: "", title_zh: "", text_en: "", text_zh: "", pinned: fa
 
 /** Writes one announcement, or a new one where the address ends in "new". */
 export default function AnnouncementEditor() {
+  const { t } = useTranslation("desk");
   const { id = NEW } = useParams();
   const query = useQuery({
     queryKey: ["desk-announcements", id],
@@ -30,9 +31,11 @@ export default function AnnouncementEditor() {
     staleTime: Infinity, // what is being written is not overwritten
   });
   if (id === NEW) return <Editor key={NEW} one={null} />;
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (query.isPending) return <PageSkeleton />;
-  return query.data ? <Editor key={id} one={query.data} /> : <MissingPage />;
+  return (
+    <LoadedPage title={t("change_announcement")} query={query}>
+      {(one) => (one ? <Editor key={id} one={one} /> : <MissingPage />)}
+    </LoadedPage>
+  );
 }
 
 /** There are few announcements: the one is looked for among them. */
@@ -51,7 +54,6 @@ function Editor({ one }: { one: Announcement | null }) {
   const { t } = useTranslation("desk");
   const navigate = useNavigate();
   const client = useQueryClient();
-  const [error, setError] = useState<Error | null>(null);
   const [isAsked, ask] = useDisclosure();
   const form = useForm({
     initialValues: one
@@ -63,20 +65,16 @@ function Editor({ one }: { one: Announcement | null }) {
     await client.invalidateQueries({ queryKey: ["announcements"] });
     await navigate("/admin/announcements");
   };
-  const save = form.onSubmit(async (values) => {
+  const { error, submit } = useSubmit(form, async (values) => {
     const body = { ...values, from_ms: msOf(values.from_ms), until_ms: msOf(values.until_ms) };
-    try {
-      if (one) {
-        const at = { params: { path: { announcement_id: one.id } } };
-        await take(api.PUT("/api/v1/admin/announcements/{announcement_id}", { ...at, body }));
-      } else {
-        await take(api.POST("/api/v1/admin/announcements", { body }));
-      }
-      sayDone(t("common:saved"));
-      await leave();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
+    if (one) {
+      const at = { params: { path: { announcement_id: one.id } } };
+      await take(api.PUT("/api/v1/admin/announcements/{announcement_id}", { ...at, body }));
+    } else {
+      await take(api.POST("/api/v1/admin/announcements", { body }));
     }
+    sayDone(t("common:saved"));
+    await leave();
   });
   const withdraw = async () => {
     const at = { params: { path: { announcement_id: one!.id } } };
@@ -92,7 +90,7 @@ function Editor({ one }: { one: Announcement | null }) {
         </Anchor>
       }
     >
-      <form onSubmit={save}>
+      <form onSubmit={submit}>
         <Stack gap="xl">
           {error && <ErrorNote error={error} />}
           <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl" verticalSpacing="xl">

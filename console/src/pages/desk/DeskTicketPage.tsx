@@ -3,11 +3,10 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link, useParams } from "react-router";
 import { api, take } from "@/api/client";
-import { mayUse, useMember } from "@/api/session";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
+import { MemberLink } from "@/ui/MemberLink";
 import { sayDone, sayFailed } from "@/ui/notices";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Desk.module.css";
 import { Reply } from "./Reply";
 import { Thread } from "./Thread";
@@ -34,39 +33,31 @@ export default function DeskTicketPage() {
     sayDone(t("answered_notice"));
     await refresh();
   };
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (!query.data) return <PageSkeleton />;
-  const { ticket, messages } = query.data;
   return (
-    <Page
-      title={ticket.subject}
-      lead={
-        <span className={styles.facts}>
-          <Anchor component={Link} to="/admin/tickets">
-            {t("tickets")}
-          </Anchor>
-          <TicketStatus status={ticket.status} side="desk" />
-          <MemberLink accountId={ticket.account_id} email={ticket.email} />
-        </span>
-      }
-    >
-      <Thread messages={messages} author={(message) => (message.is_staff ? message.author_email || t("support") : ticket.email)} />
-      <Reply key={ticket.id} label={t("answer")} hint={t("answer_hint")} action={t("send_answer")} onSend={answer}>
-        {ticket.status !== "closed" && (
-          <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
-            {t("close_ticket")}
-          </Button>
-        )}
-      </Reply>
-    </Page>
-  );
-}
-
-function MemberLink({ accountId, email }: { accountId: string; email: string }) {
-  if (!mayUse(useMember(), "members:read")) return <span>{email}</span>;
-  return (
-    <Anchor component={Link} to={`/admin/members/${accountId}`}>
-      {email}
-    </Anchor>
+    <LoadedPage title={t("tickets")} query={query}>
+      {({ ticket, messages }) => (
+        <Page
+          title={ticket.subject}
+          lead={
+            <span className={styles.facts}>
+              <Anchor component={Link} to="/admin/tickets">
+                {t("tickets")}
+              </Anchor>
+              <TicketStatus status={ticket.status} side="desk" />
+              <MemberLink id={ticket.account_id} email={ticket.email} />
+            </span>
+          }
+        >
+          <Thread messages={messages} author={(message) => (message.is_staff ? message.author_email || t("support") : ticket.email)} />
+          <Reply key={ticket.id} label={t("answer")} hint={t("answer_hint")} action={t("send_answer")} onSend={answer}>
+            {ticket.status !== "closed" && (
+              <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
+                {t("close_ticket")}
+              </Button>
+            )}
+          </Reply>
+        </Page>
+      )}
+    </LoadedPage>
   );
 }

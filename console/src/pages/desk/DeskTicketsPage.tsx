@@ -1,15 +1,16 @@
-import { SegmentedControl } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate, useSearchParams } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
+import { useAddress } from "@/ui/address";
+import { Choice } from "@/ui/Choice";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import styles from "./Desk.module.css";
-import { TicketStatus, type Status } from "./TicketStatus";
+import { TicketStatus } from "./TicketStatus";
 
 type Ticket = components["schemas"]["DeskTicket"];
 
@@ -20,27 +21,23 @@ const REFETCH_MS = 30_000; // a new question shows up by itself
 export default function DeskTicketsPage() {
   const { t } = useTranslation("desk");
   const navigate = useNavigate();
-  const [params, setParams] = useSearchParams();
-  const account = params.get("account") ?? "";
-  const chosen = params.get("status") ?? (account ? "all" : "open");
+  const { text, set } = useAddress();
+  const account = text("account");
+  const chosen = text("status") || (account ? "all" : "open");
   const status = STATES.find((one) => one === chosen);
   const list = useList(
     ["desk-tickets", status, account],
     (after) => take(api.GET("/api/v1/admin/tickets", { params: { query: { status, account_id: account, after } } })),
     { refetchMs: REFETCH_MS },
   );
-  const choose = (value: string) => {
-    params.set("status", value);
-    setParams(params, { replace: true });
-  };
   return (
     <Page title={t("tickets")} lead={account && list.items[0] ? t("of_member", { email: list.items[0].email }) : t("desk_lead")}>
-      <SegmentedControl
+      <Choice
         className={styles.states}
-        aria-label={t("status")}
+        label={t("status")}
         value={chosen}
-        onChange={choose}
-        data={[...STATES.map((one: Status) => ({ value: one, label: t(`desk_status.${one}`) })), { value: "all", label: t("all") }]}
+        onChange={(value) => set({ status: value })}
+        of={[...STATES.map((one) => [one, t(`desk_status.${one}`)] as const), ["all", t("all")]]}
       />
       <DataTable
         label={t("tickets")}

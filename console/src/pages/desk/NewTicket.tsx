@@ -1,32 +1,27 @@
-import { Button, Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
+import { Modal, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { api, take } from "@/api/client";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 
 /** Asks for a subject and a text, and goes to the ticket that they make. */
 export function NewTicket({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const { t } = useTranslation("desk");
   const navigate = useNavigate();
   const client = useQueryClient();
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { subject: "", text: "" } });
-  const send = form.onSubmit(async (body) => {
-    try {
-      const made = await take(api.POST("/api/v1/tickets", { body }));
-      await client.invalidateQueries({ queryKey: ["tickets"] });
-      await navigate(`/tickets/${made.id}`);
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async (body) => {
+    const made = await take(api.POST("/api/v1/tickets", { body }));
+    await client.invalidateQueries({ queryKey: ["tickets"] });
+    await navigate(`/tickets/${made.id}`);
   });
   return (
-    <Modal opened={isOpen} onClose={onClose} title={t("ask")} size="lg" closeButtonProps={{ "aria-label": t("common:close") }}>
-      <form onSubmit={send}>
+    <Modal opened={isOpen} onClose={onClose} title={t("ask")} size="lg">
+      <form onSubmit={submit}>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
           <TextInput
@@ -47,14 +42,7 @@ export function NewTicket({ isOpen, onClose }: { isOpen: boolean; onClose: () =>
             maxRows={16}
             {...form.getInputProps("text")}
           />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {t("common:cancel")}
-            </Button>
-            <Button type="submit" loading={form.submitting}>
-              {t("send")}
-            </Button>
-          </Group>
+          <DialogFoot action={t("send")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
     </Modal>

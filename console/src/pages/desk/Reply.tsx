@@ -1,9 +1,9 @@
 import { Button, Group, Textarea } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import styles from "./Desk.module.css";
 
 interface Props {
@@ -17,19 +17,13 @@ interface Props {
 /** Writes one more message. Ctrl+Enter sends it. */
 export function Reply({ label, hint, action, onSend, children }: Props) {
   const { t } = useTranslation("desk");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { text: "" } });
-  const send = form.onSubmit(async ({ text }) => {
-    try {
-      await onSend(text);
-      form.reset();
-      setError(null);
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ text }) => {
+    await onSend(text);
+    form.reset();
   });
   return (
-    <form className={styles.reply} onSubmit={send}>
+    <form className={styles.reply} onSubmit={submit}>
       {error && <ErrorNote error={error} />}
       <Textarea
         label={label}

@@ -4,10 +4,9 @@ import { useTranslation } from "react-i18next";
 import { Link, useParams } from "react-router";
 import { api, take } from "@/api/client";
 import { mayUse, useMember } from "@/api/session";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { sayFailed } from "@/ui/notices";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Desk.module.css";
 import { Reply } from "./Reply";
 import { Thread } from "./Thread";
@@ -37,37 +36,38 @@ export default function TicketPage() {
     await take(api.POST("/api/v1/tickets/{ticket_id}/messages", { ...at, body: { text } }));
     await refresh();
   };
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (!query.data) return <PageSkeleton />;
-  const { ticket, messages } = query.data;
   return (
-    <Page
-      title={ticket.subject}
-      lead={
-        <span className={styles.facts}>
-          <Anchor component={Link} to="/tickets">
-            {t("tickets")}
-          </Anchor>
-          <TicketStatus status={ticket.status} side="member" />
-        </span>
-      }
-    >
-      <Thread messages={messages} author={(message) => t(message.is_staff ? "support" : "you")} />
-      {mayUse(member, "tickets:write") && (
-        <Reply
-          key={ticket.id}
-          label={t(ticket.status === "closed" ? "reopen" : "reply")}
-          hint={ticket.status === "closed" ? t("reopen_hint") : undefined}
-          action={t("send")}
-          onSend={reply}
+    <LoadedPage title={t("tickets")} query={query}>
+      {({ ticket, messages }) => (
+        <Page
+          title={ticket.subject}
+          lead={
+            <span className={styles.facts}>
+              <Anchor component={Link} to="/tickets">
+                {t("tickets")}
+              </Anchor>
+              <TicketStatus status={ticket.status} side="member" />
+            </span>
+          }
         >
-          {ticket.status !== "closed" && (
-            <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
-              {t("solved")}
-            </Button>
+          <Thread messages={messages} author={(message) => t(message.is_staff ? "support" : "you")} />
+          {mayUse(member, "tickets:write") && (
+            <Reply
+              key={ticket.id}
+              label={t(ticket.status === "closed" ? "reopen" : "reply")}
+              hint={ticket.status === "closed" ? t("reopen_hint") : undefined}
+              action={t("send")}
+              onSend={reply}
+            >
+              {ticket.status !== "closed" && (
+                <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
+                  {t("solved")}
+                </Button>
+              )}
+            </Reply>
           )}
-        </Reply>
+        </Page>
       )}
-    </Page>
+    </LoadedPage>
   );
 }

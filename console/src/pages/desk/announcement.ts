@@ -23,13 +23,6 @@ export function whenOf(one: Announcement, nowMs: number): When {
   return one.until_ms !== null && one.until_ms <= nowMs ? "over" : "now";
 }
 
-/** A moment as an <input type="datetime-local"> has it, in the viewer's zone; "" for none. */
-export function localOf(ms: number | null): string {
-  if (ms === null) return "";
-  const date = new Date(ms);
-  return new Date(ms - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
 export function msOf(local: string): number | null {
   return local ? new Date(local).getTime() : null;
 }

@@ -1,9 +1,8 @@
-import { TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { EmptyState } from "@/ui/EmptyState";
 import { Section } from "@/ui/Page";
+import { SearchInput } from "@/ui/SearchInput";
 import notes from "../../../../docs/errors/notes.json";
 import table from "../../../../src/posthouse/data/errors.json";
 import styles from "./Docs.module.css";
@@ -47,15 +46,7 @@ export function Errors() {
   const rows = ROWS.filter((row) => isFound(row, search, language));
   return (
     <Section id="errors" title={t("errors")} lead={t("errors_lead")}>
-      <TextInput
-        type="search"
-        aria-label={t("search_errors")}
-        placeholder={t("search_errors")}
-        leftSection={<IconSearch size={15} stroke={1.7} />}
-        value={search}
-        onChange={(event) => setSearch(event.currentTarget.value)}
-        maw={360}
-      />
+      <SearchInput aria-label={t("search_errors")} placeholder={t("search_errors")} value={search} onChange={setSearch} maw={360} />
       {rows.length === 0 && <EmptyState title={t("no_error")} />}
       <div className={styles.errors}>
         {rows.map((row) => (

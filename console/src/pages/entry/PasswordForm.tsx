@@ -29,7 +29,6 @@ export function PasswordForm({ action, onChosen, children }: Props) {
           minLength={10}
           required
           autoFocus
-          visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
           {...form.getInputProps("password")}
         />
         {children}

@@ -7,9 +7,9 @@ import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { language } from "@/app/i18n";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Entry.module.css";
 import { OtherWays } from "./OtherWays";
 import { solve } from "./proof";
@@ -19,15 +19,6 @@ export default function RegisterPage() {
   const { t } = useTranslation("entry");
   const ways = useWaysIn();
   const [mailedTo, setMailedTo] = useState("");
-  if (ways.error) {
-    return (
-      <Page title={t("register")}>
-        <ErrorNote error={ways.error} onRetry={() => void ways.refetch()} />
-      </Page>
-    );
-  }
-  if (!ways.data) return <PageSkeleton />;
-  if (ways.data.registration === "closed") return <Page title={t("register")} lead={t("closed")} />;
   if (mailedTo) {
     return (
       <Page title={t("look_title")} lead={t("look_lead", { email: mailedTo })}>
@@ -40,34 +31,32 @@ export default function RegisterPage() {
       </Page>
     );
   }
-  return <Form ways={ways.data} onMailed={setMailedTo} />;
+  return (
+    <LoadedPage title={t("register")} query={ways}>
+      {(known) =>
+        known.registration === "closed" ? <Page title={t("register")} lead={t("closed")} /> : <Form ways={known} onMailed={setMailedTo} />
+      }
+    </LoadedPage>
+  );
 }
 
 function Form({ ways, onMailed }: { ways: WaysIn; onMailed: (email: string) => void }) {
   const { t } = useTranslation("entry");
   const [query] = useSearchParams();
   const [isChecking, setChecking] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   const refresh = useRefreshSession();
   const navigate = useNavigate();
   const form = useForm({ initialValues: { email: "", password: "", code: query.get("code") ?? "" } });
   const isInvited = ways.registration === "invitation";
 
-  const submit = form.onSubmit(async ({ email, password, code }) => {
-    setError(null);
-    try {
-      setChecking(ways.proof_of_work);
-      const proof = ways.proof_of_work ? await solve() : "";
-      setChecking(false);
-      const body = { email, password: ways.verify_email ? "" : password, language: language(), code, proof };
-      const answer = await take(api.POST("/api/v1/register", { body }));
-      if (answer.is_mailed) return onMailed(email);
-      await refresh();
-      await navigate("/welcome", { replace: true, state: { key: answer.key } });
-    } catch (thrown) {
-      setChecking(false);
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ email, password, code }) => {
+    setChecking(ways.proof_of_work);
+    const proof = ways.proof_of_work ? await solve().finally(() => setChecking(false)) : "";
+    const body = { email, password: ways.verify_email ? "" : password, language: language(), code, proof };
+    const answer = await take(api.POST("/api/v1/register", { body }));
+    if (answer.is_mailed) return onMailed(email);
+    await refresh();
+    await navigate("/welcome", { replace: true, state: { key: answer.key } });
   });
 
   return (
@@ -85,7 +74,6 @@ function Form({ ways, onMailed }: { ways: WaysIn; onMailed: (email: string) => v
                   autoComplete="new-password"
                   minLength={10}
                   required
-                  visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
                   {...form.getInputProps("password")}
                 />
               )}

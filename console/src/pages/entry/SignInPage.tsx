@@ -7,7 +7,7 @@ import { api, take } from "@/api/client";
 import { Problem } from "@/api/problems";
 import { useRefreshSession, useSession } from "@/api/session";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { showProblem, useSubmit } from "@/ui/forms";
 import { Page } from "@/ui/Page";
 import { PageSkeleton } from "@/ui/PageSkeleton";
 import styles from "./Entry.module.css";
@@ -28,7 +28,6 @@ export default function SignInPage() {
   const [query] = useSearchParams();
   const told = useHash();
   const [step, setStep] = useState<Step>(told.get("step") === "code" ? "code_elsewhere" : "password");
-  const [error, setError] = useState<Error | null>(null);
   const ways = useWaysIn();
   const session = useSession();
   const refresh = useRefreshSession();
@@ -44,16 +43,15 @@ export default function SignInPage() {
     if (session.data) void navigate(next, { replace: true });
   }, [session.data, navigate, next]);
 
-  const submit = form.onSubmit(async ({ email, password, code }) => {
-    setError(null);
-    try {
-      if (step === "code_elsewhere") await take(api.POST("/api/v1/sign-in/code", { body: { code } }));
-      else await take(api.POST("/api/v1/session", { body: { email, password, code } }));
-      await enter();
-    } catch (thrown) {
-      if (thrown instanceof Problem && thrown.code === "second_factor_needed") setStep("code");
-      else setError(showProblem(form, thrown));
-    }
+  const send = async ({ email, password, code }: typeof form.values) => {
+    if (step === "code_elsewhere") await take(api.POST("/api/v1/sign-in/code", { body: { code } }));
+    else await take(api.POST("/api/v1/session", { body: { email, password, code } }));
+    await enter();
+  };
+  const { error, submit } = useSubmit(form, send, (_, thrown) => {
+    if (!(thrown instanceof Problem && thrown.code === "second_factor_needed")) return showProblem(form, thrown);
+    setStep("code");
+    return null;
   });
 
   const failed = told.get("error");
@@ -75,7 +73,6 @@ export default function SignInPage() {
                     label={t("password")}
                     autoComplete="current-password"
                     required
-                    visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
                     {...form.getInputProps("password")}
                   />
                 </>

@@ -56,7 +56,7 @@ export function AtAGlance({ prices }: { prices: Prices }) {
     >
       <DataTable
         label={t("models", { count })}
-        list={wholeList(prices.models, { error: null, isPending: false, refetch: () => {} })}
+        list={wholeList(prices.models)}
         columns={columns}
         rowKey={(model) => model.name}
         empty=""

@@ -9,8 +9,9 @@ import type { components } from "@/api/schema";
 import { Confirm } from "@/ui/Confirm";
 import { CopyLine } from "@/ui/Code";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { endOfDay } from "@/ui/days";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { Page } from "@/ui/Page";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { Time } from "@/ui/Time";
@@ -53,7 +54,7 @@ export default function InvitationsPage() {
   return (
     <Page title={t("title")} lead={t("lead")} actions={<Button onClick={() => setMaking(true)}>{t("create")}</Button>}>
       <DataTable label={t("title")} list={list} columns={columns} rowKey={(one) => one.id} empty={t("none")} />
-      <Modal opened={isMaking} onClose={() => setMaking(false)} title={t("create")} closeButtonProps={{ "aria-label": t("common:close") }}>
+      <Modal opened={isMaking} onClose={() => setMaking(false)} title={t("create")}>
         <NewInvitation
           onMade={async () => {
             setMaking(false);
@@ -91,17 +92,11 @@ function State({ invitation }: { invitation: Invitation }) {
 
 function NewInvitation({ onMade }: { onMade: () => Promise<void> }) {
   const { t } = useTranslation("invitations");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { note: "", uses_max: 1 as number | string, until: "" } });
-  const submit = form.onSubmit(async ({ note, uses_max, until }) => {
-    setError(null);
-    const expires_ms = until ? new Date(`${until}T23:59:59`).getTime() : null;
-    try {
-      await take(api.POST("/api/v1/invitations", { body: { note, uses_max: Number(uses_max), expires_ms } }));
-      await onMade();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async ({ note, uses_max, until }) => {
+    const expires_ms = until ? endOfDay(until) : null;
+    await take(api.POST("/api/v1/invitations", { body: { note, uses_max: Number(uses_max), expires_ms } }));
+    await onMade();
   });
   return (
     <form onSubmit={submit}>

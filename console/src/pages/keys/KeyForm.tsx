@@ -1,16 +1,17 @@
-import { Button, Collapse, Group, Modal, MultiSelect, Select, Stack, Textarea, TextInput, UnstyledButton } from "@mantine/core";
+import { Collapse, Group, Modal, MultiSelect, Select, Stack, Textarea, TextInput, UnstyledButton } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { IconChevronDown } from "@tabler/icons-react";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
-import { useSite } from "@/api/site";
+import { AmountInput } from "@/ui/AmountInput";
+import { dayOf, endOfDay } from "@/ui/days";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { usePrices } from "./Connect";
-import { dayOf, endOfDay, type Key } from "./key";
+import type { Key } from "./key";
 import styles from "./Keys.module.css";
 
 const DAY_MS = 86_400_000;
@@ -27,8 +28,6 @@ interface Props {
 /** Makes a key, or changes one: name, budget, expiry, and what it may be used for. */
 export function KeyForm({ edited, plan, onClose, onMade, onChanged }: Props) {
   const { t } = useTranslation("keys");
-  const currency = useSite()?.currency ?? "";
-  const [error, setError] = useState<Error | null>(null);
   const isScoped = Boolean(edited && (edited.models ?? edited.endpoints ?? edited.addresses));
   const [isMore, more] = useDisclosure(isScoped);
   const form = useForm({
@@ -43,38 +42,27 @@ export function KeyForm({ edited, plan, onClose, onMade, onChanged }: Props) {
       addresses: (edited?.addresses ?? []).join("\n"),
     },
   });
-  const send = form.onSubmit(async (values) => {
+  const { error, submit } = useSubmit(form, async (values) => {
     const body = bodyOf(values);
-    try {
-      if (edited) {
-        await take(api.PATCH("/api/v1/keys/{key_id}", { params: { path: { key_id: edited.id } }, body }));
-        await onChanged();
-        onClose();
-      } else {
-        const made = await take(api.POST("/api/v1/keys", { body }));
-        await onChanged();
-        onMade?.(made.key);
-      }
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
+    if (edited) {
+      await take(api.PATCH("/api/v1/keys/{key_id}", { params: { path: { key_id: edited.id } }, body }));
+      await onChanged();
+      onClose();
+    } else {
+      const made = await take(api.POST("/api/v1/keys", { body }));
+      await onChanged();
+      onMade?.(made.key);
     }
   });
   const { values } = form;
   return (
-    <Modal opened onClose={onClose} title={t(edited ? "edit_title" : "create")} size="lg" closeButtonProps={{ "aria-label": t("common:close") }}>
-      <form onSubmit={send}>
+    <Modal opened onClose={onClose} title={t(edited ? "edit_title" : "create")} size="lg">
+      <form onSubmit={submit}>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
           <TextInput label={t("name")} description={t("name_hint")} maxLength={100} data-autofocus {...form.getInputProps("name")} />
           <Group gap="sm" align="flex-end" grow preventGrowOverflow={false} wrap="wrap">
-            <TextInput
-              label={t("budget")}
-              placeholder={t("budget_none")}
-              inputMode="decimal"
-              rightSection={<span className={styles.currency}>{currency}</span>}
-              rightSectionWidth={52}
-              {...form.getInputProps("budget")}
-            />
+            <AmountInput label={t("budget")} placeholder={t("budget_none")} {...form.getInputProps("budget")} />
             <Select
               label={t("budget_period")}
               data={(["total", "day", "month"] as const).map((one) => ({ value: one, label: t(`period.${one}`) }))}
@@ -105,14 +93,7 @@ export function KeyForm({ edited, plan, onClose, onMade, onChanged }: Props) {
           <Collapse expanded={isMore}>
             <Scope plan={plan} form={form} />
           </Collapse>
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {t("common:cancel")}
-            </Button>
-            <Button type="submit" loading={form.submitting}>
-              {edited ? t("common:save") : t("create")}
-            </Button>
-          </Group>
+          <DialogFoot action={edited ? t("common:save") : t("create")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
     </Modal>

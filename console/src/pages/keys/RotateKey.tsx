@@ -1,7 +1,9 @@
-import { Button, Group, Modal, Radio, Stack, Text } from "@mantine/core";
+import { Modal, Radio, Stack, Text } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { formatSpan } from "@/ui/span";
 import { titleOf, type Key } from "./key";
@@ -20,24 +22,21 @@ interface Props {
 export function RotateKey({ rotated, onClose, onMade, onChanged }: Props) {
   const { t } = useTranslation("keys");
   const [overlap, choose] = useState(String(24 * HOUR_MS));
-  const [isRunning, setRunning] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const rotate = async () => {
-    setRunning(true);
-    try {
-      const path = { key_id: rotated.id };
-      const made = await take(
-        api.POST("/api/v1/keys/{key_id}/rotate", { params: { path }, body: { overlap_ms: Number(overlap) } }),
-      );
+  const rotate = useMutation({
+    mutationFn: () =>
+      take(
+        api.POST("/api/v1/keys/{key_id}/rotate", {
+          params: { path: { key_id: rotated.id } },
+          body: { overlap_ms: Number(overlap) },
+        }),
+      ),
+    onSuccess: async (made) => {
       await onChanged();
       onMade(made.key);
-    } catch (thrown) {
-      setError(thrown as Error);
-      setRunning(false);
-    }
-  };
+    },
+  });
   return (
-    <Modal opened onClose={onClose} title={t("rotate_title", { key: titleOf(rotated) })} closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened onClose={onClose} title={t("rotate_title", { key: titleOf(rotated) })}>
       <Stack gap="md">
         <Text size="md">{t("rotate_text")}</Text>
         <Radio.Group label={t("overlap")} value={overlap} onChange={choose}>
@@ -47,15 +46,8 @@ export function RotateKey({ rotated, onClose, onMade, onChanged }: Props) {
             ))}
           </Stack>
         </Radio.Group>
-        {error && <ErrorNote error={error} />}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            {t("common:cancel")}
-          </Button>
-          <Button loading={isRunning} onClick={() => void rotate()}>
-            {t("rotate")}
-          </Button>
-        </Group>
+        {rotate.error && <ErrorNote error={rotate.error} />}
+        <DialogFoot action={t("rotate")} isRunning={rotate.isPending} onCancel={onClose} onAct={() => rotate.mutate()} />
       </Stack>
     </Modal>
   );

@@ -18,15 +18,3 @@ export const TONES: Record<State, Tone> = { active: "good", frozen: "warn", held
 export function titleOf(key: Key): string {
   return key.name || key.hint;
 }
-
-/** The last moment of a day as a date field has it, in the viewer's zone. */
-export function endOfDay(date: string): number {
-  return new Date(`${date}T23:59:59.999`).getTime();
-}
-
-/** The day of a moment as a date field takes it, in the viewer's zone. */
-export function dayOf(ms: number): string {
-  const at = new Date(ms);
-  const two = (part: number) => String(part).padStart(2, "0");
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-}

@@ -1,4 +1,4 @@
-import { Button, SegmentedControl, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -7,6 +7,7 @@ import { api, take } from "@/api/client";
 import { wholeList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
+import { Choice } from "@/ui/Choice";
 import { Confirm } from "@/ui/Confirm";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
@@ -18,28 +19,28 @@ import styles from "./Members.module.css";
 
 type Signal = components["schemas"]["SignalAnswer"];
 
-const DAYS = [1, 7, 30];
+const DAYS = ["1", "7", "30"] as const;
 
 /** What looks like abuse, and the means to stop it. */
 export default function AbusePage() {
   const { t } = useTranslation("members");
   const mayAct = mayUse(useMember(), "members:write");
-  const [days, setDays] = useState(7);
+  const [days, setDays] = useState<(typeof DAYS)[number]>("7");
   const [frozen, setFrozen] = useState<Signal | null>(null);
   const query = useQuery({
     queryKey: ["abuse", days],
-    queryFn: () => take(api.GET("/api/v1/admin/abuse", { params: { query: { days } } })),
+    queryFn: () => take(api.GET("/api/v1/admin/abuse", { params: { query: { days: Number(days) } } })),
   });
   const columns = useColumns();
   const actions = useActions(setFrozen);
   return (
     <Page title={t("abuse")} lead={t("abuse_lead")}>
-      <SegmentedControl
+      <Choice
         style={{ alignSelf: "flex-start" }}
-        aria-label={t("period")}
-        value={String(days)}
-        onChange={(value) => setDays(Number(value))}
-        data={DAYS.map((one) => ({ value: String(one), label: t("days", { count: one }) }))}
+        label={t("period")}
+        value={days}
+        onChange={setDays}
+        of={DAYS.map((one) => [one, t("days", { count: Number(one) })])}
       />
       <Section>
         <DataTable

@@ -1,9 +1,8 @@
-import { Anchor } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
 import { LANGUAGES } from "@/app/i18n";
 import { Copy } from "@/ui/Copy";
+import { MemberLink } from "@/ui/MemberLink";
 import { Time } from "@/ui/Time";
 import type { Shown } from "./MemberPage";
 import styles from "./Members.module.css";
@@ -32,7 +31,7 @@ export function Facts({ shown }: { shown: Shown }) {
     [t("language"), LANGUAGES[shown.language as keyof typeof LANGUAGES] ?? t("unknown")],
     [t("invited"), shown.invited],
   ];
-  if (shown.invited_by) facts.push([t("invited_by"), <MemberLink id={shown.invited_by} />]);
+  if (shown.invited_by) facts.push([t("invited_by"), <MemberLink id={shown.invited_by} email="" />]);
   if (shown.deleted_ms !== null) facts.push([t("deleted"), <Time ms={shown.deleted_ms} />]);
   return (
     <dl className={styles.list}>
@@ -43,13 +42,5 @@ export function Facts({ shown }: { shown: Shown }) {
         </div>
       ))}
     </dl>
-  );
-}
-
-function MemberLink({ id }: { id: string }) {
-  return (
-    <Anchor component={Link} to={`/admin/members/${id}`}>
-      {id}
-    </Anchor>
   );
 }

@@ -1,13 +1,13 @@
-import { Anchor, Button } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { Confirm } from "@/ui/Confirm";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
 import { sayFailed } from "@/ui/notices";
 import { Time } from "@/ui/Time";
@@ -105,9 +105,7 @@ export function KeyTable({ filter, mayChange, empty, isOneMembers }: Props) {
 function Owner({ of }: { of: Key }) {
   return (
     <span className={styles.owner}>
-      <Anchor component={Link} to={`/admin/members/${of.account_id}`}>
-        {of.email}
-      </Anchor>
+      <MemberLink id={of.account_id} email={of.email} />
       {of.account_status === "frozen" && <AccountStatus status="frozen" />}
     </span>
   );

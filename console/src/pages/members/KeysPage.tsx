@@ -3,7 +3,7 @@ import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 import { mayUse, useMember } from "@/api/session";
 import { Page } from "@/ui/Page";
-import { Choice } from "./Choice";
+import { Filter } from "./Filter";
 import { KeyTable } from "./KeyTable";
 import { queryOf } from "./key";
 import { Search } from "./Search";
@@ -23,7 +23,7 @@ export default function KeysPage() {
     <Page title={t("keys")} lead={t("keys_lead")}>
       <Group gap="md" align="flex-end">
         <Search label={t("search_keys")} hint={t("search_keys_hint")} toQuery={queryOf} />
-        <Choice name="status" label={t("status")} data={STATES.map((one) => ({ value: one, label: t(`state.${one}`) }))} />
+        <Filter name="status" label={t("status")} data={STATES.map((one) => ({ value: one, label: t(`state.${one}`) }))} />
       </Group>
       <KeyTable filter={filter} mayChange={mayUse(session, "members:write")} empty={t("no_key_found")} />
     </Page>

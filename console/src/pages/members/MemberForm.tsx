@@ -1,13 +1,12 @@
 import { Button, Group, Select, Stack, Textarea } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { ROLES, usePlans } from "./MembersPage";
 
@@ -19,24 +18,21 @@ export function MemberForm({ member }: { member: Member }) {
   const client = useQueryClient();
   const plans = usePlans();
   const mayGiveRoles = mayUse(useMember(), "roles:write");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({ initialValues: { plan: member.plan, note: member.note, role: member.role } });
-  const save = form.onSubmit(async ({ plan, note, role }) => {
+  const { error, submit } = useSubmit(form, async ({ plan, note, role }) => {
     const at = { params: { path: { account_id: member.id } } };
     try {
       const body = { note, plan: plan === member.plan ? null : plan };
       await take(api.PATCH("/api/v1/admin/members/{account_id}", { ...at, body }));
       if (role !== member.role) await take(api.PUT("/api/v1/accounts/{account_id}/role", { ...at, body: { role } }));
-      setError(null);
       form.resetDirty();
       sayDone(t("common:saved"));
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
+    } finally {
+      await client.invalidateQueries({ queryKey: ["members"] });
     }
-    await client.invalidateQueries({ queryKey: ["members"] });
   });
   return (
-    <form onSubmit={save}>
+    <form onSubmit={submit}>
       <Stack gap="md">
         {error && <ErrorNote error={error} />}
         <Select

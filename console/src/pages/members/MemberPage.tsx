@@ -9,11 +9,10 @@ import { mayUse, useMember } from "@/api/session";
 import { CreditDialog } from "@/pages/money/CreditDialog";
 import { Confirm } from "@/ui/Confirm";
 import { Count } from "@/ui/Count";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { Money } from "@/ui/Money";
 import { sayFailed } from "@/ui/notices";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Stat, Stats } from "@/ui/Stat";
 import { AccountStatus } from "./AccountStatus";
 import { Facts } from "./Facts";
@@ -31,9 +30,16 @@ export default function MemberPage() {
     queryKey: ["members", id],
     queryFn: () => take(api.GET("/api/v1/admin/members/{account_id}", { params: { path: { account_id: id } } })),
   });
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (!query.data) return <PageSkeleton />;
-  const { member, use } = query.data;
+  return (
+    <LoadedPage title={t("member")} query={query}>
+      {(shown) => <One shown={shown} />}
+    </LoadedPage>
+  );
+}
+
+function One({ shown }: { shown: Shown }) {
+  const { t } = useTranslation("members");
+  const { member, use } = shown;
   return (
     <Page
       title={member.email}
@@ -47,7 +53,7 @@ export default function MemberPage() {
           {member.role !== "member" && <span>{t(`roles.${member.role}`)}</span>}
         </span>
       }
-      actions={<Actions shown={query.data} />}
+      actions={<Actions shown={shown} />}
     >
       <Stats>
         <Stat label={t("balance")} value={<Money value={member.balance} />} note={t("on_plan", { plan: member.plan })} />
@@ -57,17 +63,17 @@ export default function MemberPage() {
       </Stats>
       <div className={styles.columns}>
         <Section title={t("account")}>
-          <Facts shown={query.data} />
+          <Facts shown={shown} />
           <Elsewhere accountId={member.id} />
         </Section>
-        {query.data.may_change && (
+        {shown.may_change && (
           <Section title={t("change")}>
             <MemberForm key={`${member.plan} ${member.role} ${member.note}`} member={member} />
           </Section>
         )}
       </div>
       <Section title={t("keys")}>
-        <KeyTable filter={{ account_id: member.id }} mayChange={query.data.may_change} empty={t("no_keys")} isOneMembers />
+        <KeyTable filter={{ account_id: member.id }} mayChange={shown.may_change} empty={t("no_keys")} isOneMembers />
       </Section>
     </Page>
   );

@@ -11,7 +11,7 @@ import { Money } from "@/ui/Money";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import { AccountStatus } from "./AccountStatus";
-import { Choice } from "./Choice";
+import { Filter } from "./Filter";
 import styles from "./Members.module.css";
 import { Search } from "./Search";
 
@@ -37,9 +37,9 @@ export default function MembersPage() {
     <Page title={t("members")}>
       <Group gap="md" align="flex-end">
         <Search label={t("search_members")} />
-        <Choice name="plan" label={t("plan")} data={plans.map((name) => ({ value: name, label: name }))} />
-        <Choice name="status" label={t("status")} data={STATES.map((one) => ({ value: one, label: t(`state.${one}`) }))} />
-        <Choice name="role" label={t("role")} data={ROLES.map((one) => ({ value: one, label: t(`roles.${one}`) }))} />
+        <Filter name="plan" label={t("plan")} data={plans.map((name) => ({ value: name, label: name }))} />
+        <Filter name="status" label={t("status")} data={STATES.map((one) => ({ value: one, label: t(`state.${one}`) }))} />
+        <Filter name="role" label={t("role")} data={ROLES.map((one) => ({ value: one, label: t(`roles.${one}`) }))} />
       </Group>
       <DataTable
         label={t("members")}

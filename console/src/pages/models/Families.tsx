@@ -10,6 +10,7 @@ import { useProposal } from "@/pages/catalogue/Proposal";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { useSubmit } from "@/ui/forms";
 import { sayFailed } from "@/ui/notices";
 import { useFamilies, type Family } from "./data";
 
@@ -72,7 +73,6 @@ export function Families({ mayWrite }: { mayWrite: boolean }) {
         opened={draft !== null}
         onClose={() => setDraft(null)}
         title={draft === "new" || draft === null ? t("family.add") : t("family.edit_title", { name: draft.name })}
-        closeButtonProps={{ "aria-label": t("common:close") }}
       >
         {draft && <FamilyForm family={draft === "new" ? null : draft} propose={proposal.propose} />}
       </Modal>
@@ -87,28 +87,22 @@ function kindOf(family: Family): Kind {
 
 function FamilyForm({ family, propose }: { family: Family | null; propose: ReturnType<typeof useProposal>["propose"] }) {
   const { t } = useTranslation("models");
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({
     initialValues: { name: family?.name ?? "", kind: (family ? kindOf(family) : "standard") as string },
     validate: { name: (value) => (value.trim() && !value.includes("/") ? null : t("family.name_rule")) },
   });
-  const save = form.onSubmit(async ({ name, kind }) => {
-    setError(null);
-    try {
-      await propose((isDryRun) =>
-        take(
-          api.PUT("/api/v1/families/{name}", {
-            params: { path: { name: name.trim() }, query: { dry_run: isDryRun } },
-            body: { version: family?.version ?? "", definition: { kind: kind as Kind } },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(showRefusal(form, thrown));
-    }
-  });
+  const send = ({ name, kind }: typeof form.values) =>
+    propose((isDryRun) =>
+      take(
+        api.PUT("/api/v1/families/{name}", {
+          params: { path: { name: name.trim() }, query: { dry_run: isDryRun } },
+          body: { version: family?.version ?? "", definition: { kind: kind as Kind } },
+        }),
+      ),
+    );
+  const { error, submit } = useSubmit(form, send, showRefusal);
   return (
-    <form onSubmit={save}>
+    <form onSubmit={submit}>
       <Stack gap="sm">
         {!family && <TextInput label={t("column.family")} data-autofocus required {...form.getInputProps("name")} />}
         <Select
@@ -121,7 +115,7 @@ function FamilyForm({ family, propose }: { family: Family | null; propose: Retur
         {error && <ErrorNote error={error} />}
         <Group justify="flex-end">
           <Button type="submit" loading={form.submitting}>
-            {t("preview")}
+            {t("catalogue:preview.ask")}
           </Button>
         </Group>
       </Stack>

@@ -1,62 +1,58 @@
-import { Autocomplete, Button, Checkbox, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { Autocomplete, Button, Checkbox, Select, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDebouncedValue } from "@mantine/hooks";
-import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
-import { showRefusal } from "@/pages/catalogue/fields";
-import { useProposal } from "@/pages/catalogue/Proposal";
+import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
+import { Choice } from "@/ui/Choice";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
+import { SearchInput } from "@/ui/SearchInput";
 import { useFamilies, type Official } from "./data";
 import styles from "./Models.module.css";
 
 const TYPING_MS = 200;
 const PAGE = 60;
+const MODES = ["follow", "fix"] as const;
 
 /** Takes prices of the official list: which models, how, and the difference before anything is changed. */
 export default function ImportPage() {
   const { t } = useTranslation("models");
-  const navigate = useNavigate();
   const [names, setNames] = useState<string[]>([]);
-  const [error, setError] = useState<Error | null>(null);
   const families = useFamilies().data?.items.map((one) => one.name) ?? [];
-  const proposal = useProposal(() => void navigate("/admin/models"));
-  const form = useForm({ initialValues: { names: "", mode: "follow", exchange_rate: "", multiplier: "1", family: "" } });
+  const form = useForm({ initialValues: { names: "", mode: "follow" as (typeof MODES)[number], exchange_rate: "", multiplier: "1", family: "" } });
   const isFixed = form.values.mode === "fix";
-  const preview = form.onSubmit(async ({ mode, exchange_rate, multiplier, family }) => {
-    setError(null);
-    try {
-      await proposal.propose((isDryRun) =>
-        take(
-          api.POST("/api/v1/price-import", {
-            params: { query: { dry_run: isDryRun } },
-            body: { names, mode: mode as "follow" | "fix", exchange_rate, multiplier: multiplier || "1", family },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(showRefusal(form, thrown));
-    }
-  });
+  const save = ({ mode, exchange_rate, multiplier, family }: typeof form.values, dry_run: boolean) =>
+    take(
+      api.POST("/api/v1/price-import", {
+        params: { query: { dry_run } },
+        body: { names, mode, exchange_rate, multiplier: multiplier || "1", family },
+      }),
+    );
   return (
     <Page title={t("import.title")} lead={t("import.lead")}>
-      <form className={catalogue.form} onSubmit={preview}>
+      <DefinitionForm
+        form={form}
+        save={save}
+        action={t("import.preview", { count: names.length })}
+        isDisabled={names.length === 0}
+        back="/admin/models"
+      >
         <Section title={t("import.which")}>
-          <Choice names={names} onChange={setNames} />
+          <Models names={names} onChange={setNames} />
         </Section>
         <Section title={t("import.how")}>
           <div>
-            <SegmentedControl
-              aria-label={t("import.how")}
-              {...form.getInputProps("mode")}
-              data={(["follow", "fix"] as const).map((one) => ({ value: one, label: t(`import.mode.${one}`) }))}
+            <Choice
+              label={t("import.how")}
+              value={form.values.mode}
+              onChange={(mode) => form.setFieldValue("mode", mode)}
+              of={MODES.map((one) => [one, t(`import.mode.${one}`)])}
             />
           </div>
           <p style={{ margin: 0, color: "var(--soft)" }}>{t(isFixed ? "import.fix_hint" : "import.follow_hint")}</p>
@@ -70,22 +66,12 @@ export default function ImportPage() {
             <Autocomplete label={t("column.family")} description={t("import.family_hint")} data={families} {...form.getInputProps("family")} />
           </div>
         </Section>
-        {error && <ErrorNote error={error} />}
-        <div className={catalogue.foot}>
-          <Button type="submit" loading={form.submitting} disabled={names.length === 0}>
-            {t("import.preview", { count: names.length })}
-          </Button>
-          <Button variant="default" component={Link} to="/admin/models">
-            {t("common:cancel")}
-          </Button>
-        </div>
-      </form>
-      {proposal.dialog}
+      </DefinitionForm>
     </Page>
   );
 }
 
-function Choice({ names, onChange }: { names: string[]; onChange: (names: string[]) => void }) {
+function Models({ names, onChange }: { names: string[]; onChange: (names: string[]) => void }) {
   const { t } = useTranslation("models");
   const [search, setSearch] = useState("");
   const [settled] = useDebouncedValue(search, TYPING_MS);
@@ -105,15 +91,7 @@ function Choice({ names, onChange }: { names: string[]; onChange: (names: string
   return (
     <div>
       <div className={styles.controls}>
-        <TextInput
-          type="search"
-          aria-label={t("search")}
-          placeholder={t("search")}
-          leftSection={<IconSearch size={15} stroke={1.7} />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-          className={styles.search}
-        />
+        <SearchInput aria-label={t("search")} placeholder={t("search")} value={search} onChange={setSearch} className={styles.search} />
         <Select
           aria-label={t("import.provider")}
           placeholder={t("import.provider")}

@@ -2,17 +2,16 @@ import { Button, Group, Modal } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { PriceName } from "@/pages/catalogue/ChangePreview";
+import { PriceCell } from "@/pages/prices/PriceCell";
 import { Count } from "@/ui/Count";
 import type { KnownModel, PriceLine } from "./data";
 import { History } from "./History";
-import { Price } from "./Models";
 import styles from "./Models.module.css";
 
 /** One model with all prices by plan, what each channel takes, and what changed its price. */
 export function ModelDialog({ model, mayWrite, onClose }: { model: KnownModel | null; mayWrite: boolean; onClose: () => void }) {
-  const { t } = useTranslation("models");
   return (
-    <Modal opened={model !== null} onClose={onClose} size="lg" title={model?.name} closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened={model !== null} onClose={onClose} size="lg" title={model?.name}>
       {model && <Details model={model} mayWrite={mayWrite} />}
     </Modal>
   );
@@ -98,7 +97,7 @@ function PriceTable({ label, columns, empty }: TableProps) {
               </td>
               {columns.map((one) => (
                 <td key={one.name} data-align="right">
-                  <Price line={one.lines.find((each) => keyOf(each) === keyOf(line))} />
+                  <PriceCell line={one.lines.find((each) => keyOf(each) === keyOf(line))} />
                 </td>
               ))}
             </tr>

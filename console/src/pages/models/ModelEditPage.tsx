@@ -1,23 +1,20 @@
-import { Autocomplete, Button, NumberInput, SegmentedControl, TagsInput, TextInput } from "@mantine/core";
+import { Autocomplete, NumberInput, TagsInput, TextInput } from "@mantine/core";
 import { useForm, type UseFormReturnType } from "@mantine/form";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate, useSearchParams } from "react-router";
+import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
-import { MissingPage } from "@/app/FailedPage";
-import { Problem } from "@/api/problems";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
-import { showRefusal } from "@/pages/catalogue/fields";
+import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
 import { PriceEditor } from "@/pages/catalogue/PriceEditor";
 import { newTier, priceOf, tiersOf, type Tier } from "@/pages/catalogue/prices";
-import { useProposal } from "@/pages/catalogue/Proposal";
 import { said } from "@/pages/catalogue/types";
+import { Choice } from "@/ui/Choice";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { sayFailed } from "@/ui/notices";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { useDefinition, useFamilies, type Fields, type ModelDefinition } from "./data";
 
 type Pricing = "list" | "price" | "none";
@@ -37,13 +34,16 @@ type Values = {
 type Form = UseFormReturnType<Values>;
 
 export default function ModelEditPage() {
+  const { t } = useTranslation("models");
   const [params] = useSearchParams();
   const name = params.get("name") ?? "";
   const query = useDefinition(name);
   if (!name) return <Editor known={null} />;
-  if (query.error instanceof Problem && query.error.status === 404) return <MissingPage />;
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  return query.data ? <Editor key={name} known={query.data} /> : <PageSkeleton />;
+  return (
+    <LoadedPage title={t("form.edit_title", { name })} query={query}>
+      {(known) => <Editor key={name} known={known} />}
+    </LoadedPage>
+  );
 }
 
 function valuesOf(known: ModelDefinition | null): Values {
@@ -81,65 +81,35 @@ function definitionOf(values: Values, before: Fields): Fields {
 
 function Editor({ known }: { known: ModelDefinition | null }) {
   const { t } = useTranslation("models");
-  const navigate = useNavigate();
   const [loaded] = useState(known);
-  const [error, setError] = useState<Error | null>(null);
-  const proposal = useProposal(() => void navigate("/admin/models?tab=definitions"));
   const form = useForm<Values>({
     initialValues: valuesOf(loaded),
     validate: { name: (value) => (value.trim() ? null : t("form.name_rule")) },
   });
-  const name = form.values.name.trim();
-  const preview = form.onSubmit(async (values) => {
-    setError(null);
-    try {
-      await proposal.propose((isDryRun) =>
-        take(
-          api.PUT("/api/v1/model-definitions/{name}", {
-            params: { path: { name }, query: { dry_run: isDryRun } },
-            body: {
-              version: loaded?.version ?? "",
-              definition: definitionOf(values, loaded?.definition ?? {}) as ModelDefinition["definition"],
-            },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(showRefusal(form, thrown));
-    }
-  });
-  const remove = () =>
-    proposal
-      .propose((isDryRun) =>
-        take(
-          api.DELETE("/api/v1/model-definitions/{name}", {
-            params: { path: { name: loaded!.name }, query: { version: loaded!.version, dry_run: isDryRun } },
-          }),
-        ),
-      )
-      .catch(sayFailed);
+  const save = (values: Values, dry_run: boolean) =>
+    take(
+      api.PUT("/api/v1/model-definitions/{name}", {
+        params: { path: { name: values.name.trim() }, query: { dry_run } },
+        body: {
+          version: loaded?.version ?? "",
+          definition: definitionOf(values, loaded?.definition ?? {}) as ModelDefinition["definition"],
+        },
+      }),
+    );
+  const remove = ({ name, version }: ModelDefinition, dry_run: boolean) =>
+    take(api.DELETE("/api/v1/model-definitions/{name}", { params: { path: { name }, query: { version, dry_run } } }));
   return (
     <Page title={loaded ? t("form.edit_title", { name: loaded.name }) : t("form.add_title")} lead={t("form.lead")}>
-      <form className={catalogue.form} onSubmit={preview}>
+      <DefinitionForm
+        form={form}
+        save={save}
+        remove={loaded ? (isDryRun) => remove(loaded, isDryRun) : undefined}
+        back="/admin/models?tab=definitions"
+      >
         <Basics form={form} isNew={!loaded} />
         <Pricing form={form} />
         <Bounds form={form} />
-        {error && <ErrorNote error={error} />}
-        <div className={catalogue.foot}>
-          <Button type="submit" loading={form.submitting}>
-            {t("preview")}
-          </Button>
-          <Button variant="default" component={Link} to="/admin/models">
-            {t("common:cancel")}
-          </Button>
-          {loaded && (
-            <Button variant="subtle" color="red" className={catalogue.danger} onClick={() => void remove()}>
-              {t("form.remove")}
-            </Button>
-          )}
-        </div>
-      </form>
-      {proposal.dialog}
+      </DefinitionForm>
     </Page>
   );
 }
@@ -172,11 +142,11 @@ function Pricing({ form }: { form: Form }) {
   return (
     <Section title={t("form.price")}>
       <div>
-        <SegmentedControl
-          aria-label={t("form.price")}
+        <Choice
+          label={t("form.price")}
           value={pricing}
-          onChange={(value) => form.setFieldValue("pricing", value as Pricing)}
-          data={(["list", "price", "none"] as const).map((one) => ({ value: one, label: t(`form.pricing.${one}`) }))}
+          onChange={(value) => form.setFieldValue("pricing", value)}
+          of={(["list", "price", "none"] as const).map((one) => [one, t(`form.pricing.${one}`)])}
         />
       </div>
       {pricing === "list" && (

@@ -1,13 +1,13 @@
-import { Select, TextInput, UnstyledButton } from "@mantine/core";
+import { Select, UnstyledButton } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
+import { PriceCell } from "@/pages/prices/PriceCell";
 import { DataTable, type Column } from "@/ui/DataTable";
-import { Money } from "@/ui/Money";
 import { nanosOf } from "@/ui/money";
+import { SearchInput } from "@/ui/SearchInput";
 import { lineOf, usePlanNames, type KnownModel, type PriceLine } from "./data";
 import styles from "./Models.module.css";
 import { ModelDialog } from "./ModelDialog";
@@ -30,15 +30,7 @@ export function Models({ mayWrite }: { mayWrite: boolean }) {
   return (
     <>
       <div className={styles.controls}>
-        <TextInput
-          type="search"
-          aria-label={t("search")}
-          placeholder={t("search")}
-          leftSection={<IconSearch size={15} stroke={1.7} />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-          className={styles.search}
-        />
+        <SearchInput aria-label={t("search")} placeholder={t("search")} value={search} onChange={setSearch} className={styles.search} />
         {plans.length > 0 && (
           <Select
             aria-label={t("prices_of")}
@@ -70,7 +62,7 @@ function useColumns(plan: string, open: (model: KnownModel) => void): Column<Kno
     key: component,
     title: t(`catalogue:component.${component}`),
     align: "right",
-    render: (model) => <Price line={lineOf(pricesOf(model, plan), component)} />,
+    render: (model) => <PriceCell line={lineOf(pricesOf(model, plan), component)} />,
   });
   return [
     {
@@ -122,11 +114,6 @@ function useColumns(plan: string, open: (model: KnownModel) => void): Column<Kno
 
 function pricesOf(model: KnownModel, plan: string): PriceLine[] | undefined {
   return model.plans.find((one) => one.plan === plan)?.lines;
-}
-
-export function Price({ line }: { line: PriceLine | undefined }) {
-  if (!line) return <span className={styles.none}>–</span>;
-  return <Money value={line.price} decimals={nanosOf(line.price) === 0n ? 0 : "all"} />;
 }
 
 const PERCENT = 100n;

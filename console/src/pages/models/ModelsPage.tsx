@@ -1,22 +1,18 @@
-import { Button, Tabs } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { IconDownload, IconPlus } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import { mayUse, useMember } from "@/api/session";
+import { AddressTabs } from "@/ui/AddressTabs";
 import { Page } from "@/ui/Page";
 import { Definitions } from "./Definitions";
 import { Families } from "./Families";
 import { History } from "./History";
 import { Models } from "./Models";
-import styles from "./Models.module.css";
-
-const TABS = ["models", "definitions", "families", "history"] as const;
 
 export default function ModelsPage() {
   const { t } = useTranslation("models");
-  const [params, setParams] = useSearchParams();
   const mayWrite = mayUse(useMember(), "catalogue:write");
-  const tab = TABS.find((one) => one === params.get("tab")) ?? "models";
   return (
     <Page
       title={t("title")}
@@ -34,27 +30,14 @@ export default function ModelsPage() {
         )
       }
     >
-      <Tabs value={tab} onChange={(value) => setParams({ tab: value! }, { replace: true })} keepMounted={false}>
-        <Tabs.List className={styles.tabs}>
-          {TABS.map((one) => (
-            <Tabs.Tab key={one} value={one}>
-              {t(`tab.${one}`)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value="models" pt="md">
-          <Models mayWrite={mayWrite} />
-        </Tabs.Panel>
-        <Tabs.Panel value="definitions" pt="md">
-          <Definitions mayWrite={mayWrite} />
-        </Tabs.Panel>
-        <Tabs.Panel value="families" pt="md">
-          <Families mayWrite={mayWrite} />
-        </Tabs.Panel>
-        <Tabs.Panel value="history" pt="md">
-          <History />
-        </Tabs.Panel>
-      </Tabs>
+      <AddressTabs
+        of={[
+          ["models", t("tab.models"), <Models mayWrite={mayWrite} />],
+          ["definitions", t("tab.definitions"), <Definitions mayWrite={mayWrite} />],
+          ["families", t("tab.families"), <Families mayWrite={mayWrite} />],
+          ["history", t("tab.history"), <History />],
+        ]}
+      />
     </Page>
   );
 }

@@ -1,7 +1,7 @@
-import { CloseButton, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
+import { CloseButton } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
+import { SearchInput } from "@/ui/SearchInput";
 
 /** Asks for one member's email or id; "" for all. */
 export function AccountFilter({ value, onChange }: { value: string; onChange: (account: string) => void }) {
@@ -17,15 +17,13 @@ export function AccountFilter({ value, onChange }: { value: string; onChange: (a
   };
   return (
     <form onSubmit={submit} role="search">
-      <TextInput
-        type="search"
+      <SearchInput
         aria-label={t("account_filter")}
         placeholder={t("account_filter")}
         w={260}
-        leftSection={<IconSearch size={15} stroke={1.7} />}
         rightSection={typed && <CloseButton size="sm" aria-label={t("clear")} onClick={clear} />}
         value={typed}
-        onChange={(event) => setTyped(event.currentTarget.value)}
+        onChange={setTyped}
         onBlur={() => onChange(typed.trim())}
       />
     </form>

@@ -1,7 +1,10 @@
-import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
-import { useState, type FormEvent, type ReactNode } from "react";
+import { Modal, Stack, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { useSubmit } from "@/ui/forms";
 
 interface Props {
   title: string;
@@ -19,27 +22,14 @@ const TEXT_CHARS = 200;
 /** Asks for the line that something is done with: a reference, a reason, a number. */
 export function AskText({ title, children, label, hint, action, isDestructive, onClose, onDone }: Props) {
   const { t } = useTranslation("money");
-  const [text, setText] = useState("");
-  const [problem, setProblem] = useState("");
-  const [error, setError] = useState<Error | null>(null);
-  const [isRunning, setRunning] = useState(false);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (!text.trim()) return setProblem(t("needed"));
-    setRunning(true);
-    setError(null);
-    try {
-      await onDone(text.trim());
-      onClose();
-    } catch (thrown) {
-      setError(thrown as Error);
-    } finally {
-      setRunning(false);
-    }
-  };
+  const form = useForm({ initialValues: { text: "" }, validate: { text: (text) => (text.trim() ? null : t("needed")) } });
+  const { error, submit } = useSubmit(form, async ({ text }) => {
+    await onDone(text.trim());
+    onClose();
+  });
   return (
-    <Modal opened onClose={onClose} title={title} closeButtonProps={{ "aria-label": t("common:close") }}>
-      <form onSubmit={(event) => void submit(event)} noValidate>
+    <Modal opened onClose={onClose} title={title}>
+      <form onSubmit={submit} noValidate>
         <Stack gap="md">
           {children}
           {error && <ErrorNote error={error} />}
@@ -49,21 +39,9 @@ export function AskText({ title, children, label, hint, action, isDestructive, o
             maxLength={TEXT_CHARS}
             required
             data-autofocus
-            value={text}
-            error={problem}
-            onChange={(event) => {
-              setText(event.currentTarget.value);
-              setProblem("");
-            }}
+            {...form.getInputProps("text")}
           />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {t("common:cancel")}
-            </Button>
-            <Button type="submit" color={isDestructive ? "red" : undefined} loading={isRunning}>
-              {action}
-            </Button>
-          </Group>
+          <DialogFoot action={action} isRunning={form.submitting} onCancel={onClose} isDestructive={isDestructive} />
         </Stack>
       </form>
     </Modal>

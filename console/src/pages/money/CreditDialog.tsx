@@ -1,17 +1,20 @@
-import { Button, Group, Modal, Radio, SegmentedControl, Stack, TextInput } from "@mantine/core";
+import { Modal, Radio, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
-import { useSite } from "@/api/site";
 import { isAmount } from "@/pages/wallet/amounts";
+import { AmountInput } from "@/ui/AmountInput";
+import { Choice } from "@/ui/Choice";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { newId } from "@/ui/ids";
 import { useMoney } from "@/ui/Money";
 import { sayDone } from "@/ui/notices";
 
+type Side = "credit" | "debit";
 const INTO = ["topup", "promotion", "correction"] as const;
 const OUT_OF = ["refund", "correction"] as const;
 
@@ -25,11 +28,9 @@ export function CreditDialog({ account = "", onClose }: Props) {
   const { t } = useTranslation("money");
   const money = useMoney();
   const client = useQueryClient();
-  const currency = useSite()?.currency ?? "";
   const [once] = useState(() => newId());
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm({
-    initialValues: { side: "credit" as "credit" | "debit", account, amount: "", kind: "topup" as string, reason: "" },
+    initialValues: { side: "credit" as Side, account, amount: "", kind: "topup" as string, reason: "" },
     validate: {
       account: (who: string) => (who.trim() ? null : t("needed")),
       amount: (amount: string) => (isAmount(amount) ? null : t("amount_needed")),
@@ -37,46 +38,28 @@ export function CreditDialog({ account = "", onClose }: Props) {
     },
   });
   const isCredit = form.values.side === "credit";
-  const chooseSide = (side: string) =>
-    form.setValues(side === "credit" ? { side, kind: "topup" } : { side: "debit", kind: "refund" });
-  const move = form.onSubmit(async (values) => {
-    setError(null);
+  const chooseSide = (side: Side) => form.setValues({ side, kind: side === "credit" ? "topup" : "refund" });
+  const { error, submit: move } = useSubmit(form, async (values) => {
     const fields = { account: values.account.trim(), amount: values.amount.trim(), reason: values.reason, idempotency_key: once };
-    try {
-      const moved =
-        values.side === "credit"
-          ? await take(api.POST("/api/v1/transfers/credit", { body: { ...fields, kind: known(INTO, values.kind) } }))
-          : await take(api.POST("/api/v1/transfers/debit", { body: { ...fields, kind: known(OUT_OF, values.kind) } }));
-      await client.invalidateQueries();
-      sayDone(t("moved", { balance: money(moved.balance), plan: moved.plan }));
-      onClose();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+    const moved =
+      values.side === "credit"
+        ? await take(api.POST("/api/v1/transfers/credit", { body: { ...fields, kind: known(INTO, values.kind) } }))
+        : await take(api.POST("/api/v1/transfers/debit", { body: { ...fields, kind: known(OUT_OF, values.kind) } }));
+    await client.invalidateQueries();
+    sayDone(t("moved", { balance: money(moved.balance), plan: moved.plan }));
+    onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={t("move")} closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened onClose={onClose} title={t("move")}>
       <form onSubmit={move} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
-          <SegmentedControl
-            aria-label={t("side")}
-            value={form.values.side}
-            onChange={chooseSide}
-            data={[
-              { value: "credit", label: t("credit") },
-              { value: "debit", label: t("debit") },
-            ]}
-          />
+          <Choice label={t("side")} value={form.values.side} onChange={chooseSide} of={[["credit", t("credit")], ["debit", t("debit")]]} />
           <TextInput label={t("member")} description={t("member_hint")} required {...form.getInputProps("account")} />
-          <TextInput
+          <AmountInput
             label={t("amount")}
             description={isCredit ? undefined : t("debit_hint")}
-            inputMode="decimal"
-            autoComplete="off"
             required
-            rightSection={<small>{currency}</small>}
-            rightSectionWidth={48}
             {...form.getInputProps("amount")}
           />
           <Radio.Group label={t("kind_title")} {...form.getInputProps("kind")}>
@@ -87,14 +70,7 @@ export function CreditDialog({ account = "", onClose }: Props) {
             </Stack>
           </Radio.Group>
           <TextInput label={t("reason")} description={t("member_sees")} maxLength={500} required {...form.getInputProps("reason")} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {t("common:cancel")}
-            </Button>
-            <Button type="submit" loading={form.submitting}>
-              {t(isCredit ? "credit_do" : "debit_do")}
-            </Button>
-          </Group>
+          <DialogFoot action={t(isCredit ? "credit_do" : "debit_do")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
     </Modal>

@@ -3,10 +3,10 @@ import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
 import { Time } from "@/ui/Time";
 import { BatchState } from "./CodesPage";
-import { MemberLink } from "./MemberLink";
 import styles from "./Money.module.css";
 
 type Found = components["schemas"]["CodeAnswer"];

@@ -1,18 +1,19 @@
-import { Button, SegmentedControl, Stack } from "@mantine/core";
+import { Button, Stack } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
 import { InvoiceStatus } from "@/pages/wallet/InvoiceStatus";
+import { useAddress } from "@/ui/address";
+import { Choice } from "@/ui/Choice";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money, useMoney } from "@/ui/Money";
 import { Time } from "@/ui/Time";
 import { AskText } from "./AskText";
-import { MemberLink } from "./MemberLink";
 import styles from "./Money.module.css";
 
 type Invoice = components["schemas"]["InvoiceAnswer"];
@@ -23,9 +24,9 @@ const STATES = ["open", "issued", "declined"] as const;
 /** Requests for invoices; those that wait for an answer at first. */
 export function InvoicesTable() {
   const { t } = useTranslation("money");
-  const [params, setParams] = useSearchParams();
+  const { text, set } = useAddress();
   const [doing, setDoing] = useState<Doing | null>(null);
-  const chosen = params.get("status") ?? "open";
+  const chosen = text("status") || "open";
   const status = STATES.find((one) => one === chosen);
   const list = useList(["invoices", status], (after) =>
     take(api.GET("/api/v1/invoices", { params: { query: { status, after } } })),
@@ -33,11 +34,11 @@ export function InvoicesTable() {
   return (
     <Stack gap="md">
       <div className={styles.filters}>
-        <SegmentedControl
-          aria-label={t("status")}
+        <Choice
+          label={t("status")}
           value={chosen}
-          onChange={(value) => setParams({ tab: "invoices", status: value }, { replace: true })}
-          data={[...STATES, "all" as const].map((one) => ({ value: one, label: t(`invoice_state.${one}`) }))}
+          onChange={(value) => set({ status: value })}
+          of={[...STATES, "all" as const].map((one) => [one, t(`invoice_state.${one}`)])}
         />
       </div>
       <DataTable

@@ -5,10 +5,12 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
-import { useSite } from "@/api/site";
 import { isAmount } from "@/pages/wallet/amounts";
 import { saveCsv } from "@/pages/wallet/csv";
+import { AmountInput } from "@/ui/AmountInput";
 import { Copy } from "@/ui/Copy";
+import { endOfDay } from "@/ui/days";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { useMoney } from "@/ui/Money";
@@ -31,7 +33,6 @@ export function MakeCodes({ onClose }: { onClose: () => void }) {
       size="lg"
       closeOnClickOutside={!isMade}
       closeOnEscape={!isMade}
-      closeButtonProps={{ "aria-label": t("common:close") }}
     >
       {made ? <Codes made={made} onClose={onClose} /> : <BatchForm onMade={setMade} onClose={onClose} />}
     </Modal>
@@ -41,7 +42,6 @@ export function MakeCodes({ onClose }: { onClose: () => void }) {
 function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose: () => void }) {
   const { t } = useTranslation("money");
   const client = useQueryClient();
-  const currency = useSite()?.currency ?? "";
   const whole = (text: string, max: number) => /^\d+$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= max;
   const form = useForm({
     initialValues: { name: "", amount: "", count: "10", kind: "topup" as "topup" | "promotion", per_account_max: "", expires_ms: "" },
@@ -59,7 +59,7 @@ function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose:
       count: Number(values.count),
       kind: values.kind,
       per_account_max: values.per_account_max.trim() ? Number(values.per_account_max) : null,
-      expires_ms: values.expires_ms ? endOf(values.expires_ms) : null,
+      expires_ms: values.expires_ms ? endOfDay(values.expires_ms) : null,
     };
     onMade(await take(api.POST("/api/v1/codes", { body })));
     await client.invalidateQueries({ queryKey: ["codes"] });
@@ -70,14 +70,7 @@ function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose:
         {error && <ErrorNote error={error} />}
         <TextInput label={t("name")} description={t("name_hint")} maxLength={200} required data-autofocus {...form.getInputProps("name")} />
         <Group grow align="flex-start">
-          <TextInput
-            label={t("each")}
-            inputMode="decimal"
-            required
-            rightSection={<small>{currency}</small>}
-            rightSectionWidth={48}
-            {...form.getInputProps("amount")}
-          />
+          <AmountInput label={t("each")} required {...form.getInputProps("amount")} />
           <TextInput label={t("count")} inputMode="numeric" required {...form.getInputProps("count")} />
         </Group>
         <Radio.Group label={t("kind_title")} {...form.getInputProps("kind")}>
@@ -95,14 +88,7 @@ function BatchForm({ onMade, onClose }: { onMade: (made: Made) => void; onClose:
             {...form.getInputProps("per_account_max")}
           />
         </Group>
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            {t("common:cancel")}
-          </Button>
-          <Button type="submit" loading={form.submitting}>
-            {t("make")}
-          </Button>
-        </Group>
+        <DialogFoot action={t("make")} isRunning={form.submitting} onCancel={onClose} />
       </Stack>
     </form>
   );
@@ -133,9 +119,4 @@ function Codes({ made, onClose }: { made: Made; onClose: () => void }) {
       </Group>
     </Stack>
   );
-}
-
-/** The last moment of a day such as "2026-12-31", where the operator is. */
-function endOf(day: string): number {
-  return new Date(`${day}T23:59:59.999`).getTime();
 }

@@ -1,20 +1,21 @@
-import { Button, SegmentedControl, Stack } from "@mantine/core";
+import { Button, Stack } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
 import { OrderStatus } from "@/pages/wallet/OrderStatus";
+import { useAddress } from "@/ui/address";
+import { Choice } from "@/ui/Choice";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money, useMoney } from "@/ui/Money";
 import { sayDone } from "@/ui/notices";
 import { Time } from "@/ui/Time";
 import { AccountFilter } from "./AccountFilter";
 import { AskText } from "./AskText";
-import { MemberLink } from "./MemberLink";
 import styles from "./Money.module.css";
 
 type Order = components["schemas"]["OrderAnswer"];
@@ -26,31 +27,26 @@ const REFETCH_MS = 30_000; // a new order shows up by itself
 /** Orders of all members; those that wait for payment at first. */
 export function OrdersTable() {
   const { t } = useTranslation("money");
-  const [params, setParams] = useSearchParams();
+  const { text, set } = useAddress();
   const [doing, setDoing] = useState<Doing | null>(null);
-  const account = params.get("account") ?? "";
-  const chosen = params.get("status") ?? (account ? "all" : "open");
+  const account = text("account");
+  const chosen = text("status") || (account ? "all" : "open");
   const status = STATES.find((one) => one === chosen);
   const list = useList(
     ["orders", status, account],
     (after) => take(api.GET("/api/v1/orders", { params: { query: { status, account, after } } })),
     { refetchMs: REFETCH_MS },
   );
-  const set = (name: string, value: string) => {
-    if (value) params.set(name, value);
-    else params.delete(name);
-    setParams(params, { replace: true });
-  };
   return (
     <Stack gap="md">
       <div className={styles.filters}>
-        <SegmentedControl
-          aria-label={t("status")}
+        <Choice
+          label={t("status")}
           value={chosen}
-          onChange={(value) => set("status", value)}
-          data={[...STATES, "all" as const].map((one) => ({ value: one, label: t(`order_state.${one}`) }))}
+          onChange={(value) => set({ status: value })}
+          of={[...STATES, "all" as const].map((one) => [one, t(`order_state.${one}`)])}
         />
-        <AccountFilter value={account} onChange={(value) => set("account", value)} />
+        <AccountFilter value={account} onChange={(value) => set({ account: value })} />
       </div>
       <DataTable
         label={t("top_ups")}

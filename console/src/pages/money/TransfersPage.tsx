@@ -1,18 +1,18 @@
 import { Button, Select } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
+import { useAddress } from "@/ui/address";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import { AccountFilter } from "./AccountFilter";
 import { CreditDialog } from "./CreditDialog";
-import { MemberLink } from "./MemberLink";
 import styles from "./Money.module.css";
 
 type Transfer = components["schemas"]["TransferAnswer"];
@@ -22,29 +22,24 @@ const KINDS = ["topup", "promotion", "correction", "refund"] as const;
 /** All money that came in and went out, and the way to move some by hand. */
 export default function TransfersPage() {
   const { t } = useTranslation("money");
-  const [params, setParams] = useSearchParams();
+  const { text, set } = useAddress();
   const [isMoving, moving] = useDisclosure();
-  const account = params.get("account") ?? "";
-  const kind = KINDS.find((one) => one === params.get("kind"));
+  const account = text("account");
+  const kind = KINDS.find((one) => one === text("kind"));
   const list = useList(["transfers", account, kind], (after) =>
     take(api.GET("/api/v1/transfers", { params: { query: { account, kind, after } } })),
   );
-  const set = (name: string, value: string | null) => {
-    if (value) params.set(name, value);
-    else params.delete(name);
-    setParams(params, { replace: true });
-  };
   const mayMove = mayUse(useMember(), "money:write");
   return (
     <Page title={t("transfers")} lead={t("transfers_lead")} actions={mayMove && <Button onClick={moving.open}>{t("move")}</Button>}>
       <div className={styles.filters}>
-        <AccountFilter value={account} onChange={(value) => set("account", value)} />
+        <AccountFilter value={account} onChange={(value) => set({ account: value })} />
         <Select
           aria-label={t("kind_title")}
           placeholder={t("all_kinds")}
           data={KINDS.map((one) => ({ value: one, label: t(`kind.${one}`) }))}
           value={kind ?? null}
-          onChange={(value) => set("kind", value)}
+          onChange={(value) => set({ kind: value })}
           clearable
           clearButtonProps={{ "aria-label": t("clear") }}
           w={180}

@@ -1,10 +1,9 @@
-import { SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { mayUse, useMember } from "@/api/session";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Choice } from "@/ui/Choice";
+import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Earnings } from "./Earnings";
 import { Glance } from "./Glance";
 import { Shares } from "./Shares";
@@ -23,19 +22,12 @@ export default function OverviewPage() {
   const overview = useOverview();
   return (
     <Page title={t("title")} lead={t("lead")} actions={<Waiting session={session} />}>
-      {overview.error && <ErrorNote error={overview.error} onRetry={() => void overview.refetch()} />}
-      {overview.data ? <Glance overview={overview.data} /> : overview.isPending && <PageSkeleton />}
+      <Loaded query={overview}>{(known) => <Glance overview={known} />}</Loaded>
       <div className={styles.front}>
         <Section
           title={t("course")}
           actions={
-            <SegmentedControl
-              size="xs"
-              aria-label={t("span.label")}
-              value={span}
-              onChange={(value) => setSpan(value as Span)}
-              data={SPANS.map((value) => ({ value, label: t(`span.${value}`) }))}
-            />
+            <Choice size="xs" label={t("span.label")} value={span} onChange={setSpan} of={SPANS.map((one) => [one, t(`span.${one}`)])} />
           }
         >
           <Earnings span={span} />

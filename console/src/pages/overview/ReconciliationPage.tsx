@@ -4,11 +4,10 @@ import { formatStep, placesOf } from "@/pages/usage/SumsAndChart";
 import { Chart } from "@/ui/Chart";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Money, useMoney } from "@/ui/Money";
 import { decimalOf, nanosOf } from "@/ui/money";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { ProofPanel } from "./ProofPanel";
 import { Waterfall } from "./Waterfall";
 import { useBooks, type Books } from "./data";
@@ -22,14 +21,12 @@ export default function ReconciliationPage() {
   const books = useBooks();
   return (
     <Page title={t("books")} lead={t("books_lead")}>
-      {books.error && <ErrorNote error={books.error} onRetry={() => void books.refetch()} />}
-      {books.isPending && <PageSkeleton />}
-      {books.data && <Shown books={books.data} query={books} />}
+      <Loaded query={books}>{(known) => <Shown books={known} />}</Loaded>
     </Page>
   );
 }
 
-function Shown({ books, query }: { books: Books; query: ReturnType<typeof useBooks> }) {
+function Shown({ books }: { books: Books }) {
   const { t, i18n } = useTranslation("overview");
   const money = useMoney();
   const months = books.months;
@@ -86,7 +83,7 @@ function Shown({ books, query }: { books: Books; query: ReturnType<typeof useBoo
         )}
         <DataTable
           label={t("months")}
-          list={wholeList([...months].reverse(), query)}
+          list={wholeList([...months].reverse())}
           columns={columnsOf(t, i18n.language)}
           rowKey={(month) => String(month.start_ms)}
           empty={<EmptyState title={t("no_months")} />}

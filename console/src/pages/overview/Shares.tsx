@@ -1,9 +1,9 @@
 import { Skeleton } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
 import { Count } from "@/ui/Count";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
 import { marginOf, useLeaders, type Span } from "./data";
 import styles from "./Overview.module.css";
@@ -28,7 +28,7 @@ export function Shares({ span }: { span: Span }) {
       <Ranked title={t("models")} rows={models.map((one) => ({ key: one.name, label: one.label, ...one.total }))} />
       <Ranked
         title={t("accounts")}
-        rows={accounts.map((one) => ({ key: one.name, label: <Link to={`/admin/members/${one.name}`}>{one.label}</Link>, ...one.total }))}
+        rows={accounts.map((one) => ({ key: one.name, label: <MemberLink id={one.name} email={one.label} />, ...one.total }))}
       />
       <Ranked title={t("channels")} rows={channels.map((one) => ({ ...one, key: one.channel, label: one.channel || t("no_channel") }))} />
     </div>

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
+import { TIME_ZONE } from "@/ui/Time";
 
 type Schemas = components["schemas"];
 export type Overview = Schemas["Overview"];
@@ -17,12 +18,11 @@ const LIVE_MS = 5_000;
 const GLANCE_MS = 10_000;
 const COURSE_MS = 60_000;
 const PROOF_MS = 1_000; // while one runs
-const time_zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function useOverview() {
   return useQuery({
     queryKey: ["overview"],
-    queryFn: () => take(api.GET("/api/v1/admin/overview", { params: { query: { time_zone } } })),
+    queryFn: () => take(api.GET("/api/v1/admin/overview", { params: { query: { time_zone: TIME_ZONE } } })),
     refetchInterval: GLANCE_MS,
   });
 }
@@ -38,7 +38,7 @@ export function useMinutes() {
 export function useCourse(span: Span) {
   return useQuery({
     queryKey: ["overview", "course", span],
-    queryFn: () => take(api.GET("/api/v1/admin/overview/course", { params: { query: { span, time_zone } } })),
+    queryFn: () => take(api.GET("/api/v1/admin/overview/course", { params: { query: { span, time_zone: TIME_ZONE } } })),
     refetchInterval: COURSE_MS,
     placeholderData: keepPreviousData,
   });
@@ -47,7 +47,7 @@ export function useCourse(span: Span) {
 export function useLeaders(span: Span) {
   return useQuery({
     queryKey: ["overview", "leaders", span],
-    queryFn: () => take(api.GET("/api/v1/admin/overview/leaders", { params: { query: { span, time_zone } } })),
+    queryFn: () => take(api.GET("/api/v1/admin/overview/leaders", { params: { query: { span, time_zone: TIME_ZONE } } })),
     refetchInterval: COURSE_MS,
     placeholderData: keepPreviousData,
   });
@@ -56,7 +56,7 @@ export function useLeaders(span: Span) {
 export function useBooks() {
   return useQuery({
     queryKey: ["books"],
-    queryFn: () => take(api.GET("/api/v1/admin/reconciliation", { params: { query: { time_zone } } })),
+    queryFn: () => take(api.GET("/api/v1/admin/reconciliation", { params: { query: { time_zone: TIME_ZONE } } })),
   });
 }
 

@@ -4,18 +4,16 @@ import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate, useSearchParams } from "react-router";
+import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { MissingPage } from "@/app/FailedPage";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
-import { showRefusal } from "@/pages/catalogue/fields";
+import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
 import { Pairs } from "@/pages/catalogue/Pairs";
-import { useProposal } from "@/pages/catalogue/Proposal";
 import { pairsOf, recordOf, said, type Pair } from "@/pages/catalogue/types";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { sayFailed } from "@/ui/notices";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { many, usePlans, type Fields, type LimitFields, type Plan } from "./data";
 import styles from "./Plans.module.css";
 
@@ -48,14 +46,19 @@ type Form = UseFormReturnType<Values>;
 const newLimit = (): Limit => ({ family: [], per: ["key", "address"], window: "1 day", requests: "", tokens: "", concurrency: "", spend: "" });
 
 export default function PlanEditPage() {
+  const { t } = useTranslation("plans");
   const [params] = useSearchParams();
   const name = params.get("name") ?? "";
   const query = usePlans();
   if (!name) return <Editor known={null} />;
-  if (query.error && !query.data) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (!query.data) return <PageSkeleton />;
-  const known = query.data.items.find((one) => one.name === name);
-  return known ? <Editor key={name} known={known} /> : <MissingPage />;
+  return (
+    <LoadedPage title={t("form.edit_title", { name })} query={query}>
+      {({ items }) => {
+        const known = items.find((one) => one.name === name);
+        return known ? <Editor key={name} known={known} /> : <MissingPage />;
+      }}
+    </LoadedPage>
+  );
 }
 
 function valuesOf(known: Plan | null): Values {
@@ -115,62 +118,32 @@ function limitOf(limit: Limit): LimitFields {
 
 function Editor({ known }: { known: Plan | null }) {
   const { t } = useTranslation("plans");
-  const navigate = useNavigate();
   const [loaded] = useState(known);
-  const [error, setError] = useState<Error | null>(null);
-  const proposal = useProposal(() => void navigate("/admin/plans"));
   const form = useForm<Values>({
     initialValues: valuesOf(loaded),
     validate: { name: (value) => (value.trim() && !value.includes("/") ? null : t("form.name_rule")) },
   });
-  const name = form.values.name.trim();
-  const preview = form.onSubmit(async (values) => {
-    setError(null);
-    try {
-      await proposal.propose((isDryRun) =>
-        take(
-          api.PUT("/api/v1/plans/{name}", {
-            params: { path: { name }, query: { dry_run: isDryRun } },
-            body: { version: loaded?.version ?? "", definition: definitionOf(values) as Plan["definition"] },
-          }),
-        ),
-      );
-    } catch (thrown) {
-      setError(showRefusal(form, thrown));
-    }
-  });
-  const remove = () =>
-    proposal
-      .propose((isDryRun) =>
-        take(
-          api.DELETE("/api/v1/plans/{name}", {
-            params: { path: { name: loaded!.name }, query: { version: loaded!.version, dry_run: isDryRun } },
-          }),
-        ),
-      )
-      .catch(sayFailed);
+  const save = (values: Values, dry_run: boolean) =>
+    take(
+      api.PUT("/api/v1/plans/{name}", {
+        params: { path: { name: values.name.trim() }, query: { dry_run } },
+        body: { version: loaded?.version ?? "", definition: definitionOf(values) as Plan["definition"] },
+      }),
+    );
+  const remove = ({ name, version }: Plan, dry_run: boolean) =>
+    take(api.DELETE("/api/v1/plans/{name}", { params: { path: { name }, query: { version, dry_run } } }));
   return (
     <Page title={loaded ? t("form.edit_title", { name: loaded.name }) : t("form.add_title")} lead={t("form.lead")}>
-      <form className={catalogue.form} onSubmit={preview}>
+      <DefinitionForm
+        form={form}
+        save={save}
+        remove={loaded ? (isDryRun) => remove(loaded, isDryRun) : undefined}
+        back="/admin/plans"
+      >
         <Basics form={form} isNew={!loaded} />
         {form.values.kind === "paid" && <Multipliers form={form} />}
         <Limits form={form} />
-        {error && <ErrorNote error={error} />}
-        <div className={catalogue.foot}>
-          <Button type="submit" loading={form.submitting}>
-            {t("form.preview")}
-          </Button>
-          <Button variant="default" component={Link} to="/admin/plans">
-            {t("common:cancel")}
-          </Button>
-          {loaded && (
-            <Button variant="subtle" color="red" className={catalogue.danger} onClick={() => void remove()}>
-              {t("form.remove")}
-            </Button>
-          )}
-        </div>
-      </form>
-      {proposal.dialog}
+      </DefinitionForm>
     </Page>
   );
 }

@@ -7,10 +7,9 @@ import { mayUse, useMember } from "@/api/session";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { EmptyState } from "@/ui/EmptyState";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Money } from "@/ui/Money";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { many, usePlans, type Fields, type LimitFields, type Plan } from "./data";
 import styles from "./Plans.module.css";
 
@@ -18,7 +17,6 @@ export default function PlansPage() {
   const { t } = useTranslation("plans");
   const mayWrite = mayUse(useMember(), "catalogue:write");
   const query = usePlans();
-  const plans = query.data?.items;
   return (
     <Page
       title={t("title")}
@@ -31,12 +29,15 @@ export default function PlansPage() {
         )
       }
     >
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {!plans && query.isPending && <PageSkeleton />}
-      {plans?.length === 0 && <EmptyState title={t("none")}>{t("none_text")}</EmptyState>}
-      {plans?.map((plan) => (
-        <One key={plan.name} plan={plan} mayWrite={mayWrite} />
-      ))}
+      <Loaded query={query}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <EmptyState title={t("none")}>{t("none_text")}</EmptyState>
+          ) : (
+            items.map((plan) => <One key={plan.name} plan={plan} mayWrite={mayWrite} />)
+          )
+        }
+      </Loaded>
     </Page>
   );
 }
@@ -141,7 +142,7 @@ function Limits({ limits, plan, isFree }: { limits: LimitFields[]; plan: string;
   return (
     <DataTable
       label={t("limits_of", { plan })}
-      list={wholeList(limits, { error: null, isPending: false, refetch: () => {} })}
+      list={wholeList(limits)}
       columns={columns}
       rowKey={(one) => JSON.stringify(one)}
       empty={<EmptyState title={t(isFree ? "limit.none_free" : "limit.none")} />}

@@ -127,7 +127,6 @@ function Playground({ accountId, models }: { accountId: string; models: Paramete
         position="right"
         size="20rem"
         title={t("parameters")}
-        closeButtonProps={{ "aria-label": t("common:close") }}
       >
         {panel}
       </Drawer>

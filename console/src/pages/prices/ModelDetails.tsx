@@ -10,7 +10,6 @@ import { orderedLines, type Line, type PricedModel } from "./model";
 
 /** All that is known of a model, and every price line of it. */
 export function ModelDetails({ model, onClose }: { model: PricedModel | null; onClose: () => void }) {
-  const { t } = useTranslation("prices");
   return (
     <Drawer
       opened={model !== null}
@@ -18,7 +17,6 @@ export function ModelDetails({ model, onClose }: { model: PricedModel | null; on
       position="right"
       size="34rem"
       title={model?.name}
-      closeButtonProps={{ "aria-label": t("common:close") }}
     >
       {model && <Details model={model} />}
     </Drawer>
@@ -74,7 +72,7 @@ function Details({ model }: { model: PricedModel }) {
       </dl>
       <DataTable
         label={t("all_lines")}
-        list={wholeList(orderedLines(model), { error: null, isPending: false, refetch: () => {} })}
+        list={wholeList(orderedLines(model))}
         columns={columns}
         rowKey={(line) => `${line.component} ${line.service_tier} ${line.prompt_tokens_over}`}
         empty={t("none")}

@@ -1,14 +1,15 @@
-import { Group, SegmentedControl, Select, TextInput, UnstyledButton } from "@mantine/core";
+import { Group, Select, UnstyledButton } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { IconSearch } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import { wholeList } from "@/api/lists";
+import { Choice } from "@/ui/Choice";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Page, Section } from "@/ui/Page";
+import { SearchInput } from "@/ui/SearchInput";
 import { PlanLimits } from "./PlanLimits";
 import { ModelDetails } from "./ModelDetails";
 import { PriceCell } from "./PriceCell";
@@ -42,15 +43,7 @@ export default function PricesPage() {
   return (
     <Page title={t("title")} lead={t("lead")}>
       <div className={styles.controls}>
-        <TextInput
-          type="search"
-          aria-label={t("search")}
-          placeholder={t("search")}
-          leftSection={<IconSearch size={15} stroke={1.7} />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-          className={styles.search}
-        />
+        <SearchInput aria-label={t("search")} placeholder={t("search")} value={search} onChange={setSearch} className={styles.search} />
         {owners.length > 1 && (
           <Select
             aria-label={t("owner")}
@@ -92,7 +85,7 @@ function PlanChoice({ plans, value, onChange }: { plans: Plan[]; value: string; 
   return (
     <Group ml={{ sm: "auto" }}>
       {names.length <= PLANS_SIDE_BY_SIDE ? (
-        <SegmentedControl aria-label={t("plan")} data={names} value={value} onChange={onChange} />
+        <Choice label={t("plan")} value={value} onChange={onChange} of={names.map((name) => [name, name])} />
       ) : (
         <Select aria-label={t("plan")} data={names} value={value} onChange={(name) => name && onChange(name)} allowDeselect={false} />
       )}

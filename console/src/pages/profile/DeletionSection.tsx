@@ -27,7 +27,7 @@ export function DeletionSection({ profile }: { profile: Profile }) {
         </Button>
       }
     >
-      <Modal opened={isOpen} onClose={() => setOpen(false)} title={t("delete_title")} closeButtonProps={{ "aria-label": t("common:close") }}>
+      <Modal opened={isOpen} onClose={() => setOpen(false)} title={t("delete_title")}>
         <form onSubmit={submit}>
           <Stack gap="sm">
             <Text size="sm">{t("delete_text")}</Text>
@@ -44,7 +44,6 @@ export function DeletionSection({ profile }: { profile: Profile }) {
                 label={t("your_password")}
                 required
                 autoComplete="current-password"
-                visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
                 {...form.getInputProps("password")}
               />
             )}

@@ -37,7 +37,6 @@ export function EmailSection({ profile }: { profile: Profile }) {
               required
               w="14rem"
               autoComplete="current-password"
-              visibilityToggleButtonProps={{ "aria-label": t("show_password") }}
               {...form.getInputProps("password")}
             />
           )}

@@ -1,5 +1,5 @@
 import { Button, Group } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
@@ -22,8 +22,6 @@ const ERRORS = ["identity_taken", "expired", "refused"];
 export function IdentitiesSection({ providers, failed }: { providers: Provider[]; failed: string | null }) {
   const { t } = useTranslation("profile");
   const refresh = useRefreshProfile();
-  const [busy, setBusy] = useState("");
-  const [error, setError] = useState<Error | null>(null);
   const [doomed, setDoomed] = useState<Identity | null>(null);
   const query = useQuery({
     queryKey: ["profile", "identities"],
@@ -45,17 +43,10 @@ export function IdentitiesSection({ providers, failed }: { providers: Provider[]
       ),
     },
   ];
-  const link = async (provider: string) => {
-    setBusy(provider);
-    setError(null);
-    try {
-      const { url } = await take(api.POST("/api/v1/profile/identities", { body: { provider } }));
-      location.assign(url);
-    } catch (thrown) {
-      setBusy("");
-      setError(thrown as Error);
-    }
-  };
+  const link = useMutation({
+    mutationFn: (provider: string) => take(api.POST("/api/v1/profile/identities", { body: { provider } })),
+    onSuccess: ({ url }) => location.assign(url),
+  });
   const unlink = async () => {
     if (!doomed) return;
     const path = { provider: doomed.provider, subject: doomed.subject };
@@ -64,10 +55,10 @@ export function IdentitiesSection({ providers, failed }: { providers: Provider[]
   };
   return (
     <Section title={t("identities")} lead={t("identities_lead")}>
-      {failed && !error && (
+      {failed && !link.error && (
         <ErrorNote error={new Error(t(`error.${ERRORS.includes(failed) ? failed : "provider_fault"}`))} />
       )}
-      {error && <ErrorNote error={error} />}
+      {link.error && <ErrorNote error={link.error} />}
       <DataTable
         label={t("identities")}
         list={wholeList(query.data?.items, query)}
@@ -77,7 +68,7 @@ export function IdentitiesSection({ providers, failed }: { providers: Provider[]
       />
       <Group gap="sm">
         {providers.map((one) => (
-          <Button key={one.name} variant="default" loading={busy === one.name} onClick={() => void link(one.name)}>
+          <Button key={one.name} variant="default" loading={!link.isIdle && !link.isError && link.variables === one.name} onClick={() => link.mutate(one.name)}>
             {t("link", { name: one.title })}
           </Button>
         ))}

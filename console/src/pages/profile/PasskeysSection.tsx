@@ -1,5 +1,5 @@
 import { Button, Group, TextInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
@@ -20,8 +20,6 @@ export function PasskeysSection() {
   const { t } = useTranslation("profile");
   const refresh = useRefreshProfile();
   const [name, setName] = useState("");
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   const [doomed, setDoomed] = useState<Passkey | null>(null);
   const query = useQuery({
     queryKey: ["profile", "passkeys"],
@@ -42,22 +40,18 @@ export function PasskeysSection() {
       ),
     },
   ];
-  const add = async () => {
-    setBusy(true);
-    setError(null);
-    try {
+  const add = useMutation({
+    mutationFn: async () => {
       const options = await take(api.POST("/api/v1/profile/passkeys/options"));
       const credential = await createPasskey(options.public_key);
       await take(api.POST("/api/v1/profile/passkeys", { body: { name: name || t("passkey_name"), credential } }));
-      setName("");
       await refresh();
+    },
+    onSuccess: () => {
+      setName("");
       sayDone(t("passkey_done"));
-    } catch (thrown) {
-      if (!wasPutAway(thrown)) setError(thrown as Error);
-    } finally {
-      setBusy(false);
-    }
-  };
+    },
+  });
   const remove = async () => {
     if (!doomed) return;
     await take(api.DELETE("/api/v1/profile/passkeys/{passkey_id}", { params: { path: { passkey_id: doomed.id } } }));
@@ -65,7 +59,7 @@ export function PasskeysSection() {
   };
   return (
     <Section title={t("passkeys")} lead={t("passkeys_lead")}>
-      {error && <ErrorNote error={error} />}
+      {add.error && !wasPutAway(add.error) && <ErrorNote error={add.error} />}
       <DataTable
         label={t("passkeys")}
         list={wholeList(query.data?.items, query)}
@@ -83,7 +77,7 @@ export function PasskeysSection() {
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
           />
-          <Button variant="default" loading={isBusy} onClick={() => void add()}>
+          <Button variant="default" loading={add.isPending} onClick={() => add.mutate()}>
             {t("add_passkey")}
           </Button>
         </Group>

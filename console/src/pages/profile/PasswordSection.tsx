@@ -19,7 +19,6 @@ export function PasswordSection({ profile }: { profile: Profile }) {
     await refresh();
     sayDone(t("password_done"));
   });
-  const toggle = { "aria-label": t("show_password") };
   return (
     <Section title={t("password")} lead={profile.has_password ? t("password_lead") : t("password_first")}>
       {error && <ErrorNote error={error} />}
@@ -31,7 +30,6 @@ export function PasswordSection({ profile }: { profile: Profile }) {
               required
               w="14rem"
               autoComplete="current-password"
-              visibilityToggleButtonProps={toggle}
               {...form.getInputProps("old")}
             />
           )}
@@ -41,7 +39,6 @@ export function PasswordSection({ profile }: { profile: Profile }) {
             minLength={10}
             w="14rem"
             autoComplete="new-password"
-            visibilityToggleButtonProps={toggle}
             {...form.getInputProps("new")}
           />
           <Button type="submit" variant="default" loading={form.submitting}>

@@ -2,9 +2,8 @@ import { useTranslation } from "react-i18next";
 import { useMember } from "@/api/session";
 import { useHash } from "@/pages/entry/hash";
 import { useWaysIn } from "@/pages/entry/waysIn";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { DeletionSection } from "./DeletionSection";
 import { EmailSection } from "./EmailSection";
 import { IdentitiesSection } from "./IdentitiesSection";
@@ -23,33 +22,28 @@ export default function ProfilePage() {
   const profile = useProfile();
   const ways = useWaysIn();
   const { is_view_only: isViewOnly } = useMember();
-  if (profile.error) {
-    return (
-      <Page title={t("title")}>
-        <ErrorNote error={profile.error} onRetry={() => void profile.refetch()} />
-      </Page>
-    );
-  }
-  if (!profile.data || ways.isPending) return <PageSkeleton />;
-  const mine = profile.data;
   return (
-    <Page title={t("title")} lead={mine.email}>
-      <PersonSection profile={mine} />
-      {!isViewOnly && (
-        <>
-          <EmailSection profile={mine} />
-          <PasswordSection profile={mine} />
-          <SecondFactorSection profile={mine} />
-          {ways.data?.passkeys && <PasskeysSection />}
-          {ways.data && ways.data.elsewhere.length > 0 && (
-            <IdentitiesSection providers={ways.data.elsewhere} failed={told.get("error")} />
+    <LoadedPage title={t("title")} query={profile}>
+      {(mine) => (
+        <Page title={t("title")} lead={mine.email}>
+          <PersonSection profile={mine} />
+          {!isViewOnly && (
+            <>
+              <EmailSection profile={mine} />
+              <PasswordSection profile={mine} />
+              <SecondFactorSection profile={mine} />
+              {ways.data?.passkeys && <PasskeysSection />}
+              {ways.data && ways.data.elsewhere.length > 0 && (
+                <IdentitiesSection providers={ways.data.elsewhere} failed={told.get("error")} />
+              )}
+              <SessionsSection />
+              <TokensSection />
+            </>
           )}
-          <SessionsSection />
-          <TokensSection />
-        </>
+          {mine.referral_code && <ReferralSection code={mine.referral_code} />}
+          {!isViewOnly && <DeletionSection profile={mine} />}
+        </Page>
       )}
-      {mine.referral_code && <ReferralSection code={mine.referral_code} />}
-      {!isViewOnly && <DeletionSection profile={mine} />}
-    </Page>
+    </LoadedPage>
   );
 }

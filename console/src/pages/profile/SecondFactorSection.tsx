@@ -77,7 +77,7 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
     >
       <StatusBadge tone={profile.has_totp ? "good" : "quiet"}>{profile.has_totp ? t("on") : t("off")}</StatusBadge>
       {codes.length > 0 && <RecoveryCodes codes={codes} />}
-      <Modal opened={begun !== null} onClose={() => setBegun(null)} title={t("turn_on")} closeButtonProps={{ "aria-label": t("common:close") }}>
+      <Modal opened={begun !== null} onClose={() => setBegun(null)} title={t("turn_on")}>
         {begun && (
           <Stack gap="sm">
             <Text size="sm">{t("scan")}</Text>
@@ -91,7 +91,6 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
         opened={asks !== null}
         onClose={() => setAsks(null)}
         title={asks === "off" ? t("turn_off") : t("renew_codes")}
-        closeButtonProps={{ "aria-label": t("common:close") }}
       >
         <Stack gap="sm">
           <Text size="sm">{asks === "off" ? t("turn_off_lead") : t("renew_lead")}</Text>

@@ -9,11 +9,12 @@ import { wholeList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { Confirm } from "@/ui/Confirm";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
 import { SecretOnce } from "@/ui/SecretOnce";
 import { Time } from "@/ui/Time";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 
 type Token = components["schemas"]["TokenAnswer"];
 type Scope = components["schemas"]["Permission"];
@@ -72,24 +73,14 @@ function NewToken({ grantable, onClose }: { grantable: string[]; onClose: () => 
   const client = useQueryClient();
   const form = useForm({ initialValues: { name: "", scopes: [] as string[], days: "90" } });
   const [made, setMade] = useState("");
-  const [error, setError] = useState<Error | null>(null);
-  const [isRunning, setRunning] = useState(false);
-  const submit = form.onSubmit(async ({ name, scopes, days }) => {
-    setRunning(true);
-    setError(null);
-    try {
-      const expires_ms = days ? Date.now() + Number(days) * DAY_MS : null;
-      const answer = await take(api.POST("/api/v1/tokens", { body: { name, scopes: scopes as Scope[], expires_ms } }));
-      setMade(answer.token);
-      await client.invalidateQueries({ queryKey: KEY });
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    } finally {
-      setRunning(false);
-    }
+  const { error, submit } = useSubmit(form, async ({ name, scopes, days }) => {
+    const expires_ms = days ? Date.now() + Number(days) * DAY_MS : null;
+    const answer = await take(api.POST("/api/v1/tokens", { body: { name, scopes: scopes as Scope[], expires_ms } }));
+    setMade(answer.token);
+    await client.invalidateQueries({ queryKey: KEY });
   });
   return (
-    <Modal opened onClose={onClose} title={t("new_token")} closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened onClose={onClose} title={t("new_token")}>
       {made ? (
         <Stack gap="md">
           <SecretOnce secret={made} label={t("token")} />
@@ -115,14 +106,7 @@ function NewToken({ grantable, onClose }: { grantable: string[]; onClose: () => 
               allowDeselect={false}
               {...form.getInputProps("days")}
             />
-            <Group justify="flex-end" gap="xs">
-              <Button variant="default" onClick={onClose}>
-                {t("common:cancel")}
-              </Button>
-              <Button type="submit" loading={isRunning}>
-                {t("create_token")}
-              </Button>
-            </Group>
+            <DialogFoot action={t("create_token")} isRunning={form.submitting} onCancel={onClose} />
           </Stack>
         </form>
       )}

@@ -18,7 +18,6 @@ export function SecretField({ form, name, label, isSet }: Props) {
       description={t(isSet ? "secret_set" : "secret_unset")}
       placeholder={isSet ? "••••••••" : ""}
       autoComplete="new-password"
-      visibilityToggleButtonProps={{ "aria-label": t("secret_show") }}
       error={form.errors[`secrets.${name}`]}
       value={form.values.secrets[name] ?? ""}
       onChange={(event) => form.setFieldValue("secrets", { ...form.values.secrets, [name]: event.currentTarget.value })}

@@ -1,16 +1,17 @@
 import { Button, Group, Tabs } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
+import { Problem } from "@/api/problems";
 import { mayUse, useMember } from "@/api/session";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { showProblem, useSubmit } from "@/ui/forms";
+import { Loaded } from "@/ui/Loaded";
 import { sayDone } from "@/ui/notices";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { CallSettings } from "./CallSettings";
 import { MailSettings } from "./MailSettings";
 import { MoneySettings } from "./MoneySettings";
@@ -27,9 +28,7 @@ export default function SettingsPage() {
   const query = useQuery({ queryKey: ["settings"], queryFn: () => take(api.GET("/api/v1/settings")), staleTime: Infinity });
   return (
     <Page title={t("settings")} lead={t("lead")}>
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isPending && <PageSkeleton />}
-      {query.data && <Editor settings={query.data} />}
+      <Loaded query={query}>{(known) => <Editor settings={known} />}</Loaded>
     </Page>
   );
 }
@@ -39,7 +38,7 @@ function Editor({ settings }: { settings: Settings }) {
   const [params, setParams] = useSearchParams();
   const tab = TABS.find((one) => one === params.get("tab")) ?? "site";
   const show = (one: string | null) => setParams({ tab: one ?? "site" }, { replace: true });
-  const { form, error, save } = useSettingsForm(settings, show);
+  const { form, error, submit } = useSettingsForm(settings, show);
   const isReadOnly = !mayUse(useMember(), "settings:write");
   const panels: Record<Exclude<Tab, "texts">, React.ReactNode> = {
     site: <SiteSettings form={form} />,
@@ -51,14 +50,14 @@ function Editor({ settings }: { settings: Settings }) {
   };
   return (
     <Tabs value={tab} onChange={show} keepMounted={false}>
-      <Tabs.List className={styles.tabs!}>
+      <Tabs.List>
         {TABS.map((one) => (
           <Tabs.Tab key={one} value={one}>
             {t(`tabs.${one}`)}
           </Tabs.Tab>
         ))}
       </Tabs.List>
-      <form onSubmit={save}>
+      <form onSubmit={submit}>
         <fieldset className={styles.fields} disabled={isReadOnly}>
           {Object.entries(panels).map(([name, panel]) => (
             <Tabs.Panel key={name} value={name} className={styles.panel!}>
@@ -90,26 +89,23 @@ function Editor({ settings }: { settings: Settings }) {
 function useSettingsForm(settings: Settings, show: (tab: Tab) => void) {
   const { t } = useTranslation("settings");
   const client = useQueryClient();
-  const [error, setError] = useState<Error | null>(null);
   const form = useForm<Values>({ initialValues: valuesOf(settings) });
   useEffect(() => {
     form.setInitialValues(valuesOf(settings));
     form.reset();
   }, [settings.version]); // only what was saved, or read anew, goes before what is being typed
-  const save = form.onSubmit(async (values) => {
-    try {
-      const saved = await take(api.PUT("/api/v1/settings", { body: bodyOf(values, settings.version) }));
-      setError(null);
-      client.setQueryData(["settings"], saved);
-      form.setInitialValues(valuesOf(saved));
-      form.reset();
-      await client.invalidateQueries({ queryKey: ["site"] });
-      sayDone(t("saved"));
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-      const first = Object.keys((thrown as { fields?: object }).fields ?? {})[0];
-      if (first) show(tabOf(first));
-    }
+  const send = async (values: Values) => {
+    const saved = await take(api.PUT("/api/v1/settings", { body: bodyOf(values, settings.version) }));
+    client.setQueryData(["settings"], saved);
+    form.setInitialValues(valuesOf(saved));
+    form.reset();
+    await client.invalidateQueries({ queryKey: ["site"] });
+    sayDone(t("saved"));
+  };
+  const { error, submit } = useSubmit(form, send, (_, thrown) => {
+    const first = thrown instanceof Problem && Object.keys(thrown.fields)[0];
+    if (first) show(tabOf(first));
+    return showProblem(form, thrown);
   });
-  return { form, error, save };
+  return { form, error, submit };
 }

@@ -1,4 +1,4 @@
-import { Button, Group, SegmentedControl, Select, Stack } from "@mantine/core";
+import { Button, Group, Select, Stack } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -7,9 +7,10 @@ import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { language as shownLanguage, LANGUAGES, type Language } from "@/app/i18n";
 import type { components } from "@/api/schema";
+import { Choice } from "@/ui/Choice";
 import { Confirm } from "@/ui/Confirm";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { showProblem } from "@/ui/forms";
+import { useSubmit } from "@/ui/forms";
 import { sayDone } from "@/ui/notices";
 import { Section } from "@/ui/Page";
 import { PageSkeleton } from "@/ui/PageSkeleton";
@@ -38,12 +39,7 @@ export function Texts() {
           onChange={(value) => setName((value ?? "terms") as Text["name"])}
           allowDeselect={false}
         />
-        <SegmentedControl
-          aria-label={t("languages")}
-          value={language}
-          onChange={(value) => setLanguage(value as Language)}
-          data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
-        />
+        <Choice label={t("languages")} value={language} onChange={setLanguage} of={Object.entries(LANGUAGES) as [Language, string][]} />
       </Group>
       {text ? <TextForm key={`${name} ${language} ${text.updated_ms}`} text={text} /> : <PageSkeleton />}
     </Section>
@@ -53,7 +49,6 @@ export function Texts() {
 function TextForm({ text }: { text: Text }) {
   const { t } = useTranslation("settings");
   const client = useQueryClient();
-  const [error, setError] = useState<Error | null>(null);
   const [isAsked, ask] = useDisclosure();
   const form = useForm({ initialValues: { text: text.text } });
   const at = { params: { path: { name: text.name, language: text.language } } };
@@ -61,22 +56,17 @@ function TextForm({ text }: { text: Text }) {
     await client.invalidateQueries({ queryKey: ["admin-pages"] });
     await client.invalidateQueries({ queryKey: ["pages"] });
   };
-  const save = form.onSubmit(async (body) => {
-    try {
-      await take(api.PUT("/api/v1/admin/pages/{name}/{language}", { ...at, body }));
-      setError(null);
-      sayDone(t("common:saved"));
-      await refresh();
-    } catch (thrown) {
-      setError(showProblem(form, thrown));
-    }
+  const { error, submit } = useSubmit(form, async (body) => {
+    await take(api.PUT("/api/v1/admin/pages/{name}/{language}", { ...at, body }));
+    sayDone(t("common:saved"));
+    await refresh();
   });
   const restore = async () => {
     await take(api.DELETE("/api/v1/admin/pages/{name}/{language}", at));
     await refresh();
   };
   return (
-    <form onSubmit={save}>
+    <form onSubmit={submit}>
       <Stack gap="md">
         {error && <ErrorNote error={error} />}
         <MarkdownField

@@ -1,14 +1,13 @@
-import { SegmentedControl } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
+import { Choice } from "@/ui/Choice";
 import { formatDuration } from "@/ui/Count";
 import { EmptyState } from "@/ui/EmptyState";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { StatusBadge } from "@/ui/StatusBadge";
 import { Time } from "@/ui/Time";
 import { StepBars } from "./StepBars";
@@ -29,40 +28,39 @@ export default function StatusPage() {
     refetchInterval: REFETCH_MS,
     placeholderData: keepPreviousData,
   });
-  const status = query.data;
   return (
     <Page
       title={t("title")}
       lead={t("lead")}
       actions={
-        <SegmentedControl
-          aria-label={t("span")}
+        <Choice
+          label={t("span")}
           value={span}
-          onChange={(value) => setSpan(value as Span)}
-          data={[
-            { value: "day", label: t("day") },
-            { value: "quarter", label: t("quarter") },
+          onChange={setSpan}
+          of={[
+            ["day", t("day")],
+            ["quarter", t("quarter")],
           ]}
         />
       }
     >
-      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {!status && query.isPending && <PageSkeleton />}
-      {status && (
-        <>
-          <Verdict models={status.models} />
-          {status.models.length > 0 && (
-            <ul className={styles.models}>
-              {status.models.map((model) => (
-                <Row key={model.name} model={model} starts={status.starts_ms} isDaily={status.starts_ms.length > 30} />
-              ))}
-            </ul>
-          )}
-          <p className={styles.note}>
-            {t("made")} <Time ms={status.made_ms} look="seconds" />
-          </p>
-        </>
-      )}
+      <Loaded query={query}>
+        {(status) => (
+          <>
+            <Verdict models={status.models} />
+            {status.models.length > 0 && (
+              <ul className={styles.models}>
+                {status.models.map((model) => (
+                  <Row key={model.name} model={model} starts={status.starts_ms} isDaily={status.starts_ms.length > 30} />
+                ))}
+              </ul>
+            )}
+            <p className={styles.note}>
+              {t("made")} <Time ms={status.made_ms} look="seconds" />
+            </p>
+          </>
+        )}
+      </Loaded>
     </Page>
   );
 }

@@ -1,10 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
 import { Markdown } from "@/ui/Markdown";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Time } from "@/ui/Time";
 import styles from "./Texts.module.css";
 
@@ -22,17 +21,21 @@ export function useText(name: TextName) {
 
 export function TextPage({ name }: { name: Exclude<TextName, "landing" | "payment"> }) {
   const { t } = useTranslation("texts");
-  const text = useText(name);
+  const query = useText(name);
   return (
     <Page title={t(`title.${name}`)}>
-      {text.error && <ErrorNote error={text.error} onRetry={() => void text.refetch()} />}
-      {text.isPending && <PageSkeleton />}
-      {text.data && <Markdown>{text.data.text}</Markdown>}
-      {text.data?.updated_ms && (
-        <p className={styles.updated}>
-          {t("updated")} <Time ms={text.data.updated_ms} look="date" />
-        </p>
-      )}
+      <Loaded query={query}>
+        {({ text, updated_ms }) => (
+          <>
+            <Markdown>{text}</Markdown>
+            {updated_ms && (
+              <p className={styles.updated}>
+                {t("updated")} <Time ms={updated_ms} look="date" />
+              </p>
+            )}
+          </>
+        )}
+      </Loaded>
     </Page>
   );
 }

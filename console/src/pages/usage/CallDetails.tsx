@@ -5,9 +5,9 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { Copy } from "@/ui/Copy";
 import { Count } from "@/ui/Count";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { Loaded } from "@/ui/Loaded";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Time } from "@/ui/Time";
 import { Arithmetic } from "./Arithmetic";
 import { Ended } from "./CallTable";
@@ -39,9 +39,7 @@ export function CallDetails({ requestId, read, onClose }: Props) {
           <Drawer.CloseButton aria-label={t("common:close")} />
         </div>
         <Drawer.Body>
-          {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-          {query.isLoading && <PageSkeleton />}
-          {query.data && <Shown call={query.data} />}
+          <Loaded query={query}>{(call) => <Shown call={call} />}</Loaded>
         </Drawer.Body>
       </Drawer.Content>
     </Drawer.Root>
@@ -114,7 +112,7 @@ function Facts({ call }: { call: CallDetail | SiteCallDetail }) {
   if (call.relay_code) facts.push([t("relay_code"), <Link to={`/docs#${call.relay_code}`}>{call.relay_code}</Link>]);
   if (isOfSite(call))
     facts.push(
-      [t("account"), <Link to={`/admin/members/${call.account_id}`}>{call.email || call.account_id}</Link>],
+      [t("account"), <MemberLink id={call.account_id} email={call.email} />],
       [t("channel"), call.channel || "–"],
       [t("cost"), <Money value={call.cost} decimals="all" />],
       [t("address"), <code>{call.address}</code>],

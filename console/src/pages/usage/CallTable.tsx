@@ -15,16 +15,16 @@ const SHOWN_MIN = 50; // rows before the page stops to look further back by itse
 const STEPS_MAX = 60; // of looking back; then somebody has to ask for more
 
 interface Props {
-  list: List<Call | SiteCall>;
-  searchedMs: number | null; // how far back was looked so far, where a page ended short
-  pages: number;
+  list: List<Call | SiteCall> & { slices: { searched_ms?: number | null }[] };
   isOfSite?: boolean;
   onOpen: (requestId: string) => void;
 }
 
 /** The calls, newest first. Where few match, it looks further back by itself and says how far it is. */
-export function CallTable({ list, searchedMs, pages, isOfSite: ofSite, onOpen }: Props) {
+export function CallTable({ list, isOfSite: ofSite, onOpen }: Props) {
   const { t, i18n } = useTranslation("usage");
+  const pages = list.slices.length;
+  const searchedMs = list.slices.at(-1)?.searched_ms ?? null; // how far back was looked so far, where a page ended short
   const looksOn = list.hasMore && searchedMs !== null && list.items.length < SHOWN_MIN && pages < STEPS_MAX && !list.error;
   useEffect(() => {
     if (looksOn && !list.isLoadingMore) list.loadMore();

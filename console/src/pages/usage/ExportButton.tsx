@@ -4,7 +4,9 @@ import { useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { headersFor, problemOf } from "@/api/client";
 import { Unreachable } from "@/api/problems";
+import { dayOf } from "@/ui/days";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { saveFile } from "@/ui/saveFile";
 import styles from "./Usage.module.css";
 
 interface Props {
@@ -26,7 +28,8 @@ export function ExportButton({ path, query, expected }: Props) {
     setError(null);
     setRows(0);
     try {
-      save(await fetched(path, query, control.signal, setRows));
+      const file = await fetched(path, query, control.signal, setRows);
+      saveFile(`usage-${dayOf(Date.now())}.csv`, file);
     } catch (fault) {
       if (!control.signal.aborted) setError(fault instanceof Error ? fault : new Unreachable());
     } finally {
@@ -68,12 +71,4 @@ async function fetched(path: string, query: Props["query"], signal: AbortSignal,
     onRows(Math.max(0, rows));
   }
   return new Blob(parts, { type: "text/csv" });
-}
-
-function save(file: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = `usage-${new Date().toISOString().slice(0, 10)}.csv`;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

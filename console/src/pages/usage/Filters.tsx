@@ -1,6 +1,7 @@
-import { Autocomplete, Group, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { Autocomplete, Group, Select, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { Choice } from "@/ui/Choice";
 import { ENDINGS } from "./types";
 import { PERIODS, type Wanted } from "./wanted";
 import styles from "./Usage.module.css";
@@ -19,12 +20,12 @@ export function Filters({ wanted, set, models, keys, isOfSite }: Props) {
   const { period, filters } = wanted;
   return (
     <div className={styles.filters}>
-      <SegmentedControl
+      <Choice
         size="xs"
-        aria-label={t("period.label")}
+        label={t("period.label")}
         value={period}
         onChange={(value) => set({ period: value })}
-        data={PERIODS.map((value) => ({ value, label: t(`period.${value}`) }))}
+        of={PERIODS.map((one) => [one, t(`period.${one}`)])}
         className={styles.period}
       />
       <Group gap="sm" align="flex-end">
@@ -46,11 +47,11 @@ export function Filters({ wanted, set, models, keys, isOfSite }: Props) {
           className={styles.wide}
         />
         {keys ? (
-          <Choice label={t("key")} value={filters.key_id} data={keys} onChange={(key_id) => set({ key_id })} />
+          <Picked label={t("key")} value={filters.key_id} data={keys} onChange={(key_id) => set({ key_id })} />
         ) : (
           <Typed label={t("key")} placeholder="key_…" value={filters.key_id} onDone={(key_id) => set({ key_id })} />
         )}
-        <Choice
+        <Picked
           label={t("ending.label")}
           value={filters.ending}
           data={ENDINGS.map((value) => ({ value, label: t(`ending.${value}`) }))}
@@ -63,7 +64,7 @@ export function Filters({ wanted, set, models, keys, isOfSite }: Props) {
   );
 }
 
-function Choice({ label, value, data, onChange }: { label: string; value: string; data: { value: string; label: string }[]; onChange: (value: string) => void }) {
+function Picked({ label, value, data, onChange }: { label: string; value: string; data: { value: string; label: string }[]; onChange: (value: string) => void }) {
   const { t } = useTranslation("usage");
   return (
     <Select

@@ -2,18 +2,20 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
+import { TIME_ZONE } from "@/ui/Time";
 import { CallDetails } from "./CallDetails";
 import { CallTable } from "./CallTable";
 import { ExportButton } from "./ExportButton";
 import { Filters } from "./Filters";
 import { SumsAndChart } from "./SumsAndChart";
-import { useCalls } from "./useCalls";
-import { queryOf, TIME_ZONE, useWanted } from "./wanted";
+import { queryOf, useWanted } from "./wanted";
 
 const REFETCH_MS = 30_000;
-type By = "model" | "account" | "key";
+const SIDES = ["model", "account", "key"] as const;
+type By = (typeof SIDES)[number];
 
 /** All members' calls, for the operator's people. */
 export default function SiteUsagePage() {
@@ -33,10 +35,10 @@ export default function SiteUsagePage() {
     refetchInterval: span.isOpen ? REFETCH_MS : false,
     placeholderData: keepPreviousData,
   });
-  const calls = useCalls(["site-usage", "calls", asked], (after) =>
+  const calls = useList(["site-usage", "calls", asked], (after) =>
     take(api.GET("/api/v1/admin/usage", { params: { query: { ...asked, after } } })),
   );
-  const models = [...new Set(calls.list.items.map((call) => call.model))].sort();
+  const models = [...new Set(calls.items.map((call) => call.model))].sort();
   const isSummed = !asked.ending && !asked.http_status && !asked.channel;
   return (
     <Page
@@ -47,10 +49,10 @@ export default function SiteUsagePage() {
       <Filters wanted={wanted} set={set} models={models} isOfSite />
       {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
       <Section lead={isSummed ? undefined : t("sums_of_all")}>
-        <SumsAndChart series={series.data} span={span} by={by} sides={["model", "account", "key"]} onBy={(side) => setBy(side as By)} />
+        <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
       </Section>
       <Section title={t("calls")}>
-        <CallTable {...calls} isOfSite onOpen={setOpen} />
+        <CallTable list={calls} isOfSite onOpen={setOpen} />
       </Section>
       <CallDetails
         requestId={open}

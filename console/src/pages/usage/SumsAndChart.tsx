@@ -1,7 +1,7 @@
-import { SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Chart, type Series as Line } from "@/ui/Chart";
+import { Choice } from "@/ui/Choice";
 import { Count } from "@/ui/Count";
 import { EmptyState } from "@/ui/EmptyState";
 import { Money, useMoney } from "@/ui/Money";
@@ -12,19 +12,20 @@ import styles from "./Usage.module.css";
 
 type Measure = "charge" | "requests" | "tokens";
 
-interface Props {
+interface Props<By extends string> {
   series: Series | undefined;
   span: Span;
-  by: string;
-  sides: string[]; // what the bars can be split by
-  onBy: (side: string) => void;
+  by: By;
+  sides: readonly By[]; // what the bars can be split by
+  onBy: (side: By) => void;
 }
 
 /** What the calls add up to, and how that went over the time. */
-export function SumsAndChart({ series, span, by, sides, onBy }: Props) {
+export function SumsAndChart<By extends string>({ series, span, by, sides, onBy }: Props<By>) {
   const { t, i18n } = useTranslation("usage");
   const money = useMoney();
   const [measure, setMeasure] = useState<Measure>("charge");
+  const word = (side: string) => t(`by.${side}`);
   if (!series) return <div className={styles.pending} />;
   const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
   const lines = linesOf(series, measure, t("others"));
@@ -34,26 +35,20 @@ export function SumsAndChart({ series, span, by, sides, onBy }: Props) {
     <>
       <Totals total={series.total} />
       <div className={styles.choices}>
-        <SegmentedControl
+        <Choice
           size="xs"
-          aria-label={t("measure.label")}
+          label={t("measure.label")}
           value={measure}
-          onChange={(value) => setMeasure(value as Measure)}
-          data={(["charge", "requests", "tokens"] as const).map((value) => ({ value, label: t(`measure.${value}`) }))}
+          onChange={setMeasure}
+          of={(["charge", "requests", "tokens"] as const).map((one) => [one, t(`measure.${one}`)])}
         />
-        <SegmentedControl
-          size="xs"
-          aria-label={t("by.label")}
-          value={by}
-          onChange={onBy}
-          data={sides.map((value) => ({ value, label: t(`by.${value}`) }))}
-        />
+        <Choice size="xs" label={t("by.label")} value={by} onChange={onBy} of={sides.map((side) => [side, word(side)])} />
       </div>
       {series.total.requests === 0 ? (
         <EmptyState title={t("no_calls_then")} />
       ) : (
         <Chart
-          label={t("chart", { measure: t(`measure.${measure}`), by: t(`by.${by}`) })}
+          label={t("chart", { measure: t(`measure.${measure}`), by: word(by) })}
           times={series.starts_ms}
           series={lines}
           format={format}

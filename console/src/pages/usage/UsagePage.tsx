@@ -2,18 +2,20 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { useList } from "@/api/lists";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
+import { TIME_ZONE } from "@/ui/Time";
 import { CallDetails } from "./CallDetails";
 import { CallTable } from "./CallTable";
 import { ExportButton } from "./ExportButton";
 import { Filters } from "./Filters";
 import { SumsAndChart } from "./SumsAndChart";
-import { useCalls } from "./useCalls";
-import { queryOf, TIME_ZONE, useWanted } from "./wanted";
+import { queryOf, useWanted } from "./wanted";
 
 const REFETCH_MS = 30_000;
-type By = "model" | "key";
+const SIDES = ["model", "key"] as const;
+type By = (typeof SIDES)[number];
 
 /** A member's own calls: what they add up to, and each of them. */
 export default function UsagePage() {
@@ -30,8 +32,8 @@ export default function UsagePage() {
     placeholderData: keepPreviousData,
   });
   const keys = useQuery({ queryKey: ["keys"], queryFn: () => take(api.GET("/api/v1/keys")) });
-  const calls = useCalls(["usage", "calls", asked], (after) => take(api.GET("/api/v1/usage", { params: { query: { ...asked, after } } })));
-  const models = [...new Set([...(series.data?.groups ?? []).filter(() => by === "model").map((group) => group.name), ...calls.list.items.map((call) => call.model)])];
+  const calls = useList(["usage", "calls", asked], (after) => take(api.GET("/api/v1/usage", { params: { query: { ...asked, after } } })));
+  const models = [...new Set([...(series.data?.groups ?? []).filter(() => by === "model").map((group) => group.name), ...calls.items.map((call) => call.model)])];
   const isSummed = !asked.ending && !asked.http_status;
   return (
     <Page
@@ -47,10 +49,10 @@ export default function UsagePage() {
       />
       {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
       <Section lead={isSummed ? undefined : t("sums_of_all")}>
-        <SumsAndChart series={series.data} span={span} by={by} sides={["model", "key"]} onBy={(side) => setBy(side as By)} />
+        <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
       </Section>
       <Section title={t("calls")}>
-        <CallTable {...calls} onOpen={setOpen} />
+        <CallTable list={calls} onOpen={setOpen} />
       </Section>
       <CallDetails
         requestId={open}

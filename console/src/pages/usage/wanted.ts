@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
-import { useSearchParams } from "react-router";
+import { useAddress } from "@/ui/address";
+import { startOfDay } from "@/ui/days";
 import { ENDINGS, type Ending } from "./types";
 
 export type Period = "day" | "week" | "month" | "quarter" | "own";
@@ -29,8 +30,7 @@ export interface Span {
 }
 
 export function useWanted() {
-  const [params, setParams] = useSearchParams();
-  const text = (name: string) => params.get(name) ?? "";
+  const { text, set } = useAddress();
   const period = PERIODS.find((one) => one === text("period")) ?? "month";
   const wanted: Wanted = {
     period,
@@ -38,18 +38,6 @@ export function useWanted() {
     to: text("to"),
     filters: Object.fromEntries(FILTERS.map((name) => [name, text(name)])) as Record<Filter, string>,
   };
-  const set = (changes: Record<string, string>) =>
-    setParams(
-      (before) => {
-        const changed = new URLSearchParams(before);
-        for (const [name, value] of Object.entries(changes)) {
-          if (value) changed.set(name, value);
-          else changed.delete(name);
-        }
-        return changed;
-      },
-      { replace: true },
-    );
   const [openedMs] = useState(() => Date.now());
   const span = useMemo(() => spanOf(wanted, openedMs), [wanted.period, wanted.from, wanted.to, openedMs]);
   return { wanted, set, span };
@@ -58,8 +46,8 @@ export function useWanted() {
 export function spanOf({ period, from, to }: Pick<Wanted, "period" | "from" | "to">, nowMs: number): Span {
   const until = Math.ceil((nowMs + 1) / QUARTER_HOUR_MS) * QUARTER_HOUR_MS;
   if (period === "own" && from) {
-    const from_ms = midnight(from, 0);
-    const end = to ? midnight(to, 1) : until;
+    const from_ms = Math.max(0, startOfDay(from));
+    const end = to ? startOfDay(to, 1) : until;
     const to_ms = Math.max(from_ms + DAY_MS, end);
     return { from_ms, to_ms, step: stepOf(to_ms - from_ms), isOpen: to_ms >= until };
   }
@@ -79,13 +67,6 @@ function stepOf(lengthMs: number): Span["step"] {
   return days <= HOURLY_DAYS ? "hour" : days <= DAILY_DAYS ? "day" : "month";
 }
 
-/** The begin of a day in the viewer's zone, or of one some days later. */
-function midnight(day: string, later: number): number {
-  const at = new Date(`${day}T00:00`);
-  at.setDate(at.getDate() + later);
-  return Math.max(0, at.getTime());
-}
-
 /** The filters as the API takes them for a list. */
 export function queryOf(wanted: Wanted, span: Span) {
   const { key_id, model, ending, status } = wanted.filters;
@@ -98,5 +79,3 @@ export function queryOf(wanted: Wanted, span: Span) {
     to_ms: span.isOpen ? undefined : span.to_ms,
   };
 }
-
-export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;

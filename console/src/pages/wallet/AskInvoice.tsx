@@ -1,10 +1,11 @@
-import { Button, Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
+import { Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useMember } from "@/api/session";
-import { useSite } from "@/api/site";
+import { AmountInput } from "@/ui/AmountInput";
+import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { useMoney } from "@/ui/Money";
@@ -19,7 +20,6 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
   const money = useMoney();
   const client = useQueryClient();
   const member = useMember();
-  const currency = useSite()?.currency ?? "";
   const form = useForm({
     initialValues: { amount: inCents(invoiceable), title: "", tax_number: "", email: member.email, details: "" },
     validate: {
@@ -37,7 +37,7 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={t("invoice_ask")} size="lg" closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened onClose={onClose} title={t("invoice_ask")} size="lg">
       <form onSubmit={ask} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -50,14 +50,7 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
             {...form.getInputProps("title")}
           />
           <Group align="flex-start" grow>
-            <TextInput
-              label={t("amount")}
-              inputMode="decimal"
-              required
-              rightSection={<small>{currency}</small>}
-              rightSectionWidth={48}
-              {...form.getInputProps("amount")}
-            />
+            <AmountInput label={t("amount")} required {...form.getInputProps("amount")} />
             <TextInput label={t("tax_number")} maxLength={200} {...form.getInputProps("tax_number")} />
           </Group>
           <TextInput type="email" label={t("invoice_email")} maxLength={254} required {...form.getInputProps("email")} />
@@ -70,14 +63,7 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
             maxRows={8}
             {...form.getInputProps("details")}
           />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {t("common:cancel")}
-            </Button>
-            <Button type="submit" loading={form.submitting}>
-              {t("invoice_send")}
-            </Button>
-          </Group>
+          <DialogFoot action={t("invoice_send")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
     </Modal>

@@ -1,11 +1,12 @@
-import { Button, Group, Modal, Stack, TextInput, UnstyledButton } from "@mantine/core";
+import { Button, Group, Modal, Stack, UnstyledButton } from "@mantine/core";
+import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
-import { useSite } from "@/api/site";
+import { AmountInput } from "@/ui/AmountInput";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { useSubmit } from "@/ui/forms";
 import { Money } from "@/ui/Money";
 import { sayDone } from "@/ui/notices";
 import { Stat } from "@/ui/Stat";
@@ -37,56 +38,32 @@ export function LowBalance({ wallet, mayChange }: { wallet: Wallet; mayChange: b
 function Dialog({ wallet, onClose }: { wallet: Wallet; onClose: () => void }) {
   const { t } = useTranslation("wallet");
   const client = useQueryClient();
-  const currency = useSite()?.currency ?? "";
-  const [amount, setAmount] = useState(wallet.low_balance ?? "");
-  const [problem, setProblem] = useState("");
-  const [error, setError] = useState<Error | null>(null);
-  const save = async (below: string | null) => {
-    setError(null);
-    try {
-      await take(api.PUT("/api/v1/wallet/low-balance", { body: { below } }));
-      await client.invalidateQueries({ queryKey: ["wallet"] });
-      sayDone(t("common:saved"));
-      onClose();
-    } catch (thrown) {
-      setError(thrown as Error);
-    }
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (isAmount(amount)) void save(amount.trim());
-    else setProblem(t("amount_needed"));
-  };
+  const form = useForm({
+    initialValues: { below: wallet.low_balance ?? "" },
+    validate: { below: (amount: string) => (!amount || isAmount(amount) ? null : t("amount_needed")) },
+  });
+  const { error, submit } = useSubmit(form, async ({ below }) => {
+    await take(api.PUT("/api/v1/wallet/low-balance", { body: { below: below.trim() || null } }));
+    await client.invalidateQueries({ queryKey: ["wallet"] });
+    sayDone(t("common:saved"));
+    onClose();
+  });
   return (
-    <Modal opened onClose={onClose} title={t("low")} closeButtonProps={{ "aria-label": t("common:close") }}>
+    <Modal opened onClose={onClose} title={t("low")}>
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
           {!wallet.can_be_mailed && <div role="note">{t("low_unverified")}</div>}
-          <TextInput
-            label={t("low_below")}
-            description={t("low_hint")}
-            inputMode="decimal"
-            autoComplete="off"
-            required
-            data-autofocus
-            w={220}
-            rightSection={<small>{currency}</small>}
-            rightSectionWidth={48}
-            value={amount}
-            error={problem}
-            onChange={(event) => {
-              setAmount(event.currentTarget.value);
-              setProblem("");
-            }}
-          />
+          <AmountInput label={t("low_below")} description={t("low_hint")} data-autofocus w={220} {...form.getInputProps("below")} />
           <Group justify="flex-end" gap="xs">
             {wallet.low_balance !== null && (
-              <Button variant="default" onClick={() => void save(null)}>
+              <Button type="submit" variant="default" onClick={() => form.setValues({ below: "" })}>
                 {t("low_stop")}
               </Button>
             )}
-            <Button type="submit">{t("common:save")}</Button>
+            <Button type="submit" loading={form.submitting}>
+              {t("common:save")}
+            </Button>
           </Group>
         </Stack>
       </form>

@@ -9,10 +9,9 @@ import { useMember } from "@/api/session";
 import { useSite } from "@/api/site";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { LoadedPage } from "@/ui/Loaded";
 import { Money } from "@/ui/Money";
 import { Page, Section } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { formatTime } from "@/ui/Time";
 import { saveCsv } from "./csv";
 import { monthName } from "./months";
@@ -25,14 +24,17 @@ type Charges = components["schemas"]["ModelCharges"];
 
 /** A month on paper: what there was, what came and went, what each model cost, and what was left. */
 export default function StatementPage() {
+  const { t } = useTranslation("wallet");
   const { month = "" } = useParams();
   const query = useQuery({
     queryKey: ["statement", month],
     queryFn: () => take(api.GET("/api/v1/wallet/statements/{month}", { params: { path: { month } } })),
   });
-  if (query.error) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
-  if (!query.data) return <PageSkeleton />;
-  return <Paper statement={query.data} />;
+  return (
+    <LoadedPage title={t("tab.statements")} query={query}>
+      {(statement) => <Paper statement={statement} />}
+    </LoadedPage>
+  );
 }
 
 function Paper({ statement }: { statement: Statement }) {
@@ -40,7 +42,6 @@ function Paper({ statement }: { statement: Statement }) {
   const member = useMember();
   const site = useSite();
   const save = useSave(statement);
-  const there = { error: null, isPending: false, refetch: () => {} };
   const day = (ms: number) => new Intl.DateTimeFormat(i18n.language, { dateStyle: "long", timeZone: statement.zone }).format(ms);
   return (
     <div className={styles.paper}>
@@ -71,7 +72,7 @@ function Paper({ statement }: { statement: Statement }) {
         <Section title={t("by_model")}>
           <DataTable
             label={t("by_model")}
-            list={wholeList(statement.models, there)}
+            list={wholeList(statement.models)}
             columns={useModelColumns()}
             rowKey={(one) => one.model}
             empty={t("no_calls")}
@@ -80,7 +81,7 @@ function Paper({ statement }: { statement: Statement }) {
         <Section title={t("tab.transfers")}>
           <DataTable
             label={t("tab.transfers")}
-            list={wholeList(statement.transfers, there)}
+            list={wholeList(statement.transfers)}
             columns={useTransferColumns(true)}
             rowKey={(one) => one.id}
             empty={t("no_transfers")}

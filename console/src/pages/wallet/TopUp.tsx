@@ -6,9 +6,9 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
-import { useSite } from "@/api/site";
 import { Copy } from "@/ui/Copy";
 import { useText } from "@/pages/texts/TextPage";
+import { AmountInput } from "@/ui/AmountInput";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { Markdown } from "@/ui/Markdown";
@@ -37,7 +37,6 @@ function OrderForm({ wallet, onMade }: { wallet: Wallet; onMade: (order: Order) 
   const { t } = useTranslation("wallet");
   const money = useMoney();
   const client = useQueryClient();
-  const currency = useSite()?.currency ?? "";
   const bounds = { min: money(wallet.topup_min), max: money(wallet.topup_max) };
   const form = useForm({
     initialValues: { amount: "", note: "" },
@@ -66,16 +65,7 @@ function OrderForm({ wallet, onMade }: { wallet: Wallet; onMade: (order: Order) 
         ))}
       </div>
       <div className={styles.fields}>
-        <TextInput
-          label={t("amount")}
-          inputMode="decimal"
-          autoComplete="off"
-          required
-          w={150}
-          rightSection={<small>{currency}</small>}
-          rightSectionWidth={48}
-          {...form.getInputProps("amount")}
-        />
+        <AmountInput label={t("amount")} required w={150} {...form.getInputProps("amount")} />
         <TextInput label={t("note")} placeholder={t("note_hint")} maxLength={NOTE_CHARS} flex={1} miw={180} {...form.getInputProps("note")} />
       </div>
       <Button type="submit" loading={form.submitting}>

@@ -1,14 +1,12 @@
-import { Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
 import { api, take } from "@/api/client";
 import type { components } from "@/api/schema";
 import { mayUse, useMember } from "@/api/session";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { AddressTabs } from "@/ui/AddressTabs";
+import { LoadedPage } from "@/ui/Loaded";
 import { Money } from "@/ui/Money";
 import { Page } from "@/ui/Page";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Stat, Stats } from "@/ui/Stat";
 import { Invoices } from "./Invoices";
 import { LowBalance } from "./LowBalance";
@@ -21,17 +19,15 @@ import styles from "./Wallet.module.css";
 
 export type Wallet = components["schemas"]["WalletAnswer"];
 
-const TABS = ["transfers", "orders", "statements", "invoices"] as const;
-
 /** What the member has, how to get more of it, and where it came from. */
 export default function WalletPage() {
-  const { data: wallet, error, refetch } = useQuery({
-    queryKey: ["wallet"],
-    queryFn: () => take(api.GET("/api/v1/wallet")),
-  });
-  if (error) return <ErrorNote error={error} onRetry={() => void refetch()} />;
-  if (!wallet) return <PageSkeleton />;
-  return <WalletView wallet={wallet} />;
+  const { t } = useTranslation("wallet");
+  const query = useQuery({ queryKey: ["wallet"], queryFn: () => take(api.GET("/api/v1/wallet")) });
+  return (
+    <LoadedPage title={t("title")} query={query}>
+      {(wallet) => <WalletView wallet={wallet} />}
+    </LoadedPage>
+  );
 }
 
 function WalletView({ wallet }: { wallet: Wallet }) {
@@ -52,36 +48,14 @@ function WalletView({ wallet }: { wallet: Wallet }) {
           <Redeem />
         </div>
       )}
-      <Parts wallet={wallet} />
+      <AddressTabs
+        of={[
+          ["transfers", t("tab.transfers"), <Transfers />],
+          ["orders", t("tab.orders"), <Orders />],
+          ["statements", t("tab.statements"), <Statements sinceMs={wallet.created_ms} />],
+          ["invoices", t("tab.invoices"), <Invoices wallet={wallet} />],
+        ]}
+      />
     </Page>
-  );
-}
-
-function Parts({ wallet }: { wallet: Wallet }) {
-  const { t } = useTranslation("wallet");
-  const [params, setParams] = useSearchParams();
-  const chosen = TABS.find((tab) => tab === params.get("tab")) ?? "transfers";
-  return (
-    <Tabs value={chosen} onChange={(tab) => setParams(tab ? { tab } : {}, { replace: true })} keepMounted={false}>
-      <Tabs.List mb="md">
-        {TABS.map((tab) => (
-          <Tabs.Tab key={tab} value={tab}>
-            {t(`tab.${tab}`)}
-          </Tabs.Tab>
-        ))}
-      </Tabs.List>
-      <Tabs.Panel value="transfers">
-        <Transfers />
-      </Tabs.Panel>
-      <Tabs.Panel value="orders">
-        <Orders />
-      </Tabs.Panel>
-      <Tabs.Panel value="statements">
-        <Statements sinceMs={wallet.created_ms} />
-      </Tabs.Panel>
-      <Tabs.Panel value="invoices">
-        <Invoices wallet={wallet} />
-      </Tabs.Panel>
-    </Tabs>
   );
 }

@@ -1,7 +1,6 @@
 import { Select } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import { useSearchParams } from "react-router";
-import { withParam } from "./Search";
+import { useAddress } from "@/ui/address";
 
 interface Props {
   name: string; // of the address's parameter
@@ -10,16 +9,16 @@ interface Props {
 }
 
 /** A filter that stands in the address; nothing chosen is all. */
-export function Choice({ name, label, data }: Props) {
+export function Filter({ name, label, data }: Props) {
   const { t } = useTranslation("members");
-  const [params, setParams] = useSearchParams();
+  const { text, set } = useAddress();
   return (
     <Select
       label={label}
       placeholder={t("all")}
       data={data}
-      value={params.get(name)}
-      onChange={(value) => setParams(withParam(params, name, value ?? ""), { replace: true })}
+      value={text(name) || null}
+      onChange={(value) => set({ [name]: value })}
       clearable
       clearButtonProps={{ "aria-label": t("clear", { what: label }) }}
       w={150}
