@@ -98,6 +98,7 @@ def reads(store: Store, account_id: str, key_id: str) -> dict[str, Callable[[], 
     month = {"since_ms": END_MS - 30 * DAY_MS, "until_ms": END_MS}
     day = {"since_ms": END_MS - DAY_MS, "until_ms": END_MS}
     quarter = {"since_ms": END_MS - 90 * DAY_MS, "until_ms": END_MS}
+    four_days = {"since_ms": END_MS - 4 * DAY_MS, "until_ms": END_MS}  # of a million: 44,000
     mine, all_ = Scope(account_id=account_id), Scope()
     deep = _request_id(1_000, 1_000_000)
 
@@ -126,6 +127,15 @@ def reads(store: Store, account_id: str, key_id: str) -> dict[str, Callable[[], 
             store, all_, **month, step="day", zone=UTC, by="model"
         ),
         "the 20 largest accounts of 30 days": lambda: ranking(store, all_, **month, by="account"),
+        "a member's 30 days by day and model, of a channel": lambda: series(
+            store, Scope(account_id=account_id, channel="channel1"), **month, step="day", zone=UTC, by="model"
+        ),
+        "all members' 24 h by hour, of a status": lambda: series(
+            store, Scope(http_status=200), **day, step="hour", zone=UTC, by="model"
+        ),
+        "all members' 4 days by hour, of a status": lambda: series(
+            store, Scope(http_status=200), **four_days, step="hour", zone=UTC, by="model"
+        ),
         "models' status of 24 h": lambda: model_statuses(store, **day, step="hour", zone=UTC),
         "models' status of 90 days": lambda: model_statuses(store, **quarter, step="day", zone=UTC),
         "channels of 24 h": lambda: channel_totals(store, **day),

@@ -129,7 +129,7 @@ def test_the_arithmetic_of_a_charge(api: Api, begin_ms: int) -> None:
     assert browser.get(f"/usage/{unpriced}").json()["arithmetic"] is None
 
 
-def test_sums_for_charts(api: Api, begin_ms: int) -> None:
+def test_sums_for_charts(api: Api, begin_ms: int, statements: Statements) -> None:
     browser, member = caller(api)
     write(
         api,
@@ -158,6 +158,12 @@ def test_sums_for_charts(api: Api, begin_ms: int) -> None:
         ["0.00", "0.000000016"],
     )
     assert (big["name"], big["points"]["errors"]) == ("gpt-4o", [0, 0])
+    with statements() as made:
+        narrow = browser.get(
+            "/usage/series", params=asked | {"http_status": 500, "ending": "completed"}
+        ).json()
+    assert (narrow["total"]["requests"], narrow["total"]["charge"]) == (1, "0.000000007")
+    assert len(made) == 5  # the session and the sums, each with its BEGIN, and how many calls there are
     (by_key,) = browser.get("/usage/series", params=asked | {"by": "key", "model": "gpt-4o"}).json()["groups"]
     assert (by_key["name"], by_key["label"]) == (member.key_id, "laptop")
     for wrong in (
@@ -211,6 +217,9 @@ def test_all_members_calls(api: Api, begin_ms: int, statements: Statements) -> N
     asked_series = {"from_ms": begin_ms, "to_ms": begin_ms + 1, "account": ann.email, "by": "account"}
     (line,) = operator.get("/admin/usage/series", params=asked_series).json()["groups"]
     assert (line["name"], line["label"]) == (ann.account_id, ann.email)
+    for channel, number in (("rare", 1), ("other", 0)):
+        of_channel = operator.get("/admin/usage/series", params=asked_series | {"channel": channel}).json()
+        assert of_channel["total"]["requests"] == number
     (by_key,) = operator.get("/admin/usage/series", params=asked_series | {"by": "key"}).json()["groups"]
     assert by_key["label"] == "laptop"
     text = operator.get("/admin/usage/export", params={"account": ann.email}).content.decode("utf-8-sig")

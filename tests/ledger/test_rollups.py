@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.outcome import Ending, Outcome
-from posthouse.ledger import rollups
+from posthouse.ledger import rollups, sums
+from posthouse.ledger.errors import TooManyCalls
 from posthouse.ledger.queries import verify
 from posthouse.ledger.rollups import Roller
 from posthouse.ledger.service import Ledger
@@ -107,7 +108,9 @@ def test_any_order_of_settling_and_rolling_up(template: tuple[Path, list[Member]
             settle(store, *group)
             known += group
         assert verify(store) == []
-        for scope in ({}, {"account_id": members[0].account_id}, {"model": "gpt-4o"}):
+        mine = {"account_id": members[0].account_id}
+        narrow = ({"channel": "main"}, {"http_status": 429}, {"ending": Ending.BROKEN, **mine})
+        for scope in ({}, mine, {"model": "gpt-4o"}, *narrow):
             of_scope = [one for one in known if all(getattr(one, name) == scope[name] for name in scope)]
             assert totals(store, Scope(**scope), since_ms=0, until_ms=50 * HOUR_MS) == expected(of_scope)
             drawn = series(
@@ -251,3 +254,28 @@ def test_calls_by_address_go_when_no_signal_looks_back_to_them(store: Store) -> 
     assert days == [4, 3, 2, 2]
     assert verify(store) == []
     assert totals(store, Scope(), since_ms=0, until_ms=now + day).requests == 4
+
+
+def test_calls_that_no_sums_know_are_added_up_one_by_one_and_not_too_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "SUMMED_MAX", 2)
+    mine, other = new_member(store, 1_000), new_member(store, 1_000)
+    for who, hours in ((mine, (0, 1)), (other, (1, 2))):
+        settle(
+            store,
+            *[
+                outcome_of(who, 3, request_id=request_id(at * HOUR_MS, at), started_ms=at * HOUR_MS)
+                for at in hours
+            ],
+        )
+    asked = Scope(http_status=200)
+    assert totals(store, asked, since_ms=2 * HOUR_MS, until_ms=3 * HOUR_MS).requests == 1
+    assert (
+        totals(
+            store, Scope(http_status=200, account_id=mine.account_id), since_ms=0, until_ms=3 * HOUR_MS
+        ).requests
+        == 2
+    )
+    with pytest.raises(TooManyCalls):
+        totals(store, asked, since_ms=0, until_ms=3 * HOUR_MS)

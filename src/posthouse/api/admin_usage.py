@@ -32,7 +32,7 @@ from posthouse.api.usage_values import (
 from posthouse.api.values import Answer, Money
 from posthouse.kernel.outcome import Outcome
 from posthouse.ledger.queries import find_member
-from posthouse.ledger.sums import Scope, series
+from posthouse.ledger.sums import series
 from posthouse.ledger.usage import explain, export_usage, get_usage, list_usage
 from posthouse.store.engine import Store
 
@@ -61,6 +61,7 @@ class SiteSeriesQuery(SeriesQuery):
     """Which members' calls to add up, and how."""
 
     account: Account = ""
+    channel: Channel = ""
     by: Literal["model", "key", "account", ""] = Field("", description="A line for each; empty: one for all.")
 
 
@@ -121,10 +122,13 @@ def list_usage_of_all(here: Here, asked: Annotated[SiteUsagePageQuery, Query()])
 
 @router.get("/admin/usage/series", Permission.USAGE_READ)
 def get_series_of_all(here: Here, asked: Annotated[SiteSeriesQuery, Query()]) -> SeriesAnswer:
-    """Add up all members' calls by hour, day or month."""
+    """Add up all members' calls by hour, day or month.
+
+    Calls chosen by ending, status or channel are added up one by one, at most 50,000 of the account's or of
+    all; where the time has more, the answer is the problem `too_many_calls`."""
     found = series(
         here.store,
-        Scope(account_id=_account_id(here.store, asked.account), key_id=asked.key_id, model=asked.model),
+        asked.scope(account_id=_account_id(here.store, asked.account), channel=asked.channel),
         since_ms=asked.from_ms,
         until_ms=asked.to_ms,
         step=asked.step,

@@ -90,6 +90,7 @@ DOMAIN: dict[type[PosthouseError], str] = {
     ledger.UnknownMember: "not_found",
     ledger.InsufficientFunds: "insufficient_funds",
     ledger.TransferConflict: "conflict",
+    ledger.TooManyCalls: "too_many_calls",
     ledger.LedgerError: "refused",
     payments.UnknownOrder: "not_found",
     payments.UnknownBatch: "not_found",

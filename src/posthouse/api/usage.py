@@ -30,7 +30,7 @@ from posthouse.api.usage_values import (
     series_answer,
     zone_of,
 )
-from posthouse.ledger.sums import Scope, series
+from posthouse.ledger.sums import series
 from posthouse.ledger.usage import MEMBER_CSV_COLUMNS, explain, export_usage, get_usage, list_usage
 
 router = Router("usage")
@@ -60,10 +60,13 @@ def list_own_usage(here: Here, who: Who, asked: Annotated[UsagePageQuery, Query(
 
 @router.get("/usage/series", Permission.OWN_READ)
 def get_own_series(here: Here, who: Who, asked: Annotated[OwnSeriesQuery, Query()]) -> SeriesAnswer:
-    """Add up one's own calls by hour, day or month."""
+    """Add up one's own calls by hour, day or month.
+
+    Calls chosen by ending or status are added up one by one, at most 50,000 of the account's; where the time
+    has more, the answer is the problem `too_many_calls`."""
     found = series(
         here.store,
-        Scope(account_id=who.account_id, key_id=asked.key_id, model=asked.model),
+        asked.scope(account_id=who.account_id),
         since_ms=asked.from_ms,
         until_ms=asked.to_ms,
         step=asked.step,

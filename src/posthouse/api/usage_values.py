@@ -17,7 +17,7 @@ from posthouse.kernel.outcome import AttemptRecord, Outcome
 from posthouse.kernel.sheets import csv_text
 from posthouse.ledger import measures
 from posthouse.ledger.figures import Step
-from posthouse.ledger.sums import Series, Sums
+from posthouse.ledger.sums import Scope, Series, Sums
 from posthouse.ledger.usage import UsageFilter
 from posthouse.metering.arithmetic import Arithmetic, format_micronanos
 
@@ -80,6 +80,18 @@ class SeriesQuery(Body):
     time_zone: str = Field("", max_length=64, description="Whose days: Asia/Shanghai; else the site's.")
     key_id: str = Field("", max_length=40, description="Only this key's.")
     model: str = Field("", max_length=200, description="Only this model's.")
+    ending: EndingName | Literal[""] = Field("", description="Only calls that ended so.")
+    http_status: int = Field(0, ge=0, le=999, description="Only calls with this status; 0: any.")
+
+    def scope(self, *, account_id: str = "", channel: str = "") -> Scope:
+        return Scope(
+            account_id=account_id,
+            channel=channel,
+            key_id=self.key_id,
+            model=self.model,
+            ending=self.ending,
+            http_status=self.http_status,
+        )
 
 
 class Call(Answer):

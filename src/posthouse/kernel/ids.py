@@ -22,6 +22,12 @@ def first_request_id(since_ms: int) -> str:
     return f"req_{max(0, since_ms - LEEWAY_MS):012x}"
 
 
+def ids_between(since_ms: int, until_ms: int) -> tuple[str, str]:
+    """Ids that those of all requests lie between which began at the one time or later, and before the other;
+    0: at any time."""
+    return first_request_id(since_ms), first_request_id(until_ms + 2 * LEEWAY_MS) if until_ms else "req_z"
+
+
 def time_of(request_id: str) -> int:
     """When a request began, about, in ms since 1970; of any other text 0."""
     try:

@@ -4,6 +4,7 @@ LedgerError
 ├── UnknownMember        no account of that id or email
 ├── InvalidTransfer      an amount, kind or reason that no transfer can have
 ├── InvalidPeriod        a time that ends before it began, or has too many steps
+├── TooManyCalls         more calls than are added up one by one
 ├── InsufficientFunds    the balance does not cover the debit
 ├── TransferConflict     the idempotency key was used for another transfer
 ├── ClaimRunning         the first call with this Idempotency-Key has not ended
@@ -27,6 +28,10 @@ class InvalidTransfer(LedgerError):
 
 class InvalidPeriod(LedgerError):
     """A time that ends before it began, or that has too many steps for one chart."""
+
+
+class TooManyCalls(LedgerError):
+    """More calls than are added up one by one."""
 
 
 class InsufficientFunds(LedgerError):

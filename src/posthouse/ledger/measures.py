@@ -52,6 +52,11 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
 
 
+def slot_of(slots: int) -> ColumnElement[int]:
+    """The first of so many quarters of an hour, in one of which a call started."""
+    return _records.started_ms // (slots * QUARTER_MS) * slots
+
+
 SLOT = _records.started_ms // QUARTER_MS
 DAY = _records.started_ms // DAY_MS
 

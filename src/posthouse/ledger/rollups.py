@@ -41,7 +41,15 @@ from posthouse.kernel.ids import first_request_id, time_of
 from posthouse.ledger import measures
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import usage_records
-from posthouse.store.schema_rollups import address_days, channel_sums, model_sums, usage_sums, usage_watermark
+from posthouse.store.schema_rollups import (
+    account_days,
+    address_days,
+    channel_sums,
+    model_hours,
+    model_sums,
+    usage_sums,
+    usage_watermark,
+)
 
 GRACE_MS = 120_000  # most calls have ended by then; one that has not costs its settlement a few statements
 READ_S = 20.0  # how long a settling process relies on the promise that it read
@@ -63,14 +71,25 @@ class Watermark(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A table of sums: what its rows are keyed by and what they add up, as expressions over a record."""
+    """A table of sums: what its rows are keyed by and what they add up, as expressions over a record.
+    `slots`: of how many quarters of an hour a row is."""
 
     table: Table
     keys: dict[str, ColumnElement[Any]]
     sums: dict[str, ColumnElement[int]]
+    slots: int = 1
 
 
 _records = usage_records.c
+_COARSE = (
+    Target(model_hours, {"slot": measures.slot_of(4), "model": _records.model}, measures.OF_SERVICE, 4),
+    Target(
+        account_days,
+        {"slot": measures.slot_of(96), "account_id": _records.account_id},
+        measures.OF_USAGE,
+        96,
+    ),
+)
 TARGETS = (
     Target(
         usage_sums,
@@ -94,7 +113,10 @@ TARGETS = (
         },
         measures.OF_ADDRESS,
     ),
+    *_COARSE,
 )
+# Of which table each of these is a coarse one: it has the same calls, and fewer of the keys.
+COARSE = {"model_sums": _COARSE[0], "usage_sums": _COARSE[1]}
 
 
 def watermark(connection: Connection, *, lock: bool = False) -> Watermark:

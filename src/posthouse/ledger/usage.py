@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from posthouse.kernel.ids import LEEWAY_MS, first_request_id
+from posthouse.kernel.ids import first_request_id, ids_between
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.sheets import iso_utc
@@ -201,7 +201,7 @@ def _scan(
     more than SCAN_MAX records. Raises UnknownMember."""
     ids = usage_records.c.request_id
     account, others = _account(connection, wanted), _others(wanted)
-    above, below = _bounds(wanted)
+    above, below = ids_between(wanted.since_ms, wanted.until_ms)
     order: ColumnElement[str] = ids if oldest_first else ids.desc()
     if oldest_first:
         above = max(above, cursor)
@@ -227,12 +227,6 @@ def _account(connection: Connection, wanted: UsageFilter) -> list[ColumnElement[
     if not wanted.account:
         return []
     return [usage_records.c.account_id == find_member(connection, wanted.account).id]
-
-
-def _bounds(wanted: UsageFilter) -> tuple[str, str]:
-    """The ids that all wanted ones lie between, since ids sort by time."""
-    until_ms = wanted.until_ms + 2 * LEEWAY_MS
-    return first_request_id(wanted.since_ms), first_request_id(until_ms) if wanted.until_ms else "req_z"
 
 
 def _others(wanted: UsageFilter) -> list[ColumnElement[bool]]:

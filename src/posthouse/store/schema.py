@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0008"  # the newest migration; a test holds it to be the head of migrations/versions
+REVISION = "0009"  # the newest migration; a test holds it to be the head of migrations/versions
 
 metadata = MetaData(
     naming_convention={

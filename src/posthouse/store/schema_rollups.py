@@ -59,6 +59,25 @@ channel_sums = Table(
     sqlite_with_rowid=False,
 )
 
+# The same by hour, and by who called by day (UTC): what a page of all members over weeks or months reads.
+# `slot` is the first quarter of the hour or day.
+model_hours = Table(
+    "model_hours",
+    metadata,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    *_counts(*SUMS, "faults", *TTFT_COLUMNS),
+    sqlite_with_rowid=False,
+)
+account_days = Table(
+    "account_days",
+    metadata,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Text, primary_key=True),
+    *_counts(*SUMS),
+    sqlite_with_rowid=False,
+)
+
 # From where was called; a day is one of UTC, counted from 1970.
 address_days = Table(
     "address_days",

@@ -27,7 +27,7 @@ export default function SiteUsagePage() {
   const asked = { ...queryOf(wanted, span), account, channel: wanted.filters.channel || undefined };
   const summed = {
     ...{ from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE },
-    ...{ key_id: asked.key_id, model: asked.model, account },
+    ...{ key_id: asked.key_id, model: asked.model, account, channel: asked.channel, ending: asked.ending, http_status: asked.http_status },
   };
   const series = useQuery({
     queryKey: ["site-usage", "series", summed, by],
@@ -39,18 +39,19 @@ export default function SiteUsagePage() {
     take(api.GET("/api/v1/admin/usage", { params: { query: { ...asked, after } } })),
   );
   const models = [...new Set(calls.items.map((call) => call.model))].sort();
-  const isSummed = !asked.ending && !asked.http_status && !asked.channel;
   return (
     <Page
       title={t("site_title")}
       lead={t("site_lead")}
-      actions={<ExportButton path="/api/v1/admin/usage/export" query={asked} expected={isSummed ? (series.data?.total.requests ?? 0) : 0} />}
+      actions={<ExportButton path="/api/v1/admin/usage/export" query={asked} expected={series.data?.total.requests ?? 0} />}
     >
       <Filters wanted={wanted} set={set} models={models} isOfSite />
       {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
-      <Section lead={isSummed ? undefined : t("sums_of_all")}>
-        <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
-      </Section>
+      {(series.data || !series.error) && (
+        <Section>
+          <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
+        </Section>
+      )}
       <Section title={t("calls")}>
         <CallTable list={calls} isOfSite onOpen={setOpen} />
       </Section>

@@ -24,7 +24,10 @@ export default function UsagePage() {
   const [by, setBy] = useState<By>("model");
   const [open, setOpen] = useState("");
   const asked = queryOf(wanted, span);
-  const summed = { from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE, key_id: asked.key_id, model: asked.model };
+  const summed = {
+    ...{ from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE },
+    ...{ key_id: asked.key_id, model: asked.model, ending: asked.ending, http_status: asked.http_status },
+  };
   const series = useQuery({
     queryKey: ["usage", "series", summed, by],
     queryFn: () => take(api.GET("/api/v1/usage/series", { params: { query: { ...summed, by } } })),
@@ -34,12 +37,11 @@ export default function UsagePage() {
   const keys = useQuery({ queryKey: ["keys"], queryFn: () => take(api.GET("/api/v1/keys")) });
   const calls = useList(["usage", "calls", asked], (after) => take(api.GET("/api/v1/usage", { params: { query: { ...asked, after } } })));
   const models = [...new Set([...(series.data?.groups ?? []).filter(() => by === "model").map((group) => group.name), ...calls.items.map((call) => call.model)])];
-  const isSummed = !asked.ending && !asked.http_status;
   return (
     <Page
       title={t("title")}
       lead={t("lead")}
-      actions={<ExportButton path="/api/v1/usage/export" query={asked} expected={isSummed ? (series.data?.total.requests ?? 0) : 0} />}
+      actions={<ExportButton path="/api/v1/usage/export" query={asked} expected={series.data?.total.requests ?? 0} />}
     >
       <Filters
         wanted={wanted}
@@ -48,9 +50,11 @@ export default function UsagePage() {
         keys={(keys.data?.items ?? []).map((key) => ({ value: key.id, label: key.name || key.hint }))}
       />
       {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
-      <Section lead={isSummed ? undefined : t("sums_of_all")}>
-        <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
-      </Section>
+      {(series.data || !series.error) && (
+        <Section>
+          <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
+        </Section>
+      )}
       <Section title={t("calls")}>
         <CallTable list={calls} onOpen={setOpen} />
       </Section>
