@@ -36,6 +36,7 @@ from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Forwarder
 from posthouse.relay.market import Market
 from posthouse.relay.own import OwnCalls
+from posthouse.relay.owned import Objects
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.probes import Prober
 from posthouse.relay.router import Router
@@ -151,6 +152,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             forwarder=forwarder,
             estimator=Estimator(TokenCounter()),
             own_calls=own_calls,
+            objects=Objects(store, market),
             observer=observer,
             body_bytes_max=settings.body_bytes_max,
         )

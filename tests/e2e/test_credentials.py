@@ -99,7 +99,9 @@ def test_tokens_count_as_the_upstream_counted_them(scene: Scene, model: str, str
 
 
 def test_a_call_with_a_file_is_not_held_back_for_the_longest_there_could_be(scene: Scene) -> None:
-    said = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
+    said = [
+        {"role": "user", "content": [{"type": "file", "file": {"file_url": "https://example.org/1.pdf"}}]}
+    ]
     assert [scene.chat("tokens-of-files", messages=said).status for _ in range(2)] == [200, 200]
 
 

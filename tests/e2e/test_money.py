@@ -389,7 +389,7 @@ def test_a_cap_leaves_room_for_rejected_prediction_tokens(
 def test_a_file_that_is_only_named_is_never_taken_for_a_small_one(
     relay: ServedRelay, email: str, upstream: ScriptedUpstream
 ) -> None:
-    part = {"type": "file", "file": {"file_id": "file-1"}}
+    part = {"type": "file", "file": {"file_url": "https://example.org/1.pdf"}}
     reply = post(
         relay,
         relay.member(email, credit="0.1"),

@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from posthouse.metering.meter import Meter
 from posthouse.metering.usage import Usage, usage_of_reports
+from posthouse.wire.objects import container_made
 from posthouse.wire.sse import data_of
 
 
@@ -27,11 +28,13 @@ class _Block(Struct, gc=False):
     name: str | None = None
     input: Raw | UnsetType = UNSET  # a tool call's, in an answer that is not streamed
     stop_reason: str | None = None  # of a message_delta
+    container: Raw | UnsetType = UNSET  # too
 
 
 class _Message(Struct, gc=False):
     content: Raw | UnsetType = UNSET
     usage: Raw | UnsetType = UNSET
+    container: Raw | UnsetType = UNSET
 
 
 class _Event(Struct, gc=False):
@@ -81,12 +84,14 @@ class AnthropicMeter(Meter):
             case "content_block_delta" | "content_block_start":
                 self._note_block(got.index, got.delta or got.content_block)
             case "message_start":
-                self._first = self._reported(UNSET if got.message is None else got.message.usage, self._first)
+                message = got.message or _Message()
+                self._first = self._reported(message.usage, self._first)
+                self.made = container_made(message.container)
             case "message_delta":
+                delta = got.delta or _Block()
                 self._later = self._reported(got.usage, self._later)
-                self.saw_finish = self.saw_finish or (
-                    got.delta is not None and got.delta.stop_reason is not None
-                )
+                self.saw_finish = self.saw_finish or delta.stop_reason is not None
+                self.made = container_made(delta.container) or self.made
             case "message_stop":
                 self.saw_done = True
                 self.last = event

@@ -4,6 +4,7 @@ was."""
 from abc import ABC, abstractmethod
 
 from posthouse.metering.usage import Usage
+from posthouse.wire.objects import Made
 
 # Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
 # (take_text) and counts it off the event loop, so that memory per stream stays constant.
@@ -17,7 +18,7 @@ class Meter(ABC):
     `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send when the
     charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
     `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last that
-    was named.
+    was named. `made`: the object that the upstream keeps of the answer, where the meter looks for it.
     """
 
     __slots__ = (
@@ -27,6 +28,7 @@ class Meter(ABC):
         "error_seen",
         "is_opening",
         "last",
+        "made",
         "saw_done",
         "saw_finish",
         "service_tier",
@@ -42,6 +44,7 @@ class Meter(ABC):
         self.error_seen = False
         self.unparsed = 0
         self.service_tier = ""
+        self.made: Made | None = None
         self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
         self._forget_text()
 

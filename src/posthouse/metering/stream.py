@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from posthouse.metering.meter import TEXT_CHARS_MAX, Meter
 from posthouse.metering.usage import Usage, usage_of_object
+from posthouse.wire.objects import object_made
 from posthouse.wire.sse import data_of
 
 # A stream whose events never repeat their shape is not asked for it again and again.
@@ -206,6 +207,17 @@ def _is_blank(choice: dict[str, Any]) -> bool:
     if members.get("finish_reason") == "stop":  # any other end is the answer
         del members["finish_reason"]
     return not any(members.values())
+
+
+class StoredMeter(StreamMeter):
+    """Of a stream whose completion the upstream keeps: the first event that has an id names it."""
+
+    __slots__ = ()
+
+    def _feed_one(self, event: bytes) -> bytes:
+        if self.made is None:
+            self.made = object_made("chat_completion", data_of(event) or b"")
+        return super()._feed_one(event)
 
 
 class _Shape(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
-from posthouse.relay.endpoints import CHAT, COMPLETIONS, Endpoint
+from posthouse.relay.endpoints import CHAT, COMPLETIONS, MESSAGES, Endpoint
 from posthouse.routing.channels import ChannelSpec
 from posthouse.wire.gemini_body import edit_gemini, peek_gemini
 from posthouse.wire.json_edit import (
@@ -24,18 +24,22 @@ from posthouse.wire.json_edit import (
     reshape,
     value_of,
 )
+from posthouse.wire.objects import objects_named
 
 # Models that refuse `max_tokens` and want `max_completion_tokens`: OpenAI's reasoning models.
 _REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
 
 
 class Ask(Struct, frozen=True, gc=False):
-    """`body` is what goes upstream as long as nothing must change in it."""
+    """`body` is what goes upstream as long as nothing must change in it. `objects`: ids of what it names that
+    an upstream keeps; `makes`: the kind of what its answer may make there, "" for none."""
 
     endpoint: Endpoint
     body: bytes
     peek: Peek
     model: str
+    objects: tuple[str, ...] = ()
+    makes: str = ""
 
     @property
     def output_tokens_asked(self) -> int | None:
@@ -68,7 +72,8 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
         raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
     try:
         if endpoint.dialect == "gemini":
-            return Ask(endpoint, body, peek_gemini(body, stream=endpoint.stream), model)
+            looked = peek_gemini(body, stream=endpoint.stream)
+            return Ask(endpoint, body, looked, model, objects_named(endpoint.name, body))
         looked = peek(body)
         if looked.duplicated:
             body = normalise(body)
@@ -78,12 +83,19 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
             _check_other_models(body)
             if _is_fast(body):
                 looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
+        objects = objects_named(endpoint.name, body)
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
     model = model or looked.model or ""
     if not model:
         raise Refusal(RelayCode.MISSING_MODEL, param="model")
-    return Ask(endpoint, body, looked, model)
+    makes = _MAKES.get(endpoint.name, "") if looked.store or endpoint.dialect == "anthropic" else ""
+    return Ask(endpoint, body, looked, model, objects, makes)
+
+
+# What answers make that upstreams keep, by endpoint: a chat where it asks for that, a message whenever one of
+# Anthropic's tools needs it.
+_MAKES = {CHAT.name: "chat_completion", MESSAGES.name: "container"}
 
 
 def _check_other_models(body: bytes) -> None:

@@ -8,6 +8,7 @@ from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import ModelSpec, PlanSpec
 from posthouse.kernel.outcome import AttemptRecord
 from posthouse.ledger.claims import Claim
+from posthouse.ledger.owned import Owned
 from posthouse.ledger.settlement import Snapshot
 from posthouse.ledger.wallet import Hold
 from posthouse.limits.rules import LimitRule
@@ -49,6 +50,7 @@ class Call(Struct, eq=False):
     key: KeyEntry
     ask: Ask
     terms: Terms
+    pin: Owned | None = None  # to where it must go: there an object is that it names
     prompt_bound: int = 0  # tokens that the prompt has at most, told from its bytes
     claim: Claim | None = None
     granted: Granted | None = None

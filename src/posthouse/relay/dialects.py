@@ -9,7 +9,7 @@ from msgspec import Struct
 from posthouse.metering.anthropic import AnthropicMeter, texts_of_anthropic
 from posthouse.metering.gemini import GeminiMeter, texts_of_gemini, usage_of_gemini_answer
 from posthouse.metering.meter import Meter
-from posthouse.metering.stream import StreamMeter, texts_of_answer
+from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage, usage_of_answer
 from posthouse.relay.ask import Ask
 from posthouse.relay.endpoints import Dialect
@@ -45,7 +45,8 @@ def meter_for(ask: Ask) -> Meter:
     """What meters the stream that was asked for."""
     match ask.endpoint.dialect:
         case "openai":
-            return StreamMeter(ask.model, hide_usage=ask.hides_usage)
+            made = StoredMeter if ask.makes else StreamMeter
+            return made(ask.model, hide_usage=ask.hides_usage)
         case "anthropic":
             return AnthropicMeter()
         case "gemini":

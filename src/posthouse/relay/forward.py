@@ -155,7 +155,8 @@ class Forwarder:
             self._router.note_failed(leg, end.verdict, trip)
         if best is None:
             wait_s = self._router.wait_s(lineup, trip, self._loop.time())
-            raise Refusal(RelayCode.OVERLOADED, "no_channel", retry_after_s=wait_s)
+            situation = "object" if trip.pinned else "no_channel"
+            raise Refusal(RelayCode.OVERLOADED, situation, retry_after_s=wait_s)
         if best.answer is not None:
             return best.answer
         assert best.fault is not None, "an attempt fails by an answer or by a fault"

@@ -84,6 +84,14 @@ class Market:
         credentials = {name: text for name, text in sealed.items() if text is not None}
         return Offer(spec, self.pools[spec.name], credentials, self.catalogue.cost(spec, model))
 
+    def offer(self, channel: str, model: str) -> Offer | None:
+        """A channel by its name, for what only that one can do, also while it is drained; None when it is out
+        of use."""
+        for spec in self.catalogue.channels:
+            if spec.name == channel and spec.enabled:
+                return self._offer(spec, model)
+        return None
+
     def credential(self, channel: str, name: str) -> SecretText | None:
         return self._credentials.get((channel, name))
 
@@ -103,7 +111,7 @@ class Market:
         """The terms of a call. Raises Refusal when the model is not to be had, or not by this key."""
         dialect = ask.endpoint.dialect
         terms = self._terms.get((key.plan, ask.model, dialect)) or self._make_terms(
-            key.plan, ask.model, dialect
+            key.plan, ask.model, dialect, names_objects=bool(ask.objects)
         )
         plan, name = terms.plan, terms.model.name
         if ask.endpoint.name not in terms.endpoints:
@@ -137,8 +145,9 @@ class Market:
         channels that speak it offer."""
         return [one for one in self.catalogue.models_for(key.plan, dialect) if _is_in_scope(key, one)]
 
-    def _make_terms(self, plan_name: str, asked: str, dialect: Dialect) -> Terms:
-        """Compile and keep. Raises Refusal, in the order of what the caller would want to know first."""
+    def _make_terms(self, plan_name: str, asked: str, dialect: Dialect, *, names_objects: bool) -> Terms:
+        """Compile and keep. Raises Refusal, in the order of what the caller would want to know first. A call
+        that names objects may have to go to a channel that takes no others."""
         catalogue = self.catalogue
         model, plan = catalogue.model(asked), catalogue.plan(plan_name)
         if model is None:
@@ -148,10 +157,11 @@ class Market:
         tariff = catalogue.tariff(plan.name, model.name)
         if tariff is None:
             raise Refusal(RelayCode.MODEL_NOT_FOUND, "not_for_sale", param="model", model=model.name)
-        specs = [one for one in catalogue.channels if one.offers(model.name) and not one.draining]
-        offers = [self._offer(spec, model.name) for spec in specs if spec.speaks(dialect)]
-        if not offers:
-            raise _no_channel(model.name, specs)
+        specs = [one for one in catalogue.channels if one.offers(model.name)]
+        spoken = [self._offer(spec, model.name) for spec in specs if spec.speaks(dialect)]
+        offers = [one for one in spoken if not one.spec.draining]
+        if not (offers or (spoken and names_objects)):
+            raise _no_channel(model.name, [one for one in specs if not one.draining])
         rules = catalogue.rules(plan.name, model.name)
         terms = Terms(
             plan=plan,
@@ -165,13 +175,14 @@ class Market:
                 (rule.tokens // RESERVED_BY_BYTES for rule in rules if rule.tokens is not None),
                 default=sys.maxsize,
             ),
-            lineup=Lineup(offers),
+            lineup=Lineup(offers, apart=[one for one in spoken if one.spec.draining]),
             keep_alive_s=min((one.spec.keep_alive_s for one in offers if one.spec.keep_alive_s), default=0.0),
             output_tokens_max=_output_tokens_max(model),
             output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
             request_tokens_max=_request_tokens_max(plan, model),
         )
-        self._terms[plan_name, asked, dialect] = terms
+        if offers:
+            self._terms[plan_name, asked, dialect] = terms
         return terms
 
 

@@ -43,6 +43,7 @@ from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
 from posthouse.relay.outcomes import elapsed_ms, outcome_of, refused_outcome
 from posthouse.relay.own import OwnCalls
+from posthouse.relay.owned import Objects, made_by, pin_trip
 from posthouse.relay.refusals import Refusals
 from posthouse.relay.replays import Recording, Replays
 from posthouse.relay.router import Trip
@@ -75,6 +76,7 @@ class Relay:
         forwarder: Forwarder,
         estimator: Estimator,
         own_calls: OwnCalls,
+        objects: Objects,
         observer: Observer,
         body_bytes_max: int,
     ) -> None:
@@ -85,6 +87,7 @@ class Relay:
         self._forwarder = forwarder
         self._estimator = estimator
         self._own = own_calls
+        self._objects = objects
         self._observer = observer
         self._body_bytes_max = body_bytes_max
         self._replays = Replays()
@@ -135,6 +138,8 @@ class Relay:
         ask = read_ask(endpoint, request.headers, body, path_model, self._body_bytes_max)
         terms = self._market.terms(key, ask)
         call = Call(request, door, key, ask, terms)
+        if ask.objects:
+            await self._objects.pin(call)
         try:
             prompt_tokens = await size(call, self._estimator)
             await self._admit(call, prompt_tokens)
@@ -249,7 +254,9 @@ class Relay:
         # call with a file in it would wait for a minute in which its credential was not used at all.
         tokens = 0 if call.ask.endpoint.is_free else len(call.ask.body) // 4
         trip = Trip(call.terms.model.name, 1 + min(tokens, call.terms.request_tokens_max))
-        if len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
+        if call.pin is not None:
+            pin_trip(trip, call.pin, lineup.by_channel[call.pin.channel])
+        elif len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
             trip.affinity = _affinity(call)
         fetching = self._forwarder.fetch(
             call.ask,
@@ -337,7 +344,8 @@ class Relay:
         assert hold is not None
         call.hold = call.claim = call.granted = None
         outcome = outcome_of(call, ending, status, usage)
-        durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim)
+        made = made_by(call) if call.ask.makes else None
+        durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim, made=made)
         if granted is not None:
             tokens = outcome.prompt_tokens + outcome.completion_tokens
             await self._limiter.settle(

@@ -65,11 +65,12 @@ class Leg(Struct, eq=False):
 class Trip(Struct, eq=False):
     """One call's way through the channels: what it asks for, and what it has tried. `affinity`: calls of the
     same bytes go to the same channel, with the same credential, while these are well. `tokens`: about what
-    the call uses at the upstream."""
+    the call uses at the upstream. `pinned`: to this channel alone, since it keeps what the call is about."""
 
     model: str
     tokens: int = 0
     affinity: bytes = b""
+    pinned: str = ""
     tried: set[str] = set()  # channels that are through
     refused: dict[str, set[str]] = {}  # credentials that are, by channel
     again: Offer | None = None  # whose other credentials come first
@@ -126,7 +127,8 @@ class Router:
 
     def wait_s(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> float:
         """In how many seconds a credential could be free, at least 1."""
-        pools = (offer.pool for offer in lineup.candidates)
+        offers = [lineup.by_channel[trip.pinned]] if trip.pinned else lineup.candidates
+        pools = (offer.pool for offer in offers)
         waits = [pool.wait_s(now_s, tokens=trip.tokens, model=trip.model) for pool in pools]
         return max(1.0, min((wait for wait in waits if wait is not None), default=1.0))
 
@@ -174,6 +176,8 @@ class Router:
 
     def _chosen(self, lineup: Lineup[Offer], trip: Trip, now_s: float, busy: set[str]) -> Offer | None:
         tried = trip.tried | busy if busy else trip.tried
+        if trip.pinned:
+            return self._chooser.choose(lineup, trip.model, now_s, tried=tried, pinned=trip.pinned)
         if len(lineup.candidates) == 1:
             only = lineup.candidates[0]
             return None if only.channel in tried else only

@@ -168,7 +168,9 @@ def auth_line(spec: ChannelSpec, dialect: str, credential: str) -> str:
 
 _OUTPUT_LIMITS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
 # Of what the relay decides by, what makes a call no dearer when it is left out.
-_DISPENSABLE = frozenset(("service_tier", "prediction", "web_search_options", "user", "safety_identifier"))
+_DISPENSABLE = frozenset(
+    ("service_tier", "prediction", "web_search_options", "user", "safety_identifier", "store")
+)
 # All else of it: the upstream must get it as it was read.
 _KEPT = GOVERNED - _OUTPUT_LIMITS - _DISPENSABLE | {"generationConfig", "generation_config"}
 

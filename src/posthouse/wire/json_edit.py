@@ -70,6 +70,7 @@ class _Governed(Struct, gc=False):
     web_search_options: Raw | UnsetType = UNSET
     user: Raw | UnsetType = UNSET
     safety_identifier: Raw | UnsetType = UNSET
+    store: Raw | UnsetType = UNSET
 
 
 GOVERNED = frozenset(_Governed.__struct_fields__)
@@ -79,7 +80,7 @@ _QUOTED = {key: b'"' + key.encode() + b'"' for key in GOVERNED}
 _KNOWN = GOVERNED | {
     *("audio", "dimensions", "echo", "encoding_format", "frequency_penalty", "function_call", "functions"),
     *("input", "logit_bias", "logprobs", "messages", "metadata", "modalities", "parallel_tool_calls"),
-    *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format", "seed", "stop", "store"),
+    *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format", "seed", "stop"),
     *("suffix", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "verbosity"),
 }
 
@@ -103,6 +104,7 @@ class Peek(Struct, frozen=True, gc=False):
     has_prediction: bool
     has_web_search: bool
     duplicated: bool
+    store: bool = False
 
 
 _decode_object = msgspec.json.Decoder(_Object).decode
@@ -141,6 +143,7 @@ def peek(body: bytes) -> Peek:
         got.prediction is not UNSET and bytes(got.prediction) != b"null",
         got.web_search_options is not UNSET and bytes(got.web_search_options) != b"null",
         duplicated,
+        got.store is not UNSET and bytes(got.store) == b"true",
     )
 
 
