@@ -4,9 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select
-from tests.people.conftest import NOW_MS
+from tests.people.conftest import GOOD, NOW_MS, joined
 
-from posthouse.people.errors import TooManyTries
+from posthouse.people import signing_in
+from posthouse.people.errors import TooManyTries, WrongPassword
+from posthouse.people.sessions import Device
 from posthouse.people.throttles import Throttle, forgive, try_all
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import throttles
@@ -69,3 +71,38 @@ def test_no_number_at_once_gets_more(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(16))) == 5
+
+
+def test_who_guesses_from_many_addresses_locks_nobody_out_at_home(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the account was signed in to keeps an allowance of its own; elsewhere nobody gets in meanwhile,
+    and an account that there is not answers the same."""
+    monkeypatch.setattr(signing_in, "ACCOUNT", Throttle("sign_in_account", 3, signing_in.HOUR_MS))
+    joined(store)
+
+    def sign_in(home: int, password: str = GOOD, *, email: str = "ann@example.org", days: int = 0) -> str:
+        try:
+            signing_in.sign_in(
+                store,
+                email=email,
+                password=password,
+                code="",
+                check_second_factor=lambda connection, account_id, code: None,
+                device=Device("", bytes([home]), ""),
+                now_ms=NOW_MS + days * 24 * signing_in.HOUR_MS,
+            )
+        except (WrongPassword, TooManyTries) as refused:
+            return type(refused).__name__
+        return "in"
+
+    assert sign_in(1) == "in"
+    for days in (0, 91):  # nobody stays known for ever
+        for email in ("ann@example.org", "nobody@example.org"):
+            guesses = [sign_in(home, "guess", email=email, days=days) for home in range(2, 8)]
+            assert guesses[3:] == ["TooManyTries"] * 3
+        assert sign_in(9, days=days) == "TooManyTries"
+        assert sign_in(1, days=days) == ("TooManyTries" if days else "in")
+    assert sign_in(1, days=200) == "in"
+    here = [sign_in(1, "guess", days=200) for _ in range(signing_in.HERE.tries + 1)]
+    assert here == ["WrongPassword"] * signing_in.HERE.tries + ["TooManyTries"]

@@ -9,7 +9,7 @@ from posthouse.accounts.rules import parse_email
 from posthouse.people import passwords
 from posthouse.people.errors import WrongPassword
 from posthouse.people.sessions import Device, open_session
-from posthouse.people.throttles import Throttle, forgive, try_all
+from posthouse.people.throttles import Throttle, forgive, is_known, remember, try_all
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
 from posthouse.store.schema_people import profiles
@@ -20,9 +20,11 @@ HOUR_MS = 60 * MINUTE_MS
 HERE = Throttle("sign_in_here", 10, 20 * MINUTE_MS)
 # A household or an office behind one address, however many accounts it tries.
 ADDRESS = Throttle("sign_in_address", 60, HOUR_MS)
-# From everywhere together: 2,400 guesses a day find no password that parse_password takes, and whoever means
-# only to lock somebody out needs many addresses for it.
+# From everywhere together: 2,400 guesses a day find no password that parse_password takes.
 ACCOUNT = Throttle("sign_in_account", 100, HOUR_MS)
+# From where the account was signed in to, ACCOUNT does not count, so that nobody who guesses from many
+# addresses locks its owner out at home. HERE and ADDRESS do: who shares the address guesses no faster.
+KNOWN, KNOWN_MS = "sign_in_known", 90 * 24 * HOUR_MS
 
 # Checks a second factor: raises SecondFactorNeeded without a code, WrongPassword for a wrong one; nothing
 # where the account has none.
@@ -46,7 +48,10 @@ def sign_in(
     except InvalidField:
         email = ""
     both = f"{email} {device.address_hash.hex()}"
-    tries = ((HERE, both), (ADDRESS, device.address_hash), (ACCOUNT, email))
+    tries: list[tuple[Throttle, str | bytes]] = [(HERE, both), (ADDRESS, device.address_hash)]
+    with store.read() as connection:
+        if not is_known(connection, KNOWN, both, now_ms=now_ms):
+            tries.append((ACCOUNT, email))
     try_all(store, tries, now_ms=now_ms)
     query = (
         select(accounts.c.id, profiles.c.password_hash)
@@ -65,4 +70,5 @@ def sign_in(
             raise WrongPassword("the password was changed at the same moment")
         check_second_factor(connection, row.id, code)
         forgive(connection, HERE, both)
+        remember(connection, KNOWN, both, until_ms=now_ms + KNOWN_MS)
         return open_session(connection, row.id, device, now_ms=now_ms)

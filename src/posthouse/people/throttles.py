@@ -36,7 +36,7 @@ def take(connection: Connection, throttle: Throttle, who: str | bytes, *, now_ms
     """Count one try within the caller's transaction. `who` is stored as a hash. Raises TooManyTries."""
     _prune(connection, now_ms)
     cost_ms = throttle.window_ms // throttle.tries
-    subject = _subject(throttle, who)
+    subject = _subject(throttle.name, who)
     full_ms = case((throttles.c.full_ms > now_ms, throttles.c.full_ms), else_=now_ms) + cost_ms
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = (
@@ -65,9 +65,27 @@ def _prune(connection: Connection, now_ms: int) -> None:
 
 def forgive(connection: Connection, throttle: Throttle, who: str | bytes) -> None:
     """Forget the tries of somebody who has got it right."""
-    connection.execute(delete(throttles).where(throttles.c.subject == _subject(throttle, who)))
+    connection.execute(delete(throttles).where(throttles.c.subject == _subject(throttle.name, who)))
 
 
-def _subject(throttle: Throttle, who: str | bytes) -> str:
+def remember(connection: Connection, name: str, who: str | bytes, *, until_ms: int) -> None:
+    """Note until when somebody is known, as a row like those of tries. One who is on the way elsewhere with
+    the same note waits for this transaction."""
+    subject = _subject(name, who)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(
+        dialect.insert(throttles)
+        .values(subject=subject, full_ms=until_ms)
+        .on_conflict_do_update(index_elements=[throttles.c.subject], set_={"full_ms": until_ms})
+    )
+
+
+def is_known(connection: Connection, name: str, who: str | bytes, *, now_ms: int) -> bool:
+    """Whether somebody was remembered, and still is."""
+    query = select(throttles.c.full_ms).where(throttles.c.subject == _subject(name, who))
+    return (connection.execute(query).scalar() or 0) > now_ms
+
+
+def _subject(name: str, who: str | bytes) -> str:
     data = who.encode() if isinstance(who, str) else who
-    return f"{throttle.name}:{hashlib.sha256(data).hexdigest()[:32]}"
+    return f"{name}:{hashlib.sha256(data).hexdigest()[:32]}"

@@ -145,10 +145,12 @@ access_tokens = Table(
     Column("used_ms", BigInteger),  # to the minute
 )
 
-# What somebody tries again and again, such as passwords: see people/throttles.py.
+# What somebody tries again and again, such as passwords, and who is known: see people/throttles.py.
 throttles = Table(
     "throttles",
     metadata,
     Column("subject", Text, primary_key=True),  # what is tried, and a hash of who tries
-    Column("full_ms", BigInteger, nullable=False, index=True),  # when all tries will be free again
+    Column(
+        "full_ms", BigInteger, nullable=False, index=True
+    ),  # when all tries will be free, or one is forgotten
 )
