@@ -10,8 +10,8 @@ from sqlalchemy import select
 from posthouse.accounts import queries, service
 from posthouse.accounts.errors import (
     EmailTaken,
-    InvalidField,
     KeyHeld,
+    KeyRevoked,
     TooManyKeys,
     UnknownAccount,
     UnknownKey,
@@ -30,6 +30,7 @@ from posthouse.accounts.rules import (
     parse_scope,
 )
 from posthouse.kernel.clock import now_ms
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import hash_key, is_key_shaped
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
@@ -76,7 +77,7 @@ def test_what_a_field_may_be(parse: Callable[[Any], Any], value: object, parsed:
     ],
 )
 def test_what_a_field_may_not_be(parse: Callable[[Any], Any], value: object) -> None:
-    with pytest.raises(InvalidField):
+    with pytest.raises(UnfitValue):
         parse(value)
 
 
@@ -173,7 +174,7 @@ def test_a_keys_life(store: Store) -> None:
         ("10.0.0.1/32",),
     )
     assert service.revoke_key(store, key_id).status == "revoked"
-    with pytest.raises(InvalidField):
+    with pytest.raises(KeyRevoked):
         service.unfreeze_key(store, key_id)
     assert queries.list_keys(store, account.email) == [queries.get_key(store, key_id)]
 
@@ -213,7 +214,7 @@ def test_a_rotated_key_keeps_all_but_its_secret(store: Store) -> None:
     found = [queries.find_entry(store, hash_key(one.key.encode())) for one in (first, second, third)]
     assert [entry is not None for entry in found] == [False, False, True]
     service.revoke_key(store, first.id)
-    with pytest.raises(InvalidField):
+    with pytest.raises(KeyRevoked):
         service.rotate_key(store, first.id)
 
 

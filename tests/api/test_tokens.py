@@ -82,4 +82,4 @@ def test_an_account_has_so_many_tokens_and_no_more(api: Api) -> None:
             actor="cli",
             now_ms=1,
         )
-    assert member.post("/tokens", BODY).status_code == 422
+    assert member.post("/tokens", BODY).status_code == 409

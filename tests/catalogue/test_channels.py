@@ -161,7 +161,7 @@ def test_credentials_are_taken_out_of_the_definition_and_kept_by_name() -> None:
             "one.credentials[0].credential: must be printable",
         ),
         ('credentials = [{ name = "b", credential = "${NO}" }]', "the environment variable NO is not set"),
-        ("keep_alive_s = 0.01", "keep_alive_s: at least 0.1, or 0 for none"),
+        ("keep_alive_s = 0.01", "keep_alive_s: is at least 0.1, or 0 for none"),
         ('credentials = [{ name = "b" }, { name = "b" }]', "credentials: two have the same name"),
         ('credentials = [{ name = "b:c" }]', "at most 100 letters"),
         ("credentials = [{ weight = 1 }]", "'name' is missing"),

@@ -122,8 +122,8 @@ def test_a_channel_that_is_named_like_anothers_credential_is_refused(
         ("b", None, {}, "its secret is missing"),
         ("b", "two\r\nlines", {}, "printable ASCII"),
         ("b b", "x", {}, "at most 100 letters"),
-        ("b", "x", {"concurrency": 0}, ">= 1"),
-        ("b", "x", {"weight": 0}, ">= 1"),
+        ("b", "x", {"concurrency": 0}, "must be at least 1"),
+        ("b", "x", {"weight": 0}, "must be at least 1"),
     ],
 )
 def test_what_is_refused(

@@ -53,5 +53,5 @@ def test_roles_are_given_and_an_owner_stays(cli: Cli, ask: Callable[..., Any], t
     assert stored(tmp_path, "bob@example.org").role == "operator"
     cli("account", "role", "bob@example.org", "emperor", status=2)
     cli("account", "role", "bob@example.org", "owner")
-    assert "the last owner" in cli("account", "role", "bob@example.org", "member", status=1).output
+    assert "must be an owner" in cli("account", "role", "bob@example.org", "member", status=1).output
     assert "no account" in cli("account", "role", "nobody@example.org", "support", status=1).output

@@ -6,9 +6,10 @@ from tests.desk.conftest import NOW_MS
 
 from posthouse.desk import pages
 from posthouse.desk.announcements import Announcement, Words, announce, change, list_announcements, withdraw
-from posthouse.desk.errors import UnfitText, UnknownThing
+from posthouse.desk.errors import UnknownThing
 from posthouse.desk.images import keep_only, put_image, read_image
 from posthouse.desk.rules import PAGE_NAMES
+from posthouse.kernel.problems import UnfitValue
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
 
@@ -74,7 +75,7 @@ def test_an_announcement_is_changed_and_withdrawn(store: Store) -> None:
     ],
 )
 def test_what_is_no_announcement(store: Store, words: Words) -> None:
-    with pytest.raises(UnfitText):
+    with pytest.raises(UnfitValue):
         announce(store, words, now_ms=NOW_MS)
 
 

@@ -10,9 +10,9 @@ from posthouse.accounts.errors import UnknownAccount
 from posthouse.accounts.queries import get_account
 from posthouse.accounts.service import create_account, create_key, freeze_account, revoke_key
 from posthouse.desk import abuse
-from posthouse.desk.errors import UnfitText
 from posthouse.desk.members import Member, find_keys, list_members, read_member, set_note
 from posthouse.desk.rules import Thresholds
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.transfers import credit
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, keys
@@ -172,7 +172,7 @@ def test_freezing_many_passes_over_staff_and_says_why(store: Store, ann: str, be
         ]
         reason = connection.execute(select(audit_log.c.after).where(audit_log.c.subject == "abuse")).scalar()
         assert reason == f'{{"accounts":["{ann}"],"reason":"burst"}}'
-    with pytest.raises(UnfitText):
+    with pytest.raises(UnfitValue):
         abuse.freeze_members(store, [ann], reason="", now_ms=NOW_MS)
 
 

@@ -4,7 +4,6 @@ import hashlib
 
 import pytest
 
-from posthouse.desk.errors import UnfitText
 from posthouse.desk.rules import (
     IMAGE_BYTES_MAX,
     Thresholds,
@@ -16,6 +15,7 @@ from posthouse.desk.rules import (
     parse_line,
     parse_text,
 )
+from posthouse.kernel.problems import UnfitValue
 
 
 @pytest.mark.parametrize("text", ["a", "  充值　没到账 ", "👩‍💻 key", "x" * 120])
@@ -25,7 +25,7 @@ def test_a_line_is_kept_as_it_was_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 121, "a\nb", "a\x00", "a\u202eb", "a\u2028b", "a\ud800"])
 def test_what_is_no_line(text: str) -> None:
-    with pytest.raises(UnfitText, match="subject: "):
+    with pytest.raises(UnfitValue, match="subject: "):
         parse_line("subject", text, 120)
 
 
@@ -35,7 +35,7 @@ def test_a_text_has_lines_that_end_in_one_way() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "x" * 11, "a\x1bb", "a\u2066b"])
 def test_what_is_no_text(text: str) -> None:
-    with pytest.raises(UnfitText, match="text: "):
+    with pytest.raises(UnfitValue, match="text: "):
         parse_text("text", text, 10)
 
 
@@ -45,7 +45,7 @@ def test_a_period_ends_after_it_begins(until_ms: int | None) -> None:
 
 
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(UnfitText, match="until_ms"):
+    with pytest.raises(UnfitValue, match="until_ms"):
         check_period(5, 5)
 
 
@@ -75,7 +75,7 @@ def test_an_image_is_named_by_what_is_in_it(body: bytes, suffix: str, media: str
     ids=["nothing", "svg", "wave", "html", "too large"],
 )
 def test_what_is_no_safe_image_is_refused(body: bytes) -> None:
-    with pytest.raises(UnfitText, match="image: "):
+    with pytest.raises(UnfitValue, match="image: "):
         image_name(body)
 
 

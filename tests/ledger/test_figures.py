@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posthouse.kernel.periods import QUARTER_MS
-from posthouse.ledger.errors import InvalidPeriod
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.figures import STEPS_MAX, Step, quantile_ms, slots, steps, stretches
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -40,7 +40,7 @@ def test_steps_begin_where_the_zone_says(
 
 def test_what_is_no_time_for_a_chart() -> None:
     for since_ms, until_ms in ((5, 5), (6, 5), (-1, 5), (0, (STEPS_MAX + 1) * HOUR_MS)):
-        with pytest.raises(InvalidPeriod):
+        with pytest.raises(UnfitValue):
             steps("hour", since_ms, until_ms, UTC)
     assert len(steps("hour", 0, STEPS_MAX * HOUR_MS, UTC)) == STEPS_MAX
 

@@ -1,6 +1,6 @@
 import pytest
 
-from posthouse.ledger.errors import InvalidTransfer
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.rules import BALANCE_NANOS_MAX, Transfer, check_transfer, due, share_of
 
 GOOD = {
@@ -30,7 +30,7 @@ GOOD = {
 )
 def test_a_transfer_that_cannot_be(field: str, value: object) -> None:
     check_transfer(Transfer(**GOOD))
-    with pytest.raises(InvalidTransfer):
+    with pytest.raises(UnfitValue):
         check_transfer(Transfer(**{**GOOD, field: value}))
 
 

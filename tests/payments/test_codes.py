@@ -8,6 +8,7 @@ from sqlalchemy import select
 from tests.payments.desk import UNIT, at_once, balance, batch, member, prove
 
 from posthouse.kernel.clock import now_ms
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.rules import Transfer
 from posthouse.payments import rules
 from posthouse.payments.codes import find_code, list_batches, redeem, withdraw_batch
@@ -15,7 +16,6 @@ from posthouse.payments.errors import (
     CodeExpired,
     CodeLimit,
     CodeUsed,
-    InvalidPayment,
     MistypedCode,
     OwnCodeUsed,
     UnknownBatch,
@@ -155,7 +155,7 @@ def test_codes_are_stored_as_hashes_alone(store: Store) -> None:
     ],
 )
 def test_batches_that_there_can_not_be(store: Store, fields: dict[str, object]) -> None:
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         batch(store, **{"count": 1, **fields})  # type: ignore[arg-type]  # what is tested
 
 

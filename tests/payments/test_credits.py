@@ -9,11 +9,11 @@ from tests.payments.desk import UNIT, at_once, balance, batch, member, order, pr
 
 from posthouse.accounts.queries import get_account
 from posthouse.accounts.service import freeze_account, set_plan
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.queries import list_transfers
 from posthouse.ledger.rules import Transfer
 from posthouse.payments.codes import redeem
 from posthouse.payments.credits import credit
-from posthouse.payments.errors import InvalidPayment
 from posthouse.payments.orders import pay_order
 from posthouse.payments.queries import list_movements
 from posthouse.payments.rules import Rewards
@@ -108,7 +108,7 @@ def test_a_credit_by_hand_is_made_once_and_noted(store: Store) -> None:
 
 @pytest.mark.parametrize("key", ["order:ord_x", "code:bat_x:00", "referral:acc_x:inviter", "k" * 201])
 def test_a_credit_by_hand_takes_no_key_of_another_source(store: Store, key: str) -> None:
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         credit(store, member(store), UNIT, reason="cash", idempotency_key=key)
 
 

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select
 from tests.payments.desk import UNIT, at_once, member, prove
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.transfers import debit
 from posthouse.payments.credits import credit
-from posthouse.payments.errors import InvalidPayment, InvoiceClosed, NotInvoiceable, UnknownInvoice
+from posthouse.payments.errors import InvoiceClosed, NotInvoiceable, UnknownInvoice
 from posthouse.payments.invoices import (
     Wanted,
     ask_invoice,
@@ -77,7 +78,7 @@ def test_the_operator_says_from_which_total(store: Store) -> None:
     who = payer(store, 9)
     with pytest.raises(NotInvoiceable, match="less than"):
         ask(store, who, 9)
-    with pytest.raises(NotInvoiceable, match="no invoices"):
+    with pytest.raises(NotInvoiceable, match="No invoices"):
         ask_invoice(store, who, UNIT, WANTED, from_total_nanos=None)
 
 
@@ -91,9 +92,9 @@ def test_a_bounded_number_of_requests_waits(store: Store) -> None:
 
 def test_invoices_that_there_can_not_be(store: Store) -> None:
     who = payer(store, 20)
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         ask(store, who, 0)
-    with pytest.raises(InvalidPayment, match="a title"):
+    with pytest.raises(UnfitValue, match="title: "):
         ask_invoice(store, who, UNIT, Wanted(title="", email="x@example.org"), from_total_nanos=1)
     with pytest.raises(UnknownInvoice):
         issue_invoice(store, "inv_none", number="1")

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select
 from tests.payments.desk import UNIT, at_once, balance, member, order, prove
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.queries import list_transfers
-from posthouse.payments.errors import InvalidPayment, OrderClosed, TooManyOrders, UnknownOrder
+from posthouse.payments.errors import OrderClosed, TooManyOrders, UnknownOrder
 from posthouse.payments.orders import cancel_order, create_order, list_orders, pay_order
 from posthouse.payments.rules import OPEN_ORDERS_MAX, ORDER_MS, Order
 from posthouse.store.engine import Store
@@ -106,7 +107,7 @@ def test_an_order_of_somebody_else_is_unknown(store: Store) -> None:
 
 @pytest.mark.parametrize("nanos", [0, -UNIT, UNIT - 10_000_000, UNIT + 1, 11 * UNIT])
 def test_amounts_that_no_order_has(store: Store, nanos: int) -> None:
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         create_order(store, member(store), nanos, min_nanos=UNIT, max_nanos=10 * UNIT)
 
 

@@ -7,11 +7,11 @@ import pytest
 from tests.payments.desk import UNIT, at_once, member
 
 from posthouse.kernel.clock import now_ms
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox
 from posthouse.ledger.transfers import credit, debit
 from posthouse.mail.letters import Letter
 from posthouse.mail.outbox import due, opened, remove
-from posthouse.payments.errors import InvalidPayment
 from posthouse.payments.queries import get_wallet
 from posthouse.payments.watch import (
     BalanceWatch,
@@ -85,7 +85,7 @@ def test_a_new_threshold_is_told_of_again(store: Store) -> None:
     set_threshold(store, who, 20 * UNIT)
     assert mail_low_balances(store, BOX, SITE) == 1
     assert get_wallet(store, who).low_balance_nanos == 20 * UNIT
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         set_threshold(store, who, 0)
 
 

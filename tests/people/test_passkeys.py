@@ -4,9 +4,10 @@ import pytest
 from tests.people.authenticator import PRESENT, VERIFIED, Authenticator
 from tests.people.conftest import NOW_MS, SITE, device, joined, mailed
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import passkeys
-from posthouse.people.errors import IdentityTaken, InvalidPerson, LastWayIn, LinkSpent, WrongPassword
+from posthouse.people.errors import IdentityTaken, LastWayIn, LinkSpent, TooManyPasskeys, WrongPassword
 from posthouse.people.passkeys import CEREMONY_MS, PASSKEYS_MAX, Passkey, RelyingParty
 from posthouse.people.profiles import change_profile
 from posthouse.people.sessions import find_session
@@ -159,11 +160,11 @@ def test_names_and_numbers_are_bounded(store: Store, box: SecretBox, monkeypatch
     assert PASSKEYS_MAX > 1
     account_id = joined(store).account_id
     for name in ("", "x" * 61, "a\nb"):
-        with pytest.raises(InvalidPerson):
+        with pytest.raises(UnfitValue):
             add(store, box, account_id, {}, name=name)
     monkeypatch.setattr(passkeys, "PASSKEYS_MAX", 1)
     added(store, box, account_id)
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(TooManyPasskeys):
         begun(store, account_id)
 
 

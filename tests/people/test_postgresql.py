@@ -9,11 +9,11 @@ import pytest
 from tests.people.conftest import GOOD, HERE, NOW_MS, SITE, Rules, applicant, mailed, token_in
 from tests.store.conftest import postgresql_url
 
-from posthouse.accounts.errors import EmailTaken
 from posthouse.accounts.service import create_account
+from posthouse.kernel.problems import Declined
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import invitations, one_time, registration, second_factor
-from posthouse.people.errors import PeopleError, TooManyTries
+from posthouse.people.errors import TooManyTries
 from posthouse.people.owners import has_owner, set_role
 from posthouse.people.roles import Role
 from posthouse.people.rules import DAY_MS
@@ -36,7 +36,7 @@ def at_once(job: Callable[[int], object], number: int) -> int:
     def attempt(index: int) -> bool:
         try:
             return job(index) is not False
-        except (PeopleError, EmailTaken):
+        except Declined:
             return False
 
     with ThreadPoolExecutor(number) as pool:

@@ -4,15 +4,16 @@ from tests.people.conftest import GOOD, NOW_MS, OPEN, SITE, device, joined, mail
 
 from posthouse.accounts import queries, service
 from posthouse.accounts.errors import UnknownAccount
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
 from posthouse.people import profiles, recovery, second_factor, signing_in, tokens
 from posthouse.people.errors import (
     EmailRefused,
-    InvalidPerson,
     LastOwner,
     LinkSpent,
     NotThePassword,
+    WeakPassword,
     WrongPassword,
 )
 from posthouse.people.identities import Stranger, add_identity, list_identities
@@ -140,9 +141,9 @@ def test_who_knows_the_password_changes_it(store: Store, box: SecretBox) -> None
 
     with pytest.raises(NotThePassword):
         change(NEW, NEW)
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(WeakPassword):
         change(GOOD, "short")
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(WeakPassword):
         change(GOOD, "ann@example.org")
     change(GOOD, NEW)
     assert find_session(store, mine, now_ms=NOW_MS) is not None
@@ -227,7 +228,7 @@ def test_a_profile_is_changed(store: Store) -> None:
         query = select(func.count()).select_from(audit_log).where(audit_log.c.action == "profile.update")
         assert connection.execute(query).scalar_one() == 1
     for name in ("x" * 61, "a\nb"):
-        with pytest.raises(InvalidPerson):
+        with pytest.raises(UnfitValue):
             profiles.update_profile(store, account_id, name=name, actor=account_id, now_ms=NOW_MS)
     with pytest.raises(UnknownAccount):
         profiles.update_profile(store, "acc_x", name="x", actor="acc_x", now_ms=NOW_MS)

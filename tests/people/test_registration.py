@@ -18,17 +18,18 @@ from tests.people.conftest import (
 
 from posthouse.accounts import queries
 from posthouse.accounts.errors import EmailTaken
+from posthouse.kernel.problems import Declined, UnfitValue
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
 from posthouse.people import invitations, registration
 from posthouse.people.errors import (
     EmailRefused,
-    InvalidPerson,
     InvitationNeeded,
     LinkSpent,
-    PeopleError,
+    NotAnEmail,
     RegistrationClosed,
     TooManyTries,
+    WeakPassword,
 )
 from posthouse.people.passwords import is_password
 from posthouse.people.profiles import get_profile
@@ -65,7 +66,7 @@ def test_a_mailbox(text: str) -> None:
     ],
 )
 def test_no_mailbox(text: str) -> None:
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(NotAnEmail):
         parse_mailbox(text)
 
 
@@ -102,7 +103,7 @@ def test_a_link_that_is_too_old_makes_none(store: Store, box: SecretBox) -> None
 def test_a_weak_password_leaves_the_link_good(store: Store, box: SecretBox) -> None:
     asked(store, box)
     token = token_in(mailed(store, box)[0])
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(WeakPassword):
         registration.register_verified(store, OPEN, token, "short", address_hash=HERE, now_ms=NOW_MS)
     registration.register_verified(store, OPEN, token, GOOD, address_hash=HERE, now_ms=NOW_MS)
     assert account_count(store) == 1
@@ -137,10 +138,10 @@ def test_whoever_is_first_gets_the_address(store: Store, box: SecretBox) -> None
     asked(store, box)
     tokens = [token_in(letter) for letter in mailed(store, box)]
 
-    def take(token: str) -> Registered | type[PeopleError]:
+    def take(token: str) -> Registered | type[Declined]:
         try:
             return registration.register_verified(store, OPEN, token, GOOD, address_hash=HERE, now_ms=NOW_MS)
-        except PeopleError as error:
+        except Declined as error:
             return type(error)
 
     with ThreadPoolExecutor(2) as pool:
@@ -235,7 +236,7 @@ def test_an_invitation_that_is_over_lets_nobody_in(store: Store) -> None:
 
 @pytest.mark.parametrize("wrong", [{"uses_max": 0}, {"expires_ms": NOW_MS}, {"note_text": "x" * 201}])
 def test_what_no_invitation_can_be(store: Store, wrong: dict[str, int]) -> None:
-    with pytest.raises(InvalidPerson):
+    with pytest.raises(UnfitValue):
         invitations.create_invitation(store, actor="acc_op", now_ms=NOW_MS, **wrong)
 
 

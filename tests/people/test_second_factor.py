@@ -5,9 +5,10 @@ import pytest
 from tests.people.conftest import GOOD, NOW_MS, SITE, device, joined, mailed
 
 from posthouse.catalogue.sealed import reseal
+from posthouse.kernel.problems import Declined
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import second_factor, signing_in
-from posthouse.people.errors import LinkSpent, PeopleError, SecondFactorNeeded, WrongCode
+from posthouse.people.errors import LinkSpent, SecondFactorNeeded, WrongCode
 from posthouse.people.profiles import get_profile
 from posthouse.people.second_factor import SETTING_UP_MS, STEP_S
 from posthouse.store.engine import Store
@@ -75,7 +76,7 @@ def test_of_two_with_one_code_one_gets_in(store: Store, box: SecretBox) -> None:
     def try_it(code: str) -> bool:
         try:
             return bool(sign_in(store, box, code))
-        except PeopleError:
+        except Declined:
             return False
 
     with ThreadPoolExecutor(4) as pool:

@@ -151,5 +151,7 @@ def test_what_is_no_way_to_carry_a_credential(style: str) -> None:
 
 @pytest.mark.parametrize("url", ["https://u.example/v1?a=b", "https://u.example/#x", "ftp://u.example", "u"])
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="base_url: needs a URL such as http:// or https://host:port/path"):
+    with pytest.raises(
+        ValueError, match="base_url: needs a URL such as http://host:port/path; it begins with http, https"
+    ):
         check_url("base_url", url, schemes=("http", "https"))

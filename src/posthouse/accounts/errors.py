@@ -1,44 +1,46 @@
-"""What a person asked of accounts and keys that can't be done.
+"""What a person asked of accounts and keys that can't be done; a value that no account or key can have is an
+UnfitValue.
 
-AccountsError
+Unknown
 ├── UnknownAccount   no account of that id or email
-├── UnknownKey       no key of that id
+└── UnknownKey       no key of that id
+Declined
 ├── EmailTaken       another account has that email
 ├── KeyHeld          only the operator unfreezes that key
-├── TooManyKeys      the account has as many keys as it may
-└── InvalidField     a value that no account or key can have
+├── KeyRevoked       the key is revoked for good
+└── TooManyKeys      the account has as many keys as it may
 """
 
-from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.problems import Declined, Unknown
 
 
-class AccountsError(PosthouseError):
-    """Base of these."""
-
-
-class UnknownAccount(AccountsError):
+class UnknownAccount(Unknown):
     """No account of that id or email."""
 
 
-class UnknownKey(AccountsError):
+class UnknownKey(Unknown):
     """No key of that id."""
 
 
-class EmailTaken(AccountsError):
+class EmailTaken(Declined):
     """Another account has that email."""
 
-
-class InvalidField(AccountsError):
-    """A value that no account or key can have."""
+    code = "email_taken"
 
 
-class KeyHeld(AccountsError):
+class KeyHeld(Declined):
     """Only the operator unfreezes that key."""
 
+    code = "key_held"
 
-class TooManyKeys(AccountsError):
+
+class KeyRevoked(Declined):
+    """The key is revoked for good."""
+
+    code = "key_revoked"
+
+
+class TooManyKeys(Declined):
     """The account has as many keys as it may."""
 
-    def __init__(self, keys_max: int) -> None:
-        super().__init__(f"an account has at most {keys_max} keys; a deleted one counts for a day")
-        self.keys_max = keys_max
+    code = "too_many_keys"

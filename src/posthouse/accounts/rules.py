@@ -6,8 +6,8 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from posthouse.accounts.errors import InvalidField
 from posthouse.kernel.periods import BudgetPeriod
+from posthouse.kernel.problems import UnfitValue
 
 AccountStatus = Literal["active", "frozen"]
 KeyStatus = Literal["active", "frozen", "revoked"]
@@ -105,69 +105,67 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_email(text: str) -> str:
-    """The email in the form that is stored and compared: trimmed, lower case. Raises InvalidField."""
+    """The email in the form that is stored and compared: trimmed, lower case. Raises UnfitValue."""
     email = text.strip().lower()
     if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email):
-        raise InvalidField(f"{text!r} is not an email address")
+        raise UnfitValue("email", "email")
     return email
 
 
 def parse_name(text: str) -> str:
-    """A key's name, trimmed. Raises InvalidField."""
+    """A key's name, trimmed. Raises UnfitValue."""
     name = text.strip()
     if len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise InvalidField(f"a name has at most {NAME_CHARS_MAX} printable characters")
+        raise UnfitValue("name", "printable", max_length=NAME_CHARS_MAX)
     return name
 
 
 def parse_prefix(text: str) -> str:
-    """A key prefix. Raises InvalidField."""
+    """A key prefix. Raises UnfitValue."""
     if not _PREFIX.fullmatch(text):
-        raise InvalidField(f"{text!r} is no key prefix: at most 20 letters, digits, - or _")
+        raise UnfitValue("key_prefix", "key_prefix")
     return text
 
 
-def parse_scope(items: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Models or endpoints that a key is restricted to, sorted, each once. Raises InvalidField."""
+def parse_scope(items: tuple[str, ...] | None, *, field: str = "") -> tuple[str, ...] | None:
+    """Models or endpoints that a key is restricted to, sorted, each once. Raises UnfitValue."""
     if items is None:
         return None
     scope = tuple(sorted({item.strip() for item in items} - {""}))
     if not scope or len(scope) > SCOPE_ITEMS_MAX:
-        raise InvalidField(
-            f"a restriction names 1 to {SCOPE_ITEMS_MAX} items; leave it out to restrict nothing"
-        )
+        raise UnfitValue(field, "restriction", max_length=SCOPE_ITEMS_MAX)
     return scope
 
 
 def parse_networks(items: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Addresses or networks in canonical form, such as 10.0.0.0/8. Raises InvalidField."""
-    scope = parse_scope(items)
+    """Addresses or networks in canonical form, such as 10.0.0.0/8. Raises UnfitValue."""
+    scope = parse_scope(items, field="addresses")
     if scope is None:
         return None
     try:
         return tuple(str(ipaddress.ip_network(item, strict=False)) for item in scope)
-    except ValueError as error:
-        raise InvalidField(f"not an address or network: {error}") from None
+    except ValueError:
+        raise UnfitValue("addresses", "network") from None
 
 
 def parse_budget(nanos: int | None) -> int | None:
-    """A key's budget. Raises InvalidField."""
+    """A key's budget. Raises UnfitValue."""
     if nanos is not None and not 0 <= nanos < 2**63:
-        raise InvalidField("a budget is not negative and below 2^63 nanos")
+        raise UnfitValue("budget", "budget_bounds")
     return nanos
 
 
 def parse_period(text: str) -> BudgetPeriod:
-    """What a budget is for. Raises InvalidField."""
+    """What a budget is for. Raises UnfitValue."""
     if text not in get_args(BudgetPeriod):
-        raise InvalidField(f"{text!r} is no period of a budget: total, day or month")
+        raise UnfitValue("budget_period", "enum", expected=", ".join(get_args(BudgetPeriod)))
     return cast(BudgetPeriod, text)
 
 
 def parse_overlap(overlap_ms: int) -> int:
-    """How long a rotated key still works. Raises InvalidField."""
+    """How long a rotated key still works. Raises UnfitValue."""
     if not 0 <= overlap_ms <= OVERLAP_MS_MAX:
-        raise InvalidField("an old key works for at most 30 days more")
+        raise UnfitValue("overlap_ms", "overlap")
     return overlap_ms
 
 

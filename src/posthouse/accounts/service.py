@@ -2,6 +2,7 @@
 server hears of the change within a second. Accounts are named by id or email."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts import rules
-from posthouse.accounts.errors import EmailTaken, InvalidField, KeyHeld, TooManyKeys, UnknownAccount
+from posthouse.accounts.errors import EmailTaken, KeyHeld, KeyRevoked, TooManyKeys, UnknownAccount
 from posthouse.accounts.queries import default_plan, find_account, find_key, key_prefix
 from posthouse.accounts.rules import Account, AccountStatus, FrozenBy, Key, NewKey
 from posthouse.kernel.clock import now_ms
@@ -25,7 +26,7 @@ from posthouse.store.schema import accounts, keys, ledger_accounts
 
 def create_account(store: Store, email: str, *, plan: str | None = None, actor: str = "cli") -> Account:
     """Make an account with an empty balance, on the given or the operator's default plan. Raises
-    InvalidField, EmailTaken."""
+    UnfitValue, EmailTaken."""
     with store.begin() as connection:
         return add_account(connection, email, plan=plan, actor=actor)
 
@@ -33,14 +34,14 @@ def create_account(store: Store, email: str, *, plan: str | None = None, actor: 
 def add_account(
     connection: Connection, email: str, *, plan: str | None = None, actor: str = "cli"
 ) -> Account:
-    """The same within the caller's transaction, which has failed with EmailTaken. Raises InvalidField,
+    """The same within the caller's transaction, which has failed with EmailTaken. Raises UnfitValue,
     EmailTaken."""
     email = rules.parse_email(email)
     account = Account(new_id("acc"), email, plan or default_plan(connection), "active", now_ms())
     try:
         connection.execute(insert(accounts).values(msgspec.structs.asdict(account)))
     except IntegrityError:
-        raise EmailTaken(f"there is already an account {email!r}") from None
+        raise EmailTaken from None
     connection.execute(insert(ledger_accounts).values(id=account.id, kind="member", balance_nanos=0))
     _note_account(connection, actor, "account.create", None, account)
     return account
@@ -140,7 +141,7 @@ def create_key(
     actor: str = "cli",
 ) -> NewKey:
     """Make a key for an account and return it, the only time that it is seen: only its hash is stored. None
-    restricts nothing. Raises UnknownAccount, InvalidField, TooManyKeys."""
+    restricts nothing. Raises UnknownAccount, UnfitValue, TooManyKeys."""
     with store.begin() as connection:
         return add_key(
             connection,
@@ -171,7 +172,7 @@ def add_key(
     keys_max: int | None = None,
     actor: str = "cli",
 ) -> NewKey:
-    """The same for an account that is there, within the caller's transaction. Raises InvalidField,
+    """The same for an account that is there, within the caller's transaction. Raises UnfitValue,
     TooManyKeys."""
     change = KeyChange(
         name=name,
@@ -192,7 +193,7 @@ def add_key(
 
 def update_key(store: Store, key_id: str, change: KeyChange, *, actor: str = "cli") -> Key:
     """Change what is given. A budget of another period begins to count anew. Raises UnknownKey,
-    InvalidField."""
+    UnfitValue."""
     values = _columns(change)
     with store.begin() as connection:
         key = find_key(connection, key_id)
@@ -203,7 +204,7 @@ def update_key(store: Store, key_id: str, change: KeyChange, *, actor: str = "cl
 
 def freeze_key(store: Store, key_id: str, *, by: FrozenBy = "operator", actor: str = "cli") -> Key:
     """Refuse the key's calls until it is unfrozen; what the operator froze stays so for its owner. Raises
-    UnknownKey, InvalidField when it is revoked."""
+    UnknownKey, KeyRevoked."""
     with store.begin() as connection:
         key = find_key(connection, key_id)
         _check_not_revoked(key)
@@ -214,12 +215,12 @@ def freeze_key(store: Store, key_id: str, *, by: FrozenBy = "operator", actor: s
 
 
 def unfreeze_key(store: Store, key_id: str, *, by: FrozenBy = "operator", actor: str = "cli") -> Key:
-    """Serve the key's calls again. Raises UnknownKey, InvalidField when it is revoked, KeyHeld."""
+    """Serve the key's calls again. Raises UnknownKey, KeyRevoked, KeyHeld."""
     with store.begin() as connection:
         key = find_key(connection, key_id)
         _check_not_revoked(key)
         if key.frozen_by == "operator" != by:
-            raise KeyHeld("the operator froze this key")
+            raise KeyHeld
         values = {"status": "active", "frozen_by": None}
         return _write_key(connection, key, values, actor=actor, action="key.unfreeze")
 
@@ -242,7 +243,7 @@ def delete_key(store: Store, key_id: str, *, actor: str = "cli") -> Key:
 def rotate_key(store: Store, key_id: str, *, overlap_ms: int = 0, actor: str = "cli") -> NewKey:
     """Give the key a new secret and return it, the only time that it is seen. Name, budget, limits and
     records stay. The secret until now works for `overlap_ms` more; one from an earlier rotation ends. Raises
-    UnknownKey, InvalidField when it is revoked."""
+    UnknownKey, KeyRevoked."""
     rules.parse_overlap(overlap_ms)
     with store.begin() as connection:
         key = find_key(connection, key_id)
@@ -272,7 +273,7 @@ def issue_playground_key(store: Store, account_id: str, *, lifetime_ms: int) -> 
 
 
 def rename_key(store: Store, key_id: str, name: str, *, actor: str = "cli") -> Key:
-    """Raises UnknownKey, InvalidField."""
+    """Raises UnknownKey, UnfitValue."""
     return update_key(store, key_id, KeyChange(name=name), actor=actor)
 
 
@@ -285,7 +286,7 @@ def set_key_budget(
     store: Store, key_id: str, budget_nanos: int | None, period: BudgetPeriod = "total", *, actor: str = "cli"
 ) -> Key:
     """Limit what the key may spend in all its life, or in each day or month of the operator's time zone;
-    None: no limit. Raises UnknownKey, InvalidField."""
+    None: no limit. Raises UnknownKey, UnfitValue."""
     change = KeyChange(budget_nanos=budget_nanos, budget_period=period)
     return update_key(store, key_id, change, actor=actor)
 
@@ -299,7 +300,7 @@ def set_key_scope(
     addresses: tuple[str, ...] | None = None,
     actor: str = "cli",
 ) -> Key:
-    """Replace the key's restrictions; None: not restricted. Raises UnknownKey, InvalidField."""
+    """Replace the key's restrictions; None: not restricted. Raises UnknownKey, UnfitValue."""
     change = KeyChange(models=models, endpoints=endpoints, addresses=addresses)
     return update_key(store, key_id, change, actor=actor)
 
@@ -308,14 +309,14 @@ _PARSED: dict[str, Callable[[Any], Any]] = {
     "name": rules.parse_name,
     "budget_nanos": rules.parse_budget,
     "budget_period": rules.parse_period,
-    "models": rules.parse_scope,
-    "endpoints": rules.parse_scope,
+    "models": partial(rules.parse_scope, field="models"),
+    "endpoints": partial(rules.parse_scope, field="endpoints"),
     "addresses": rules.parse_networks,
 }
 
 
 def _columns(change: KeyChange) -> dict[str, Any]:
-    """What to write of the key's row. Raises InvalidField."""
+    """What to write of the key's row. Raises UnfitValue."""
     values: dict[str, Any] = {}
     for field in change.__struct_fields__:
         given = getattr(change, field)
@@ -338,7 +339,7 @@ def _new_secret(
     connection: Connection, key_id: str, overlap_ms: int | None = None
 ) -> tuple[NewKey, dict[str, Any]]:
     """A new secret for a key, and the columns to write; `overlap_ms` is how long the one that it has now
-    still works. None: it has none. Raises InvalidField."""
+    still works. None: it has none. Raises UnfitValue."""
     prefix = rules.parse_prefix(key_prefix(connection))
     made = NewKey(key_id, new_key(prefix))
     values: dict[str, Any] = {"hash": hash_key(made.key.encode()), "hint": rules.hint_of(made.key, prefix)}
@@ -356,7 +357,7 @@ def _check_count(connection: Connection, account_id: str, keys_max: int) -> None
     mine = (keys.c.account_id == account_id, keys.c.kind == "api")
     count = select(func.count()).select_from(keys).where(*mine, counted)
     if connection.execute(count).scalar_one() >= keys_max:
-        raise TooManyKeys(keys_max)
+        raise TooManyKeys
 
 
 def _lock_account(connection: Connection, account_id: str) -> None:
@@ -368,7 +369,7 @@ def _lock_account(connection: Connection, account_id: str) -> None:
 
 def _check_not_revoked(key: Key) -> None:
     if key.status == "revoked":
-        raise InvalidField(f"the key {key.id!r} is revoked for good; make a new one")
+        raise KeyRevoked
 
 
 def _write_key(connection: Connection, key: Key, values: dict[str, Any], *, actor: str, action: str) -> Key:

@@ -56,6 +56,7 @@ from posthouse.api.context import Context, language_in
 from posthouse.api.frame import BASE, Router
 from posthouse.api.problems import Problem, field_errors, problem_of, render
 from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.problems import Declined
 from posthouse.observe.log import describe
 
 Scope = MutableMapping[str, Any]
@@ -226,7 +227,7 @@ class Api:
         return bounded
 
 
-def _response(problem: Problem, request: Request, headers: dict[str, str] | None = None) -> Response:
+def _response(problem: Declined, request: Request, headers: dict[str, str] | None = None) -> Response:
     language = getattr(request.state, "language", None) or language_in(request)
     status, own, body = render(problem, language)
     return Response(body, status, {**own, **(headers or {})})

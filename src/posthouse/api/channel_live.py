@@ -15,7 +15,6 @@ from posthouse.api.definitions import ChannelFields, Name, fields_of
 from posthouse.api.editing import refused
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
 from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.credentials import ready
@@ -25,6 +24,7 @@ from posthouse.catalogue.events import list_events
 from posthouse.catalogue.masking import restored
 from posthouse.catalogue.rules import ChannelDef
 from posthouse.catalogue.standings import ask_reports
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.ledger.figures import quantile_ms
 from posthouse.ledger.sums import channel_courses
@@ -236,7 +236,7 @@ async def test_channel(here: Here, who: Who, name: ChannelName, body: TestBody) 
     Its list of models costs nothing; one token of a model is billed to the operator."""
     spec, secret = await to_thread.run_sync(_asked, here, name, body)
     if body.model and not structs.replace(spec, enabled=True).offers(body.model):
-        raise Problem("invalid_request", errors=[FieldError("model", "not_offered")])
+        raise UnfitValue("model", "not_offered")
     found = await probe(spec, secret, body.model)
     return TestAnswer(
         works=found.works,

@@ -19,7 +19,7 @@ from posthouse.api.definitions import (
 from posthouse.api.editing import VERSION, Changes, DryRun, Version, answer, make, putting_of, refused
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import FieldError, Problem
+from posthouse.api.problems import Problem
 from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, cursor, cursor_parts
 from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.credentials import put_credential, remove_credential
@@ -27,6 +27,7 @@ from posthouse.catalogue.edits import removing, version_of
 from posthouse.catalogue.errors import ConfigurationError
 from posthouse.catalogue.queries import ChannelRecord, load_channels, read_definitions
 from posthouse.catalogue.service import set_by_hand
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.providers.presets import presets
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, CredentialDef, is_header_text
@@ -179,7 +180,7 @@ def put_channel_state(here: Here, who: Who, name: ChannelName, body: StateBody) 
 
     What is set by hand outlives restarts and changes of the configuration."""
     if body.credential and body.state == "draining":
-        raise Problem("invalid_request", errors=[FieldError("state", "")])
+        raise UnfitValue("state", "no_draining")
     _existing(here, name)
     try:
         set_by_hand(
@@ -235,7 +236,7 @@ def delete_channel_credential(here: Here, who: Who, name: ChannelName, credentia
 def secret_of(text: str, field: str) -> SecretText:
     """Raises Problem for a text that could split a request."""
     if not is_header_text(text):
-        raise Problem("invalid_request", errors=[FieldError(field, "ascii")])
+        raise UnfitValue(field, "ascii")
     return SecretText(text)
 
 

@@ -10,11 +10,11 @@ from pydantic import Field
 from posthouse.api.context import Caller, Context
 from posthouse.api.definitions import fields_of
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import FieldError, Problem
+from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Money
 from posthouse.catalogue.diff import Change
 from posthouse.catalogue.edits import Definitions, Edit, putting
-from posthouse.catalogue.errors import ChangedMeanwhile, ConfigurationError
+from posthouse.catalogue.errors import ConfigurationError
 from posthouse.catalogue.errors import Problem as Lapse
 from posthouse.catalogue.price_changes import PriceChange
 from posthouse.catalogue.rules import Configuration, Kind
@@ -108,8 +108,6 @@ def make(
         )
     except ConfigurationError as error:
         raise refused(error, of) from None
-    except ChangedMeanwhile:
-        raise Problem("changed_meanwhile") from None
     return answer(changes, prices, dry_run=dry_run)
 
 
@@ -141,13 +139,9 @@ def answer(changes: list[Change], prices: list[PriceChange], *, dry_run: bool) -
 
 
 def refused(error: ConfigurationError, of: tuple[Kind, str] | None = None) -> Problem:
-    """The error as a problem that names each field, and each line of a file."""
-    errors = []
-    for one in error.problems:
-        path = one.path[2:] if of and len(one.path) > 1 and one.path[1] == of[1] else one.path
-        message = f"line {one.line}: {one.message}" if one.line else one.message
-        errors.append(FieldError(".".join(map(str, path)), "configuration", {"message": message}))
-    return Problem("invalid_configuration", errors=errors, message=str(error))
+    """The error as a problem whose fields are those of the definition that the request is about."""
+    name = of[1] if of else ""
+    return Problem("invalid_configuration", errors=[one.told_of(name) for one in error.problems])
 
 
 def _price(one: PriceChange) -> PriceChangeAnswer:

@@ -167,7 +167,7 @@ def come_back(
     try:
         trip = elsewhere.come_back(here.store, state, browser=browser, now_ms=here.now_ms())
     except SignInElsewhere as error:
-        return _page("/sign-in", visit, error=error.code)
+        return _page("/sign-in", visit, error=error.why)
     page = "/profile" if trip.account_id else "/sign-in"
     try:
         provider = provider_of(here, trip.provider)
@@ -181,7 +181,7 @@ def come_back(
             return _page(page, visit, linked=trip.provider)
         return _enter(here, trip, stranger, visit, device, secret)
     except SignInElsewhere as error:
-        return _page(page, visit, error=error.code)
+        return _page(page, visit, error=error.why)
     except tuple(_CODES) as error:
         return _page(page, visit, error=_CODES[type(error)])
 
@@ -200,12 +200,12 @@ def sign_in_with_code(
     token, now_ms = request.cookies.get(_cookie_name(visit), ""), here.now_ms()
     begun = one_time.look(here.store, "second_factor", token, now_ms=now_ms)
     if begun is None:
-        raise LinkSpent("begin to sign in again")
+        raise LinkSpent
     try_all(here.store, ((CODES, begun.subject),), now_ms=now_ms)
     with here.store.begin() as connection:
         second_factor.check(connection, here.box, begun.subject, body.code, now_ms=now_ms)
         if one_time.take(connection, "second_factor", token, now_ms=now_ms) is None:
-            raise LinkSpent("begin to sign in again")
+            raise LinkSpent
         fresh = open_session(connection, begun.subject, device, now_ms=now_ms)
     _set_trip_cookie(response, visit, "")
     return signed_in(here, response, visit, fresh, replaced=secret)

@@ -26,10 +26,11 @@ from posthouse.accounts.service import KeyChange
 from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import FieldError, Problem
+from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Listing, Money, MoneyIn, Ms
 from posthouse.catalogue.rules import ENDPOINTS
 from posthouse.kernel.periods import BudgetPeriod, span_at
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.key_uses import last_uses
 from posthouse.ledger.sums import Scope, ranking
 
@@ -234,7 +235,7 @@ def _own(here: Context, who: Caller, key_id: str) -> Key:
 
 def _check_future(here: Context, expires_ms: int | None) -> None:
     if expires_ms is not None and expires_ms <= here.now_ms():
-        raise Problem("invalid_request", errors=[FieldError("expires_ms", "past")])
+        raise UnfitValue("expires_ms", "past")
 
 
 def _tuple(items: list[str] | None) -> tuple[str, ...] | None:

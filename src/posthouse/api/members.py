@@ -11,11 +11,12 @@ from posthouse.accounts.rules import AccountStatus
 from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission, Role, may_manage
-from posthouse.api.problems import FieldError, Problem
+from posthouse.api.problems import Problem
 from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms, cursor, cursor_parts
 from posthouse.desk import members
 from posthouse.desk.members import SEARCH_CHARS_MAX, MemberDetail
 from posthouse.desk.rules import NOTE_CHARS_MAX
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.sums import Scope, Sums, totals
 from posthouse.people.owners import find_role
 
@@ -124,7 +125,7 @@ def change_member(here: Here, who: Who, account_id: AccountId, body: MemberBody)
     Accounts of one's own rank or above can't be changed, nor can one's own."""
     require_below(here, who, account_id)
     if body.plan is not None and here.market.catalogue.plan(body.plan) is None:
-        raise Problem("invalid_request", errors=[FieldError("plan", "")])
+        raise UnfitValue("plan", "unknown_plan", name=body.plan)
     if body.note is not None:
         members.set_note(here.store, account_id, body.note, now_ms=here.now_ms(), actor=who.actor)
     if body.plan is not None:

@@ -8,9 +8,9 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.own_site import OwnSite
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import FieldError, Problem
 from posthouse.api.recovery import KNOWING
 from posthouse.api.values import Answer, Body, Ms
+from posthouse.kernel.problems import UnfitValue
 from posthouse.people import profiles, recovery, second_factor
 from posthouse.people.throttles import try_all
 
@@ -105,7 +105,7 @@ def delete_account(here: Here, who: Who, body: DeletionBody) -> None:
     now_ms = here.now_ms()
     try_all(here.store, ((KNOWING, who.account_id),), now_ms=now_ms)
     if body.email.strip().lower() != profiles.get_profile(here.store, who.account_id).email:
-        raise Problem("invalid_request", errors=[FieldError("email", "other_email")])
+        raise UnfitValue("email", "other_email")
     recovery.check_password(here.store, who.account_id, body.password)
     profiles.delete_account(here.store, who.account_id, actor=who.actor, now_ms=now_ms)
 

@@ -21,7 +21,6 @@ from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.editing import make, refused
 from posthouse.api.frame import BASE, Router
 from posthouse.api.permissions import PUBLIC, Permission
-from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import Answer, Body
 from posthouse.catalogue.document import define, is_secret
 from posthouse.catalogue.edits import Definitions, Edit, version_of
@@ -33,6 +32,7 @@ from posthouse.catalogue.site import GITHUB, MAIL, OIDC, SiteDef
 from posthouse.desk.images import keep_only, put_image, read_image
 from posthouse.desk.rules import IMAGE_BYTES_MAX, media_type
 from posthouse.kernel.errors import Language
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.mail.letters import write
 from posthouse.mail.smtp import MailRefused
@@ -308,7 +308,7 @@ def _replacing(fields: Mapping[str, Mapping[str, Any]], seen: str) -> Edit:
 
     def edit(before: Definitions) -> Definitions:
         if _version(before) != seen:
-            raise ChangedMeanwhile("the settings")
+            raise ChangedMeanwhile
         return {**before, **made}
 
     return edit
@@ -327,6 +327,6 @@ def _secrets(body: SettingsBody) -> tuple[dict[Name, SecretText], list[Name]]:
     known = {MAIL, GITHUB, *(OIDC + one.name for one in body.site.sign_in.oidc)}
     for name, secret in body.secrets.items():
         if name not in known or not (secret is None or is_secret(secret)):
-            raise Problem("invalid_request", errors=[FieldError(f"secrets.{name}", "")])
+            raise UnfitValue(f"secrets.{name}", "secret_unused" if name not in known else "secret")
     new = {(SITE, name): SecretText(one) for name, one in body.secrets.items() if one is not None}
     return new, [(SITE, name) for name, one in body.secrets.items() if one is None]

@@ -8,8 +8,9 @@ from pydantic import Field
 from posthouse.api.context import Caller, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import NOT_FOR_TOKENS, Permission
-from posthouse.api.problems import FieldError, Problem
+from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Ms
+from posthouse.kernel.problems import UnfitValue
 from posthouse.people import tokens
 
 router = Router("tokens")
@@ -66,7 +67,7 @@ def create_token(here: Here, who: Who, body: TokenBody) -> NewTokenAnswer:
     It is shown this once, and sent as `Authorization: Bearer`. Nobody can give a token more than they may
     themselves; no token may change how its owner signs in."""
     if not set(body.scopes) <= _grantable(who):
-        raise Problem("invalid_request", errors=[FieldError("scopes", "scopes")])
+        raise UnfitValue("scopes", "scopes")
     made = tokens.create_token(
         here.store,
         who.account_id,

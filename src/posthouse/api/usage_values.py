@@ -10,10 +10,10 @@ from pydantic import Field
 
 from posthouse.accounts.rules import KeyKind, KeyTitle
 from posthouse.api.context import Context
-from posthouse.api.problems import FieldError, Problem
 from posthouse.api.values import MS_MAX, PAGE, PAGE_MAX, Answer, Body, Money, MoneyIn, Ms
 from posthouse.kernel.ids import time_of
 from posthouse.kernel.outcome import AttemptRecord, Outcome
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.sheets import csv_text
 from posthouse.ledger import measures
 from posthouse.ledger.figures import Step
@@ -29,7 +29,7 @@ def zone_of(here: Context, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name or here.market.catalogue.operator.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones
-        raise Problem("invalid_request", errors=[FieldError("time_zone", "time_zone")]) from None
+        raise UnfitValue("time_zone", "time_zone") from None
 
 
 def label_of(title: KeyTitle) -> str:

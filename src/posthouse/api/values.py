@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from posthouse.api.problems import FieldError, Problem
 from posthouse.kernel.money import format_nanos, parse_nanos
+from posthouse.kernel.problems import UnfitValue
 
 T = TypeVar("T")
 
@@ -117,5 +117,5 @@ def cursor_parts(text: str, *kinds: type) -> tuple[Any, ...]:
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         parts = None
     if parts is None or any(isinstance(part, int) and abs(part) > MS_MAX for part in parts):
-        raise Problem("invalid_request", errors=[FieldError("after", "cursor")])
+        raise UnfitValue("after", "cursor")
     return tuple(parts)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from posthouse.catalogue.errors import ConfigurationError, Problem
-from posthouse.catalogue.rules import TABLES, ChannelDef, did_you_mean
+from posthouse.catalogue.rules import TABLES, ChannelDef, nearest
 from posthouse.providers.presets import Preset, presets
 from posthouse.routing.channels import AUTH, DEFAULT_CREDENTIAL, ChannelSpec, CredentialDef
 from posthouse.wire.headers import FORWARDED_REQUEST_HEADERS
@@ -65,8 +65,8 @@ def channel_problems(definition: ChannelDef) -> list[Problem]:
     path = (TABLES["channel"], definition.name)
     preset: Preset | None = presets().get(definition.preset)
     if preset is None:
-        hint = did_you_mean(definition.preset, presets())
-        return [Problem((*path, "preset"), f"there is no preset {definition.preset!r}{hint}")]
+        near = nearest(definition.preset, presets())
+        return [Problem((*path, "preset"), "unknown_preset", {"name": definition.preset, "near": near})]
     if not (definition.base_url or preset.base_url):
-        return [Problem((*path, "base_url"), f"is missing: the preset {definition.preset!r} has none")]
+        return [Problem((*path, "base_url"), "url_missing", {"preset": definition.preset})]
     return []

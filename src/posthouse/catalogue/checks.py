@@ -14,10 +14,11 @@ from posthouse.catalogue.rules import (
     LimitDef,
     ModelDef,
     PlanDef,
-    did_you_mean,
     is_pattern,
+    nearest,
     parse_window_ms,
 )
+from posthouse.kernel.problems import UnfitValue
 from posthouse.metering.prices import Tariff
 
 
@@ -43,17 +44,18 @@ def check(configuration: Configuration, list_names: Collection[str]) -> list[Pro
     ]
 
 
-def _known(name: str, known: Iterable[str], what: str, path: Path) -> Iterator[Problem]:
+def _known(name: str, known: Iterable[str], kind: str, path: Path) -> Iterator[Problem]:
+    """A problem of that kind where the name is not known."""
     known = list(known)
     if name not in known:
-        yield Problem(path, f"there is no {what} {name!r}{did_you_mean(name, known)}")
+        yield Problem(path, kind, {"name": name, "near": nearest(name, known)})
 
 
 def _operator(configuration: Configuration) -> Iterator[Problem]:
     operator = configuration.operator
     for field, plan in (("default_plan", operator.default_plan), ("topup_plan", operator.topup_plan)):
         if plan:
-            yield from _known(plan, configuration.plans, "plan", ("operator", field))
+            yield from _known(plan, configuration.plans, "unknown_plan", ("operator", field))
 
 
 def _models(configuration: Configuration, list_names: Collection[str]) -> Iterator[Problem]:
@@ -63,10 +65,10 @@ def _models(configuration: Configuration, list_names: Collection[str]) -> Iterat
     for name, model in configuration.models.items():
         path: Path = ("models", name)
         if model.family:
-            yield from _known(model.family, configuration.families, "family", (*path, "family"))
+            yield from _known(model.family, configuration.families, "unknown_family", (*path, "family"))
         for i, alias in enumerate(model.aliases):
             if names[alias] > 1:
-                yield Problem((*path, "aliases", i), f"{alias!r} names another model too")
+                yield Problem((*path, "aliases", i), "alias_taken", {"name": alias})
         yield from _pattern_model(path, model) if is_pattern(name) else ()
         yield from _list_price(path, name, model, list_names)
         yield from _own_price(path, model)
@@ -74,32 +76,32 @@ def _models(configuration: Configuration, list_names: Collection[str]) -> Iterat
 
 def _pattern_model(path: Path, model: ModelDef) -> Iterator[Problem]:
     if model.aliases:
-        yield Problem((*path, "aliases"), "only one model can have other names, not a pattern")
+        yield Problem((*path, "aliases"), "pattern_aliases")
     if not model.list.endswith("/*"):
-        yield Problem((*path, "list"), "a pattern takes its models from a list, such as 'openai/*'")
+        yield Problem((*path, "list"), "pattern_list")
 
 
 def _list_price(path: Path, name: str, model: ModelDef, list_names: Collection[str]) -> Iterator[Problem]:
     if not model.list:
         return
     if model.prices:
-        yield Problem((*path, "price"), "has a list price too; keep one of them")
+        yield Problem((*path, "price"), "two_prices")
     provider, _, listed = model.list.partition("/")
     if listed != "*":
-        yield from _known(model.list, list_names, "list price", (*path, "list"))
+        yield from _known(model.list, list_names, "unknown_list_price", (*path, "list"))
     elif is_pattern(name):
         providers = {one.partition("/")[0] for one in list_names}
-        yield from _known(provider, providers, "list of provider", (*path, "list"))
+        yield from _known(provider, providers, "unknown_list", (*path, "list"))
     else:
-        yield from _known(f"{provider}/{name}", list_names, "list price", (*path, "list"))
+        yield from _known(f"{provider}/{name}", list_names, "unknown_list_price", (*path, "list"))
 
 
 def _own_price(path: Path, model: ModelDef) -> Iterator[Problem]:
     if model.prices:
         try:
             Tariff.of(own_lines(model.prices))
-        except ValueError as error:
-            yield Problem((*path, "price"), str(error))
+        except UnfitValue as error:
+            yield Problem.of(error, (*path, "price"))
 
 
 def _channel(channel: ChannelDef) -> Iterator[Problem]:
@@ -107,8 +109,8 @@ def _channel(channel: ChannelDef) -> Iterator[Problem]:
     for pattern in channel.costs:
         try:
             Tariff.of(own_lines(channel.cost_of(pattern)))
-        except ValueError as error:
-            yield Problem(("channels", channel.name, "costs", pattern), str(error))
+        except UnfitValue as error:
+            yield Problem.of(error, ("channels", channel.name, "costs", pattern))
 
 
 def _plan(name: str, plan: PlanDef, configuration: Configuration) -> Iterator[Problem]:
@@ -125,17 +127,17 @@ def _plan(name: str, plan: PlanDef, configuration: Configuration) -> Iterator[Pr
 def _model_pattern(pattern: str, configuration: Configuration, path: Path) -> Iterator[Problem]:
     """A name that means nothing is a slip; a pattern that fits nothing yet may be meant for later."""
     if pattern.startswith(FAMILY_PREFIX):
-        yield from _known(pattern[len(FAMILY_PREFIX) :], configuration.families, "family", path)
+        yield from _known(pattern[len(FAMILY_PREFIX) :], configuration.families, "unknown_family", path)
     elif not is_pattern(pattern) and not any(fnmatchcase(pattern, name) for name in configuration.models):
-        yield from _known(pattern, configuration.models, "model", path)
+        yield from _known(pattern, configuration.models, "unknown_model", path)
 
 
 def _limit(
     path: Path, limit: LimitDef, families: Mapping[str, object], seen: set[object]
 ) -> Iterator[Problem]:
     for family in limit.families:
-        yield from _known(family, families, "family", (*path, "family"))
+        yield from _known(family, families, "unknown_family", (*path, "family"))
     identity = (frozenset(limit.families), parse_window_ms(limit.window))
     if identity in seen:
-        yield Problem(path, "these families have a limit over this window already; put both into one")
+        yield Problem(path, "limit_twice")
     seen.add(identity)

@@ -12,7 +12,7 @@ from posthouse.catalogue.document import define
 from posthouse.catalogue.edits import Definitions
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
 from posthouse.catalogue.queries import read_definitions
-from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, did_you_mean
+from posthouse.catalogue.rules import TABLES, ChannelDef, Configuration, nearest
 from posthouse.catalogue.sealed import load_credentials, stored_names
 from posthouse.catalogue.writing import changing, write
 from posthouse.kernel.secrets import SecretBox, SecretText
@@ -40,7 +40,7 @@ def put_credential(
         before = read_definitions(connection)
         definition = find_channel(before, channel)
         if credential is None and name not in stored_names(connection, channel):
-            raise ConfigurationError([Problem((*_path(channel), name), "its secret is missing")])
+            raise ConfigurationError([Problem((*_path(channel), name), "secret_missing")])
         listed = _listed(connection, definition) | {name: {**fields, "name": name}}
         after = _with_listed(before, definition, listed)
         given = {} if credential is None else {(channel, name): credential}
@@ -90,23 +90,23 @@ def find_channel(definitions: Definitions, channel: str) -> ChannelDef:
     """Raises ConfigurationError when there is no such channel."""
     channels = Configuration.of(definitions).channels
     if channel not in channels:
-        hint = did_you_mean(channel, channels)
-        raise ConfigurationError([Problem((TABLES["channel"],), f"there is no channel {channel!r}{hint}")])
+        context = {"name": channel, "near": nearest(channel, channels)}
+        raise ConfigurationError([Problem((TABLES["channel"],), "unknown_channel", context)])
     return channels[channel]
 
 
 def check_named(channel: str, credential: str, names: Collection[str]) -> None:
     """Raises ConfigurationError for a credential that is none of these."""
     if credential not in names:
-        there_are = ", ".join(names) or "it has none"
-        problem = Problem(_path(channel), f"there is none named {credential!r}: {there_are}")
-        raise ConfigurationError([problem])
+        kind = "unknown_credential" if names else "no_credential"
+        context = {"name": credential, "names": ", ".join(names)}
+        raise ConfigurationError([Problem(_path(channel), kind, context)])
 
 
 def check_secret(path: Path, secret: SecretText) -> None:
     """Raises ConfigurationError for a text that could split a request."""
     if not is_header_text(secret.reveal()):
-        raise ConfigurationError([Problem(path, "must be printable ASCII text")])
+        raise ConfigurationError([Problem(path, "ascii")])
 
 
 def _path(channel: str) -> Path:

@@ -3,28 +3,68 @@
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from posthouse.catalogue.errors import ConfigurationError, Path, Problem
-from posthouse.catalogue.rules import FILLED, SINGLE, TABLES, TYPES, VARIABLE, Definition, Kind, did_you_mean
+from posthouse.catalogue.rules import FILLED, SINGLE, TABLES, TYPES, VARIABLE, Definition, Kind, nearest
 from posthouse.catalogue.sealed import SITE, Name
 from posthouse.catalogue.site import GITHUB, MAIL, OIDC
 from posthouse.catalogue.toml_lines import line_at, lines_of
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.routing.channels import DEFAULT_CREDENTIAL, is_header_text
 
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
-_FIELD = re.compile(r"([a-z_0-9]+(?:\.[^ :]+)?): ")
 _ANY = "*"
 SECRET_CHARS_MAX = 1000  # longer than any provider's, short enough to be no file
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _ENUM = re.compile(r"Invalid enum value '(.*)'")
+_EXPECTED = re.compile(r"Expected `([^`]*)`")
+_BOUND = re.compile(r"Expected `\w+` (>=|<=|>|<) (.*)")
+_BOUNDS = {
+    ">=": ("greater_than_equal", "ge"),
+    "<=": ("less_than_equal", "le"),
+    ">": ("greater_than", "gt"),
+    "<": ("less_than", "lt"),
+}
+# What msgspec would have had, and what to say of it.
+_TYPES = {
+    frozenset(types): kind
+    for *types, kind in (
+        ("str", "string_type"),
+        ("int", "int_type"),
+        ("float", "float_type"),
+        ("bool", "bool_type"),
+        ("array", "list_type"),
+        ("object", "table"),
+        ("int", "str", "amount"),
+        ("str", "array", "text_or_list"),
+        ("array", "object", "table_or_list"),
+    )
+}
+# What tomllib says, and what to say of it; the first that fits.
+_TOML_KINDS = (
+    ("Expected ']", "toml_header"),
+    ("Expected '='", "toml_equals"),
+    ("Expected newline", "toml_newline"),
+    ("Invalid statement", "toml_equals"),
+    ("Invalid initial character", "toml_key"),
+    ("character", "toml_character"),
+    ("Unclosed", "toml_unclosed"),
+    ("Unterminated", "toml_unterminated"),
+    ("Unescaped", "toml_escape"),
+    ("Invalid hex value", "toml_escape"),
+    ("Invalid date", "toml_value"),
+    ("Invalid value", "toml_value"),
+    ("Cannot", "toml_twice"),
+    ("Duplicate", "toml_twice"),
+)
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -73,7 +113,7 @@ def define(kind: Kind, name: str, fields: Mapping[str, Any], path: Path = ()) ->
     try:
         return msgspec.convert(fields, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigurationError([_explained(str(error), struct, path)]) from None
+        raise ConfigurationError([explained(error, struct, path)]) from None
 
 
 def _parse(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
@@ -82,8 +122,8 @@ def _parse(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
     except tomllib.TOMLDecodeError as error:
         place = _TOML_PLACE.search(str(error))
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
-        message = _TOML_PLACE.sub("", str(error))
-        raise ConfigurationError([Problem((), f"not TOML: {message}", line)], source=source) from None
+        kind = next((kind for words, kind in _TOML_KINDS if words in str(error)), "toml")
+        raise ConfigurationError([Problem((), kind, line=line)], source=source) from None
 
 
 def _entries(
@@ -94,18 +134,18 @@ def _entries(
     for table_name, table in tables.items():
         kind = kinds.get(table_name)
         if kind is None:
-            problems.append(Problem((table_name,), "unknown table" + did_you_mean(table_name, kinds)))
+            problems.append(_unknown((table_name,), "unknown_table", table_name, kinds))
             continue
         named = {kind: table} if kind in SINGLE else table
         if not isinstance(named, dict):
-            problems.append(Problem((table_name,), "must be a table of tables"))
+            problems.append(Problem((table_name,), "table_of_tables"))
             continue
         for name, fields in named.items():
             path: Path = (table_name,) if kind in SINGLE else (table_name, name)
             if isinstance(fields, dict):
                 yield kind, name, path, fields
             else:
-                problems.append(Problem(path, "must be a table"))
+                problems.append(Problem(path, "table"))
 
 
 def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -> dict[str, Any]:
@@ -120,7 +160,7 @@ def _filled(table: dict[str, Any], environment: Mapping[str, str], path: Path) -
         if not isinstance(value, str):
             return value
         missing.extend(
-            Problem(at, f"the environment variable {name} is not set")
+            Problem(at, "variable_missing", {"name": name})
             for escape, name in VARIABLE.findall(value)
             if not escape and name not in environment
         )
@@ -136,7 +176,7 @@ def _credentials(name: str, table: dict[str, Any], path: Path) -> dict[Name, Sec
     """Take the credentials out of a channel's table: they are never part of a definition."""
     listed = table.get("credentials", [])
     if "credential" in table and listed:
-        raise ConfigurationError([Problem((*path, "credential"), "has `credentials` too; keep one of them")])
+        raise ConfigurationError([Problem((*path, "credential"), "two_credentials")])
     found = _taken((name, DEFAULT_CREDENTIAL), table, path)
     for i, one in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(one, dict):
@@ -149,7 +189,7 @@ def _taken(name: Name, table: dict[str, Any], path: Path) -> dict[Name, SecretTe
         return {}
     credential = table.pop("credential")
     if not isinstance(credential, str) or not is_header_text(credential):
-        raise ConfigurationError([Problem((*path, "credential"), "must be printable ASCII text")])
+        raise ConfigurationError([Problem((*path, "credential"), "ascii")])
     return {name: SecretText(credential)}
 
 
@@ -170,7 +210,7 @@ def _site_secret(name: str, field: str, table: Any, path: Path) -> dict[Name, Se
         return {}
     secret = table.pop(field)
     if not is_secret(secret):
-        raise ConfigurationError([Problem((*path, field), "must be printable text, and not empty")])
+        raise ConfigurationError([Problem((*path, field), "secret")])
     return {(SITE, name): SecretText(secret)}
 
 
@@ -181,28 +221,37 @@ def is_secret(text: object) -> bool:
 
 def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:
     path = (*problem.path, problem.key) if problem.key else problem.path
-    return Problem(problem.path, problem.message, line_at(lines, path))
+    return msgspec.structs.replace(problem, line=line_at(lines, path))
 
 
-def _explained(message: str, struct: type[Struct], path: Path) -> Problem:
-    """msgspec's message in our words, with what may have been meant."""
+def explained(error: msgspec.ValidationError, struct: type[Struct], path: Path) -> Problem:
+    """What msgspec found wrong with a definition that is at `path`, with what may have been meant."""
+    message = str(error)
     place = _AT.search(message)
     inner = _parts(place[1]) if place else ()
-    message = _AT.sub("", message)
+    at, message = (*path, *inner), _AT.sub("", message)
+    if isinstance(error.__cause__, UnfitValue):
+        return Problem.of(error.__cause__, at)
     if unknown := _UNKNOWN.fullmatch(message):
         known = _a_struct(_type_at(struct, inner)).__struct_fields__
-        hint = did_you_mean(unknown[1], known)
-        return Problem((*path, *inner), f"unknown field {unknown[1]!r}{hint}", key=unknown[1])
+        return _unknown(at, "unknown_field", unknown[1], known, key=unknown[1])
     if missing := _MISSING.fullmatch(message):
-        return Problem((*path, *inner), f"{missing[1]!r} is missing")
+        return Problem(at, "field_missing", {"name": missing[1]})
     if value := _ENUM.fullmatch(message):
         known = _choices(_type_at(struct, inner))
-        return Problem(
-            (*path, *inner), f"{value[1]!r} is none of {', '.join(known)}{did_you_mean(value[1], known)}"
-        )
-    if field := _FIELD.match(message):
-        return Problem((*path, *inner, *field[1].split(".", 1)), message[field.end() :])
-    return Problem((*path, *inner), message[:1].lower() + message[1:].replace("`", ""))
+        return _unknown(at, "none_of", value[1], known, expected=", ".join(known))
+    if bound := _BOUND.fullmatch(message):
+        kind, name = _BOUNDS[bound[1]]
+        return Problem(at, kind, {name: bound[2]})
+    types = _EXPECTED.match(message)
+    return Problem(at, _TYPES.get(frozenset(types[1].split(" | ")) - {"null"}, "") if types else "")
+
+
+def _unknown(
+    path: Path, kind: str, name: str, known: Iterable[str], key: str = "", **context: str
+) -> Problem:
+    """A name that is none of the known ones."""
+    return Problem(path, kind, {"name": name, "near": nearest(name, known), **context}, key=key)
 
 
 def _parts(place: str) -> Path:

@@ -52,7 +52,7 @@ def removing(kind: Kind, name: str, *, seen: str | None = None) -> Edit:
 
     def edit(before: Definitions) -> Definitions:
         if _seen(before, kind, name, seen) is None:
-            raise ConfigurationError([Problem((TABLES[kind],), f"there is no {kind} {name!r}")])
+            raise ConfigurationError([Problem((TABLES[kind],), f"unknown_{kind}", {"name": name})])
         return {key: one for key, one in before.items() if key != (kind, name)}
 
     return edit
@@ -85,10 +85,10 @@ def importing(wanted: PriceImport, *, seen: str | None = None) -> Edit:
 def _seen(before: Definitions, kind: Kind, name: str, seen: str | None) -> Definition | None:
     stored = before.get((kind, name))
     if seen is not None and seen != version_of(stored):
-        raise ChangedMeanwhile(f"{kind} {name!r}")
+        raise ChangedMeanwhile
     return stored
 
 
 def _check_all(before: Definitions, seen: str | None) -> None:
     if seen is not None and seen != version_of_all(before):
-        raise ChangedMeanwhile("the configuration")
+        raise ChangedMeanwhile

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from posthouse.kernel.money import parse_nanos
+from posthouse.kernel.problems import UnfitValue
 
 Amount = str | int  # "0.01" or 7: TOML's 0.01 is kept as it is written
 Count = Annotated[int, Meta(ge=0)]
@@ -13,16 +14,16 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 def checked(field: str, read: Callable[[str], object], value: Amount) -> None:
-    """Put the field's name before what `read` says against its value."""
+    """Name the field in what `read` says against its value. Raises UnfitValue."""
     try:
         read(str(value))
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from None
+    except UnfitValue as error:
+        raise error.within(field) from None
 
 
 def amount_nanos(text: str) -> int:
-    """Nanos of an amount of zero or more; raises ValueError."""
+    """Nanos of an amount of zero or more; raises UnfitValue."""
     nanos = parse_nanos(text)
     if nanos < 0:
-        raise ValueError("must not be negative")
+        raise UnfitValue("", "negative")
     return nanos

@@ -48,7 +48,7 @@ def restored(definition: Definition, stored: Definition | None) -> Definition:
 
 def _kept(path: Path, stored: str | None) -> str:
     if stored is None:
-        raise ConfigurationError([Problem(path, f"{KEPT!r} stands for what is stored, and nothing is")])
+        raise ConfigurationError([Problem(path, "nothing_kept", {"kept": KEPT})])
     return stored
 
 

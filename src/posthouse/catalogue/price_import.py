@@ -18,9 +18,10 @@ from posthouse.catalogue.rules import (
     Kind,
     ModelDef,
     PriceDef,
-    did_you_mean,
+    nearest,
 )
 from posthouse.kernel.money import format_nanos, parse_ratio
+from posthouse.kernel.problems import UnfitValue
 from posthouse.metering.official import OfficialModel, official_models
 from posthouse.metering.prices import ListLine, price
 
@@ -47,7 +48,7 @@ def imported(configuration: Configuration, wanted: PriceImport) -> dict[tuple[Ki
     bare = [one.model for one in listed]
     if len(bare) != len(set(bare)):
         twice = next(name for name in bare if bare.count(name) > 1)
-        raise ConfigurationError([Problem(("models", twice), "several providers have it; take one of them")])
+        raise ConfigurationError([Problem(("models", twice), "several_providers")])
     factor = _ratio("exchange_rate", wanted.exchange_rate or configuration.operator.exchange_rate)
     factor *= _ratio("multiplier", wanted.multiplier)
     known = expanded(configuration)
@@ -65,16 +66,16 @@ def imported(configuration: Configuration, wanted: PriceImport) -> dict[tuple[Ki
 def _listed(name: str) -> OfficialModel:
     found = official_models().get(name)
     if found is None:
-        hint = did_you_mean(name, official_models())
-        raise ConfigurationError([Problem(("names",), f"the list has no {name!r}{hint}")])
+        near = nearest(name, official_models())
+        raise ConfigurationError([Problem(("names",), "unknown_list_price", {"name": name, "near": near})])
     return found
 
 
 def _ratio(field: str, text: Amount) -> Fraction:
     try:
         return parse_ratio(str(text))
-    except ValueError as error:
-        raise ConfigurationError([Problem((field,), str(error))]) from None
+    except UnfitValue as error:
+        raise ConfigurationError([Problem.of(error, (field,))]) from None
 
 
 def _full_name(listed: OfficialModel) -> str:

@@ -5,6 +5,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from posthouse.catalogue.compiled import Catalogue
+from posthouse.catalogue.document import explained
 from posthouse.catalogue.errors import ConfigurationError, Problem
 from posthouse.catalogue.rules import TYPES, ChannelDef, Configuration, Definition, Kind
 from posthouse.catalogue.sealed import all_stored_names
@@ -84,8 +85,11 @@ def read_definitions(
     for kind, name, text, _ in rows:
         try:
             definitions[kind, name] = msgspec.json.decode(text, type=TYPES[kind])
-        except (KeyError, msgspec.ValidationError) as error:
-            problems.append(Problem((kind, name), f"this version can't read it ({error}); apply it again"))
+        except KeyError:
+            problems.append(Problem((kind, name), "unreadable"))
+        except msgspec.ValidationError as error:
+            wrong = explained(error, TYPES[kind], (kind, name))
+            problems += [Problem((kind, name), "unreadable"), wrong]
     if problems and unreadable is None:
         raise ConfigurationError(problems, source="the store's configuration")
     return definitions

@@ -1,8 +1,8 @@
 """What an operator sells, as definitions: the shape of the TOML file and of the store's configuration rows.
 
-A definition is checked twice: on its own when it is made (a ValueError's message begins with the field at
-fault), and all together by `check`: does every name that is used exist. Amounts and ratios are text or whole
-numbers, so that no float is near money.
+A definition is checked twice: on its own when it is made (UnfitValue names the field at fault), and all
+together by `check`: does every name that is used exist. Amounts and ratios are text or whole numbers, so that
+no float is near money.
 """
 
 import re
@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from posthouse.catalogue.fields import Amount, Count, Seconds, amount_nanos, checked
 from posthouse.catalogue.site import SiteDef
 from posthouse.kernel.money import parse_ratio
+from posthouse.kernel.problems import UnfitValue
 from posthouse.limits.rules import Subject
 from posthouse.routing.channels import (
     CredentialDef,
@@ -94,7 +95,7 @@ class OperatorDef(_Definition, frozen=True):
         checked("exchange_rate", _positive_ratio, self.exchange_rate)
         checked("timezone", _time_zone, self.timezone)
         if re.fullmatch(r"[A-Za-z0-9_-]{0,20}", self.key_prefix) is None:
-            raise ValueError("key_prefix: at most 20 letters, digits, - and _")
+            raise UnfitValue("key_prefix", "key_prefix")
 
 
 class FamilyDef(_Definition, frozen=True):
@@ -138,7 +139,7 @@ class PriceDef(_Definition, frozen=True):
         for component, text in self.components.items():
             checked(component, amount_nanos, text)
         if not self.components:
-            raise ValueError("a price names at least one component, such as input")
+            raise UnfitValue("", "price_empty")
 
     @property
     def components(self) -> dict[str, str]:
@@ -189,7 +190,7 @@ class LimitDef(_Definition, frozen=True):
         if self.spend is not None:
             checked("spend", amount_nanos, self.spend)
         if (self.requests, self.tokens, self.spend, self.concurrency) == (None,) * 4:
-            raise ValueError("a limit needs requests, tokens, spend or concurrency")
+            raise UnfitValue("", "limit_empty")
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -221,8 +222,9 @@ class PlanDef(_Definition, frozen=True):
             checked(f"multipliers.{model}", parse_ratio, ratio)
         for endpoint in self.endpoints:
             if endpoint != "*" and endpoint not in ENDPOINTS:
-                hint = did_you_mean(endpoint, ENDPOINTS)
-                raise ValueError(f"endpoints: {endpoint!r} is no endpoint of the relay{hint}")
+                raise UnfitValue(
+                    "endpoints", "unknown_endpoint", name=endpoint, near=nearest(endpoint, ENDPOINTS)
+                )
 
 
 KEEP_ALIVE_S_MIN = 0.1  # more comments than this are a flood
@@ -232,7 +234,7 @@ class ChannelDef(_Definition, frozen=True):
     """What an operator says of a channel; what is None or empty here the preset says (routing.channels.
     ChannelSpec has both, and tells what each means). `credentials`: without any there is one of the name
     "default". `costs`: what the upstream takes, by model or pattern, in the operator's currency; for all
-    other models its list price times `cost_multiplier`. Raises ValueError for a URL, header, ratio or name
+    other models its list price times `cost_multiplier`. Raises UnfitValue for a URL, header, ratio or name
     that can't be one."""
 
     name: str
@@ -268,11 +270,11 @@ class ChannelDef(_Definition, frozen=True):
 
     def __post_init__(self) -> None:
         if ":" in self.name:  # it begins the names under which credentials are kept
-            raise ValueError("name: a channel's name has no ':'")
+            raise UnfitValue("name", "channel_name")
         if self.base_url:
             check_url("base_url", self.base_url, schemes=("http", "https"))
             if "@" in urlsplit(self.base_url).netloc:  # it would be shown, and never sent
-                raise ValueError("base_url: has a user in it; give a credential or headers instead")
+                raise UnfitValue("base_url", "url_user")
         if self.proxy:
             check_url("proxy", self.proxy, schemes=("http", "socks5", "socks5h"))
         if self.auth:
@@ -282,10 +284,10 @@ class ChannelDef(_Definition, frozen=True):
         check_reshaping(self.drop, self.rename)
         checked("cost_multiplier", parse_ratio, self.cost_multiplier)
         if 0 < self.keep_alive_s < KEEP_ALIVE_S_MIN:
-            raise ValueError(f"keep_alive_s: at least {KEEP_ALIVE_S_MIN:g}, or 0 for none")
+            raise UnfitValue("keep_alive_s", "at_least_or_none", ge=KEEP_ALIVE_S_MIN)
         names = [one.name for one in self.credentials]
         if len(names) != len(set(names)):
-            raise ValueError("credentials: two have the same name")
+            raise UnfitValue("credentials", "same_name")
 
     def cost_of(self, model: str) -> tuple[PriceDef, ...]:
         """The own price for a model: by its name, else by the first pattern that it fits; () is none."""
@@ -348,20 +350,19 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
 
 def parse_window_ms(text: str) -> int:
-    """Milliseconds of "1 hour", "30 s", "5 minutes", "1d"; raises ValueError."""
+    """Milliseconds of "1 hour", "30 s", "5 minutes", "1d"; raises UnfitValue."""
     match = _WINDOW.fullmatch(text.strip().lower())
     if match is None:
-        raise ValueError(f"{text!r} is not a window such as '1 hour', '30 s' or '1 day'")
+        raise UnfitValue("", "window", text=text)
     window_ms = int(match[1]) * _UNIT_MS[match[2][0]]
     if not 1000 <= window_ms <= WINDOW_MS_MAX:
-        raise ValueError(f"{text!r} is not between a second and 31 days")
+        raise UnfitValue("", "window_bounds", text=text)
     return window_ms
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'models'?" for the nearest known word, or nothing."""
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that may have been meant; empty: none is near."""
+    return next(iter(get_close_matches(word, list(known), n=1)), "")
 
 
 def is_pattern(text: str) -> bool:
@@ -370,7 +371,7 @@ def is_pattern(text: str) -> bool:
 
 def _positive_ratio(text: str) -> None:
     if not parse_ratio(text):
-        raise ValueError("must be more than zero")
+        raise UnfitValue("", "greater_than", gt=0)
 
 
 def _time_zone(name: str) -> None:
@@ -379,6 +380,4 @@ def _time_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(
-            f"{name!r} is no time zone that this machine knows, such as 'Asia/Shanghai'"
-        ) from None
+        raise UnfitValue("", "unknown_time_zone", name=name) from None

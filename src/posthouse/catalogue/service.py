@@ -175,5 +175,5 @@ def _problems(connection: Connection, before: Definitions, after: Definitions) -
         .group_by(accounts.c.plan)
     )
     for plan, count in connection.execute(members) if gone else ():
-        problems.append(Problem(("plans", plan), f"can't go: {count} accounts are on it; move them first"))
+        problems.append(Problem(("plans", plan), "plan_has_members", {"count": count}))
     return problems

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from posthouse.catalogue.fields import Amount, Count, amount_nanos, checked
 from posthouse.kernel.errors import Language
+from posthouse.kernel.problems import UnfitValue
 from posthouse.routing.channels import check_url
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -41,14 +42,14 @@ def _is_under(domain: str, domains: tuple[str, ...]) -> bool:
 
 def _check_email(field: str, text: str) -> None:
     if text and _EMAIL.fullmatch(text) is None:
-        raise ValueError(f"{field}: {text!r} is not an email address")
+        raise UnfitValue(field, "email")
 
 
 def _check_public_url(url: str) -> None:
     check_url("public_url", url, schemes=("http", "https"))
     parts = urlsplit(url)
     if url != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-        raise ValueError("public_url: scheme, host and port only, such as https://relay.example.org")
+        raise UnfitValue("public_url", "origin")
 
 
 class _Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,7 +58,7 @@ class _Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 class MailDef(_Definition, frozen=True):
     """The mail server that letters go out by; without `host` they are shown in the log instead. `sender`: the
-    address that they come from. Raises ValueError for what can't be one."""
+    address that they come from. Raises UnfitValue for what can't be one."""
 
     host: str = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 587
@@ -69,15 +70,15 @@ class MailDef(_Definition, frozen=True):
         if self.host:
             check_url("host", f"http://{self.host}", schemes=("http",))
             if urlsplit(f"http://{self.host}").netloc != self.host or _has_port(self.host):
-                raise ValueError("host: a name or address only, such as smtp.example.org")
+                raise UnfitValue("host", "host")
         _check_email("sender", self.sender)
         if self.host and not self.sender:
-            raise ValueError("sender: mail needs an address to come from")
+            raise UnfitValue("sender", "sender_needed")
 
 
 class OidcDef(_Definition, frozen=True):
     """A provider of sign-in by OpenID Connect. `name` is kept with the people who come by it, so it
-    never changes; `title` is on the button. Raises ValueError for what can't be one."""
+    never changes; `title` is on the button. Raises UnfitValue for what can't be one."""
 
     name: str
     issuer: str
@@ -87,12 +88,12 @@ class OidcDef(_Definition, frozen=True):
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
-            raise ValueError("name: at most 40 of a-z, 0-9 and -, with no - in front")
+            raise UnfitValue("name", "provider_name")
         if self.name == GITHUB:
-            raise ValueError("name: 'github' is taken by GitHub's own sign-in")
+            raise UnfitValue("name", "provider_name_taken", name=GITHUB)
         check_url("issuer", self.issuer, schemes=("http", "https"))
         if "openid" not in self.scopes:
-            raise ValueError("scopes: lacks 'openid'")
+            raise UnfitValue("scopes", "openid_needed")
 
     @property
     def secret(self) -> str:
@@ -101,7 +102,7 @@ class OidcDef(_Definition, frozen=True):
 
 
 class SignInDef(_Definition, frozen=True):
-    """The ways to sign in. GitHub's is on where it has a client's id. Raises ValueError where none is
+    """The ways to sign in. GitHub's is on where it has a client's id. Raises UnfitValue where none is
     left."""
 
     password: bool = True
@@ -112,9 +113,9 @@ class SignInDef(_Definition, frozen=True):
     def __post_init__(self) -> None:
         names = [one.name for one in self.oidc]
         if len(names) != len(set(names)):
-            raise ValueError("oidc: two have the same name")
+            raise UnfitValue("oidc", "same_name")
         if not (self.password or self.passkeys or self.github_client_id or self.oidc):
-            raise ValueError("password: nobody could sign in; leave one way at least")
+            raise UnfitValue("password", "no_way_in")
 
 
 class RegistrationDef(_Definition, frozen=True):
@@ -138,7 +139,7 @@ class RegistrationDef(_Definition, frozen=True):
         for field in ("mail_domains", "blocked_mail_domains"):
             for domain in getattr(self, field):
                 if _DOMAIN.fullmatch(domain) is None:
-                    raise ValueError(f"{field}: {domain!r} is no domain such as 'example.org', in lower case")
+                    raise UnfitValue(field, "domain", name=domain)
 
     def keys_max(self, plan_kind: str) -> int | None:
         """How many keys an account on a plan of this kind may have; None: no bound."""
@@ -189,9 +190,9 @@ class TopupDef(_Definition, frozen=True):
         if self.invoice_from_total is not None:
             checked("invoice_from_total", amount_nanos, self.invoice_from_total)
         if not 0 < self.min_nanos <= self.max_nanos:
-            raise ValueError("min: more than zero, and not above max")
+            raise UnfitValue("min", "above_zero_below_max")
         if any(not self.min_nanos <= one <= self.max_nanos for one in self.amounts_nanos):
-            raise ValueError("amounts: between min and max")
+            raise UnfitValue("amounts", "between_min_and_max")
 
     @property
     def min_nanos(self) -> int:
@@ -214,7 +215,7 @@ class SiteDef(_Definition, frozen=True):
     """What the site is called and reached by, and its rules. `name`: empty is the operator's name (a compiled
     catalogue's has it filled in). `logo`: the name of an uploaded image. `public_url`: where browsers reach
     it, for links in mail and for sign-in elsewhere; without a slash at its end. `languages`: the first is the
-    default. Raises ValueError for what can't be one."""
+    default. Raises UnfitValue for what can't be one."""
 
     name: str = ""
     logo: str = ""
@@ -229,14 +230,14 @@ class SiteDef(_Definition, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.name) > SITE_NAME_CHARS_MAX or not self.name.isprintable():
-            raise ValueError(f"name: at most {SITE_NAME_CHARS_MAX} printable characters")
+            raise UnfitValue("name", "printable", max_length=SITE_NAME_CHARS_MAX)
         if self.logo and _LOGO.fullmatch(self.logo) is None:
-            raise ValueError("logo: is set by uploading an image")
+            raise UnfitValue("logo", "logo")
         if self.public_url:
             _check_public_url(self.public_url)
         _check_email("contact_email", self.contact_email)
         if not self.languages or len(self.languages) != len(set(self.languages)):
-            raise ValueError("languages: one at least, and each once")
+            raise UnfitValue("languages", "languages")
 
     @property
     def secrets(self) -> tuple[str, ...]:

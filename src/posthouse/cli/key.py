@@ -8,10 +8,11 @@ from msgspec import UNSET
 
 from posthouse.accounts import queries, service
 from posthouse.accounts.rules import Key, NewKey
-from posthouse.catalogue.rules import ENDPOINTS, did_you_mean
+from posthouse.catalogue.rules import ENDPOINTS, nearest
 from posthouse.cli import output, values
 from posthouse.cli.desk import CommandError, Desk, command, money
 from posthouse.kernel.clock import now_ms
+from posthouse.kernel.problems import UnfitValue
 
 app = typer.Typer(help="Make, show, limit, freeze and revoke API keys.", no_args_is_help=True)
 
@@ -147,9 +148,8 @@ def _endpoints(given: list[str] | None) -> tuple[str, ...] | None:
     endpoints = values.items(given)
     for one in endpoints or ():
         if one not in ENDPOINTS:
-            raise CommandError(
-                f"{one!r} is no endpoint{did_you_mean(one, ENDPOINTS)}", f"endpoints: {', '.join(ENDPOINTS)}"
-            )
+            wrong = UnfitValue("", "unknown_endpoint", name=one, near=nearest(one, ENDPOINTS))
+            raise CommandError(str(wrong), f"endpoints: {', '.join(ENDPOINTS)}")
     return endpoints
 
 

@@ -62,7 +62,7 @@ def freeze_members(
     store: Store, account_ids: Collection[str], *, reason: str, now_ms: int, actor: str = "cli"
 ) -> list[str]:
     """Refuse all calls of these accounts, all or none; the ids of those that were not frozen yet. Whoever is
-    of the operator's people is passed over: they share an office. Raises UnfitText."""
+    of the operator's people is passed over: they share an office. Raises UnfitValue."""
     reason = rules.parse_line("reason", reason, rules.REASON_CHARS_MAX)
     with store.begin() as connection:
         people = _people(connection, account_ids).values()

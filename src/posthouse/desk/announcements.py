@@ -7,8 +7,9 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, Row, delete, insert, or_, select, tuple_, update
 
 from posthouse.desk import rules
-from posthouse.desk.errors import UnfitText, UnknownThing
+from posthouse.desk.errors import UnknownThing
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.problems import UnfitValue
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import announcements
@@ -42,7 +43,7 @@ class Announcement(Words, frozen=True, kw_only=True):
 
 
 def announce(store: Store, words: Words, *, now_ms: int, actor: str = "cli") -> Announcement:
-    """Make one. Raises UnfitText."""
+    """Make one. Raises UnfitValue."""
     made = Announcement(id=new_id("ann"), created_ms=now_ms, **asdict(_checked(words)))
     with store.begin() as connection:
         connection.execute(insert(announcements).values(asdict(made)))
@@ -53,7 +54,7 @@ def announce(store: Store, words: Words, *, now_ms: int, actor: str = "cli") -> 
 def change(
     store: Store, announcement_id: str, words: Words, *, now_ms: int, actor: str = "cli"
 ) -> Announcement:
-    """Replace what it says. Raises UnfitText, UnknownThing."""
+    """Replace what it says. Raises UnfitValue, UnknownThing."""
     words = _checked(words)
     with store.begin() as connection:
         before = _find(connection, announcement_id)
@@ -89,10 +90,10 @@ def list_announcements(
 
 
 def _checked(words: Words) -> Words:
-    """The words, trimmed. Raises UnfitText."""
+    """The words, trimmed. Raises UnfitValue."""
     rules.check_period(words.from_ms, words.until_ms)
     if not (words.title_en.strip() or words.title_zh.strip()):
-        raise UnfitText("title_en", "title_needed")
+        raise UnfitValue("title_en", "title_needed")
     titles = {
         field: rules.parse_line(field, text, rules.TITLE_CHARS_MAX) if text.strip() else ""
         for field, text in (("title_en", words.title_en), ("title_zh", words.title_zh))

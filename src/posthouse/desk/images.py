@@ -10,7 +10,7 @@ from posthouse.store.upsert import insert_if_absent
 
 
 def put_image(store: Store, body: bytes, *, now_ms: int) -> str:
-    """Keep an image; its name. The same image again changes nothing. Raises UnfitText."""
+    """Keep an image; its name. The same image again changes nothing. Raises UnfitValue."""
     name = image_name(body)
     with store.begin() as connection:
         insert_if_absent(connection, images, {"name": name, "body": body, "created_ms": now_ms})

@@ -105,7 +105,8 @@ def read_member(store: Store, account_id: str) -> tuple[Member, MemberDetail]:
 
 
 def set_note(store: Store, account_id: str, text: str, *, now_ms: int, actor: str = "cli") -> None:
-    """Replace what the operator's people noted of a member; "": nothing. Raises UnknownAccount, UnfitText."""
+    """Replace what the operator's people noted of a member; "": nothing. Raises UnknownAccount,
+    UnfitValue."""
     text = rules.parse_text("note", text, rules.NOTE_CHARS_MAX) if text.strip() else ""
     with store.begin() as connection:
         row = connection.execute(_member().where(accounts.c.id == account_id)).first()

@@ -43,7 +43,7 @@ def read_pages(store: Store) -> list[Page]:
 def write_page(
     store: Store, name: PageName, language: Language, text: str, *, now_ms: int, actor: str = "cli"
 ) -> Page:
-    """Replace a page. Raises UnfitText."""
+    """Replace a page. Raises UnfitValue."""
     text = rules.parse_text("text", text, rules.PAGE_CHARS_MAX)
     return _replace(store, Page(name=name, language=language, text=text, updated_ms=now_ms), now_ms, actor)
 

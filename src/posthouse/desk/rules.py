@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from posthouse.desk.errors import UnfitText
+from posthouse.kernel.problems import UnfitValue
 
 TicketStatus = Literal["open", "answered", "closed"]
 PageName = Literal["landing", "faq", "payment", "terms", "privacy"]
@@ -54,44 +54,44 @@ def is_shown(char: str) -> bool:
 
 
 def parse_line(field: str, text: str, chars_max: int) -> str:
-    """One line of text, trimmed. Raises UnfitText."""
+    """One line of text, trimmed. Raises UnfitValue."""
     line = text.strip()
     if not line:
-        raise UnfitText(field, "empty")
+        raise UnfitValue(field, "empty")
     if len(line) > chars_max:
-        raise UnfitText(field, "string_too_long", max_length=chars_max)
+        raise UnfitValue(field, "string_too_long", max_length=chars_max)
     if not all(map(is_shown, line)):
-        raise UnfitText(field, "not_one_line")
+        raise UnfitValue(field, "not_one_line")
     return line
 
 
 def parse_text(field: str, text: str, chars_max: int) -> str:
-    """A text of several lines, trimmed, its line ends as "\\n". Raises UnfitText."""
+    """A text of several lines, trimmed, its line ends as "\\n". Raises UnfitValue."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not lines:
-        raise UnfitText(field, "empty")
+        raise UnfitValue(field, "empty")
     if len(lines) > chars_max:
-        raise UnfitText(field, "string_too_long", max_length=chars_max)
+        raise UnfitValue(field, "string_too_long", max_length=chars_max)
     if any(char not in "\n\t" and not is_shown(char) for char in lines):
-        raise UnfitText(field, "unshown")
+        raise UnfitValue(field, "unshown")
     return lines
 
 
 def check_period(from_ms: int, until_ms: int | None) -> None:
-    """Raises UnfitText for a period that ends before it begins."""
+    """Raises UnfitValue for a period that ends before it begins."""
     if until_ms is not None and until_ms <= from_ms:
-        raise UnfitText("until_ms", "before_its_begin")
+        raise UnfitValue("until_ms", "before_its_begin")
 
 
 def image_name(body: bytes) -> str:
-    """The name that an image is kept under, made of its content: "HASH.png". Raises UnfitText for what is no
+    """The name that an image is kept under, made of its content: "HASH.png". Raises UnfitValue for what is no
     image of a safe kind."""
     if len(body) > IMAGE_BYTES_MAX:
-        raise UnfitText("image", "image_too_large", kib=IMAGE_BYTES_MAX // 1024)
+        raise UnfitValue("image", "image_too_large", kib=IMAGE_BYTES_MAX // 1024)
     for suffix, _, head, kind in _IMAGES:
         if body.startswith(head) and body[8:].startswith(kind):
             return f"{hashlib.sha256(body).hexdigest()[:_NAME_CHARS]}.{suffix}"
-    raise UnfitText("image", "no_image")
+    raise UnfitValue("image", "no_image")
 
 
 def media_type(name: str) -> str:

@@ -53,7 +53,7 @@ _TICKET = select(tickets, accounts.c.email).join(accounts, accounts.c.id == tick
 def open_ticket(
     store: Store, account_id: str, subject: str, text: str, *, now_ms: int, actor: str = "cli"
 ) -> Ticket:
-    """A member asks. Raises UnfitText, TooManyTickets."""
+    """A member asks. Raises UnfitValue, TooManyTickets."""
     subject = rules.parse_line("subject", subject, rules.SUBJECT_CHARS_MAX)
     text = rules.parse_text("text", text, rules.MESSAGE_CHARS_MAX)
     with store.begin() as connection:
@@ -77,7 +77,7 @@ def open_ticket(
 def reply(
     store: Store, ticket_id: str, account_id: str, text: str, *, now_ms: int, actor: str = "cli"
 ) -> Ticket:
-    """The member goes on. Raises UnfitText, TicketFull, UnknownThing also for another member's ticket."""
+    """The member goes on. Raises UnfitValue, TicketFull, UnknownThing also for another member's ticket."""
     text = rules.parse_text("text", text, rules.MESSAGE_CHARS_MAX)
     with store.begin() as connection:
         ticket = _own(_find(connection, ticket_id, lock=True), account_id)
@@ -96,7 +96,7 @@ def answer(
     actor: str = "cli",
 ) -> Ticket:
     """Somebody of the operator's people answers; `tell` writes to the member in the same transaction. Raises
-    UnfitText, TicketFull, UnknownThing."""
+    UnfitValue, TicketFull, UnknownThing."""
     text = rules.parse_text("text", text, rules.MESSAGE_CHARS_MAX)
     with store.begin() as connection:
         ticket = _find(connection, ticket_id, lock=True)
@@ -208,14 +208,14 @@ def _refuse_flood(connection: Connection, account_id: str) -> None:
         .where(tickets.c.account_id == account_id, tickets.c.status == "open")
     )
     if connection.execute(waiting).scalar_one() >= rules.OPEN_TICKETS_MAX:
-        raise TooManyTickets(f"{rules.OPEN_TICKETS_MAX} tickets are open already")
+        raise TooManyTickets
 
 
 def _add(
     connection: Connection, ticket: Ticket, author_id: str, text: str, *, is_staff: bool, now_ms: int
 ) -> Ticket:
     if ticket.messages >= rules.TICKET_MESSAGES_MAX:
-        raise TicketFull(f"a ticket has at most {rules.TICKET_MESSAGES_MAX} messages")
+        raise TicketFull
     number = ticket.messages + 1
     row = {"ticket_id": ticket.id, "number": number, "author_id": author_id, "is_staff": int(is_staff)}
     connection.execute(insert(ticket_messages).values(**row, text=text, at_ms=now_ms))

@@ -3,6 +3,8 @@
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+from posthouse.kernel.problems import UnfitValue
+
 NANOS = 1_000_000_000
 PER_MILLION = 1_000_000
 
@@ -11,29 +13,29 @@ NANOS_MAX = 2**63 - 1
 
 
 def parse_nanos(text: str) -> int:
-    """Nanos of a decimal amount such as "12.5"; ValueError when it is no number or finer than a nano."""
+    """Nanos of a decimal amount such as "12.5"; raises UnfitValue for no number, or one finer than a nano."""
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount") from None
+        raise UnfitValue("", "not_an_amount", text=text) from None
     if not amount.is_finite():
-        raise ValueError(f"{text!r} is not an amount")
+        raise UnfitValue("", "not_an_amount", text=text)
     nanos = Fraction(amount) * NANOS
     if nanos.denominator != 1:
-        raise ValueError(f"{text!r} is finer than a billionth")
+        raise UnfitValue("", "amount_too_fine", text=text)
     if abs(nanos.numerator) > NANOS_MAX:
-        raise ValueError(f"{text!r} is too large")
+        raise UnfitValue("", "amount_too_large", text=text)
     return nanos.numerator
 
 
 def parse_ratio(text: str) -> Fraction:
-    """The exact ratio that "0.8", "7.2" or "1/7" names; raises ValueError for anything else or below zero."""
+    """The exact ratio that "0.8", "7.2" or "1/7" names; raises UnfitValue for anything else or below zero."""
     try:
         ratio = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{text!r} is not a ratio") from None
+        raise UnfitValue("", "not_a_ratio", text=text) from None
     if ratio < 0:
-        raise ValueError(f"{text!r} is negative")
+        raise UnfitValue("", "negative_ratio", text=text)
     return ratio
 
 

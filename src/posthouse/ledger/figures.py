@@ -6,7 +6,7 @@ from itertools import groupby, takewhile
 from typing import Literal, NamedTuple
 
 from posthouse.kernel.periods import QUARTER_MS
-from posthouse.ledger.errors import InvalidPeriod
+from posthouse.kernel.problems import UnfitValue
 
 Step = Literal["hour", "day", "month"]
 STEPS_MAX = 1_000  # a chart has no more pixels for them; 31 days by hour are 744
@@ -35,11 +35,11 @@ def slots(since_ms: int, until_ms: int) -> tuple[int, int]:
 
 def steps(step: Step, since_ms: int, until_ms: int, zone: tzinfo) -> tuple[int, ...]:
     """When each step of a time begins in the zone; the first may begin before `since_ms`. Raises
-    InvalidPeriod for more than STEPS_MAX steps, or none."""
+    UnfitValue for more than STEPS_MAX steps, or none."""
     if not 0 <= since_ms < until_ms:
-        raise InvalidPeriod("a time ends after it began")
+        raise UnfitValue("until_ms", "before_its_begin")
     if until_ms - since_ms > STEPS_MAX * {"hour": 1, "day": 24, "month": 24 * 28}[step] * HOUR_MS:
-        raise InvalidPeriod(f"at most {STEPS_MAX} steps: choose longer ones, or a shorter time")
+        raise UnfitValue("step", "too_many_steps", max_length=STEPS_MAX)
     starts = takewhile(lambda start_ms: start_ms < until_ms, _starts(step, since_ms, zone))
     return tuple(dict.fromkeys(starts))  # a day that clocks skip begins when the next one does
 

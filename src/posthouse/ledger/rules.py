@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from posthouse.kernel.money import NANOS_MAX
-from posthouse.ledger.errors import InvalidTransfer
+from posthouse.kernel.problems import UnfitValue
 
 CreditKind = Literal["topup", "promotion", "correction"]
 DebitKind = Literal["refund", "correction"]
@@ -48,13 +48,13 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_transfer(transfer: Transfer) -> None:
-    """Raises InvalidTransfer, naming what is wrong."""
+    """Raises UnfitValue, naming what is wrong."""
     if not 0 < transfer.amount_nanos <= BALANCE_NANOS_MAX:
-        raise InvalidTransfer("an amount is above zero and at most 4.6 billion")
+        raise UnfitValue("amount", "amount_bounds")
     if not transfer.reason.strip() or len(transfer.reason) > REASON_CHARS_MAX:
-        raise InvalidTransfer(f"a reason has 1 to {REASON_CHARS_MAX} characters")
+        raise UnfitValue("reason", "text_length", min_length=1, max_length=REASON_CHARS_MAX)
     if not 0 < len(transfer.idempotency_key) <= IDEMPOTENCY_CHARS_MAX:
-        raise InvalidTransfer(f"an idempotency key has 1 to {IDEMPOTENCY_CHARS_MAX} characters")
+        raise UnfitValue("idempotency_key", "text_length", min_length=1, max_length=IDEMPOTENCY_CHARS_MAX)
 
 
 def due(charge_nanos: int, *, charged_nanos: int, completed: int) -> int:

@@ -156,7 +156,7 @@ def series(
     by: Side | None = None,
 ) -> Series:
     """Sums by step of the time zone, filled with zeros, for at most GROUPS_MAX groups and the rest as "".
-    Raises InvalidPeriod for more than STEPS_MAX steps, or none; TooManyCalls for a narrow scope."""
+    Raises UnfitValue for more than STEPS_MAX steps, or none; TooManyCalls for a narrow scope."""
     starts = steps(step, since_ms, until_ms, zone)
     names = [] if by is None else [_COLUMNS[by]]
     lines: dict[str, list[Sums]] = {}
@@ -191,7 +191,7 @@ def model_statuses(
     store: Store, *, since_ms: int, until_ms: int, step: Literal["hour", "day"], zone: tzinfo
 ) -> Statuses:
     """How the models did. Over 90 days it takes a while: whoever shows it to everybody keeps it for a minute.
-    Raises InvalidPeriod."""
+    Raises UnfitValue."""
     starts = steps(step, since_ms, until_ms, zone)
     requests: dict[str, list[int]] = {}
     faults: dict[str, list[int]] = {}
@@ -370,7 +370,7 @@ def _check_number(connection: Connection, scope: Scope, span: tuple[int, int]) -
         looked = looked.where(usage_records.c.account_id == scope.account_id)
     number = select(func.count()).select_from(looked.limit(SUMMED_MAX + 1).subquery())
     if connection.execute(number).scalar_one() > SUMMED_MAX:
-        raise TooManyCalls(f"more than {SUMMED_MAX} calls; choose a shorter time")
+        raise TooManyCalls
 
 
 def _source(scope: Scope, by: Side | None = None) -> Target:

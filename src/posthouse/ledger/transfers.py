@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.allowances import free_nanos, lock_balance, lock_balances
-from posthouse.ledger.errors import InsufficientFunds, InvalidTransfer, TransferConflict
+from posthouse.ledger.errors import BalanceFull, InsufficientFunds, TransferConflict
 from posthouse.ledger.queries import find_member
 from posthouse.ledger.rules import (
     BALANCE_NANOS_MAX,
@@ -55,7 +56,7 @@ def credit(
 ) -> Transfer:
     """Add to the balance of the account with that id or email. A top-up also moves it to the operator's plan
     for that. The same idempotency key again changes nothing and returns the first transfer. Raises
-    UnknownMember, InvalidTransfer, TransferConflict."""
+    UnknownMember, UnfitValue, TransferConflict."""
     with store.begin() as connection:
         account_id = find_member(connection, who).id
         wanted = Credit(account_id, amount_nanos, kind, reason, idempotency_key or new_id("idk"))
@@ -64,8 +65,8 @@ def credit(
 
 def post_credits(connection: Connection, wanted: Iterable[Credit], *, actor: str) -> list[Transfer]:
     """Make credits within the caller's transaction, all or none, each as `credit` does; returns them in
-    order. The caller has locked what else it writes: notices are the last step. Raises InvalidTransfer,
-    TransferConflict."""
+    order. The caller has locked what else it writes: notices are the last step. Raises UnfitValue,
+    BalanceFull, TransferConflict."""
     made = [_transfer(_counterpart(one.kind), *one, actor) for one in wanted]
     held = lock_balances(connection, [transfer.credit for transfer in made])  # two of one key come in turn
     done = [_earlier(connection, transfer) or transfer for transfer in made]
@@ -73,7 +74,7 @@ def post_credits(connection: Connection, wanted: Iterable[Credit], *, actor: str
     for transfer in new:
         held[transfer.credit] += transfer.amount_nanos
         if held[transfer.credit] > BALANCE_NANOS_MAX:
-            raise InvalidTransfer("a balance is at most 4.6 billion")
+            raise BalanceFull
     _post(connection, new)
     return done
 
@@ -89,7 +90,7 @@ def debit(
     actor: str = "cli",
 ) -> Transfer:
     """Take from the balance of the account with that id or email, but nothing that running calls hold; waits
-    up to 5 s for servers to give back the rest. Raises UnknownMember, InvalidTransfer, TransferConflict,
+    up to 5 s for servers to give back the rest. Raises UnknownMember, UnfitValue, TransferConflict,
     InsufficientFunds."""
     idempotency_key = idempotency_key or new_id("idk")
     give_up_s = monotonic_s() + RECALL_S
@@ -109,13 +110,13 @@ def debit(
             if balance >= amount_nanos:
                 announce(connection, "recall", account_id, now_ms())
         if balance < amount_nanos or monotonic_s() >= give_up_s:
-            raise InsufficientFunds("the balance, less what running calls hold, does not cover this")
+            raise InsufficientFunds
         time.sleep(_RECALL_POLL_S)
 
 
 def _counterpart(kind: TransferKind) -> str:
     if kind not in COUNTERPARTS:
-        raise InvalidTransfer(f"{kind!r} is no kind of transfer: {', '.join(COUNTERPARTS)}")
+        raise UnfitValue("kind", "enum", expected=", ".join(COUNTERPARTS))
     return COUNTERPARTS[kind][0]
 
 
@@ -145,7 +146,7 @@ def _earlier(connection: Connection, wanted: Transfer) -> Transfer | None:
         return None
     earlier = Transfer(**row._mapping)
     if not earlier.same_as(wanted):
-        raise TransferConflict("this idempotency key was used for another transfer")
+        raise TransferConflict
     return earlier
 
 
@@ -179,7 +180,7 @@ def _write(connection: Connection, transfer: Transfer) -> None:
     try:
         connection.execute(insert(transfers).values(row))
     except IntegrityError:  # another member's transfer took the key at the same moment
-        raise TransferConflict("this idempotency key was used for another transfer") from None
+        raise TransferConflict from None
     note(
         connection,
         actor=transfer.actor,

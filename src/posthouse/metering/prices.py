@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.kernel.money import NANOS, PER_MILLION
+from posthouse.kernel.problems import UnfitValue
 
 DEFAULT_TIER = "default"
 
@@ -91,14 +92,14 @@ class Tariff:
         """Raises ValueError when there is no line, two price the same thing or one is negative."""
         self.lines = tuple(sorted(lines))
         if not self.lines:
-            raise ValueError("a tariff without a price")
+            raise UnfitValue("", "tariff_empty")
         self._own = {
             (line.component, line.service_tier, line.prompt_tokens_over): line for line in self.lines
         }
         if len(self._own) != len(self.lines):
-            raise ValueError("a component is priced twice in one tier")
+            raise UnfitValue("", "tariff_twice")
         if any(line.nanos < 0 or line.prompt_tokens_over < 0 for line in self.lines):
-            raise ValueError("a price is negative")
+            raise UnfitValue("", "negative")
         tiers = {DEFAULT_TIER} | {line.service_tier for line in self.lines}
         self._steps = {tier: self._compile(tier) for tier in tiers}
         self._bounds = {tier: self._compile_bounds((DEFAULT_TIER, tier)) for tier in tiers}

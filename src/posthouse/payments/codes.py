@@ -57,9 +57,9 @@ def create_batch(
 ) -> NewBatch:
     """Make codes and return them, this one time: only their hashes are stored. A `topup` counts as money
     paid, and moves who redeems it to the operator's plan for that; a `promotion` is a gift. Raises
-    InvalidPayment."""
+    UnfitValue."""
     made_ms = now_ms()
-    name = rules.parse_text(name, "a name", needed=True)
+    name = rules.parse_text(name, "name", needed=True)
     rules.check_amount(amount_nanos)
     rules.check_batch(count=count, per_account_max=per_account_max, expires_ms=expires_ms, now_ms=made_ms)
     batch = Batch(
@@ -100,7 +100,7 @@ def withdraw_batch(store: Store, batch_id: str, *, actor: str = "cli") -> Batch:
 def redeem(
     store: Store, who: str, text: str, *, rewards: Rewards = NO_REWARDS, actor: str = "cli"
 ) -> Transfer:
-    """Credit an account with what a code is worth. Raises UnknownMember, CodeError, InvalidTransfer."""
+    """Credit an account with what a code is worth. Raises UnknownMember, CodeError, BalanceFull."""
     code_hash = rules.code_hash(rules.parse_code(text))
     with store.begin() as connection:
         account_id = find_member(connection, who).id
@@ -130,7 +130,7 @@ def find_code(store: Store, text: str) -> CodeState:
     with store.read() as connection:
         row = connection.execute(query.where(codes.c.hash == code_hash)).first()
         if row is None:
-            raise UnknownCode("there is no such code")
+            raise UnknownCode
         batch = _find_batch(connection, row.batch_id)
     return CodeState(row.hint, batch, row.account_id, row.email, row.redeemed_ms)
 
@@ -150,7 +150,7 @@ def _code_row(batch_id: str, code: str) -> dict[str, Any]:
 def _batch_of(connection: Connection, code_hash: bytes) -> str:
     row = connection.execute(select(codes.c.batch_id).where(codes.c.hash == code_hash)).first()
     if row is None:
-        raise UnknownCode("there is no such code")
+        raise UnknownCode
     return str(row.batch_id)
 
 
@@ -167,14 +167,14 @@ def _check_redeemable(connection: Connection, code_hash: bytes, batch: Batch, ac
     row = connection.execute(select(codes.c.hint, codes.c.account_id).where(codes.c.hash == code_hash)).one()
     if row.account_id is not None:
         kind = OwnCodeUsed if row.account_id == account_id else CodeUsed
-        raise kind("this code was redeemed before")
+        raise kind
     if batch.is_over(now_ms()):
-        raise CodeExpired("this code can't be redeemed any more")
+        raise CodeExpired
     if batch.per_account_max is not None:
         own = select(func.count()).select_from(codes).where(codes.c.batch_id == batch.id)
         redeemed = connection.execute(own.where(codes.c.account_id == account_id)).scalar_one()
         if redeemed >= batch.per_account_max:
-            raise CodeLimit("this account has redeemed as many codes of this kind as one may")
+            raise CodeLimit
     return str(row.hint)
 
 

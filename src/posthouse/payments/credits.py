@@ -28,7 +28,7 @@ def credit(
     actor: str = "cli",
 ) -> Transfer:
     """Add to a member's balance by hand: `ledger.transfers.credit`, and the rewards of a first top-up. Raises
-    UnknownMember, InvalidTransfer, TransferConflict, InvalidPayment."""
+    UnknownMember, UnfitValue, BalanceFull, TransferConflict, UnfitValue."""
     check_own_key(idempotency_key)
     with store.begin() as connection:
         account_id = find_member(connection, who).id
@@ -38,7 +38,7 @@ def credit(
 
 def post_credit(connection: Connection, wanted: Credit, *, rewards: Rewards, actor: str) -> Transfer:
     """Make a credit within the caller's transaction, as its last step but for rows that it has locked. Raises
-    InvalidTransfer, TransferConflict."""
+    UnfitValue, BalanceFull, TransferConflict."""
     extra = _rewards(connection, wanted.account_id, rewards) if wanted.kind == "topup" else []
     return post_credits(connection, [wanted, *extra], actor=actor)[0]
 

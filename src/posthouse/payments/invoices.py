@@ -39,13 +39,13 @@ def ask_invoice(
     actor: str = "cli",
 ) -> Invoice:
     """Ask for an invoice of an amount that was paid and not invoiced yet. `from_total_nanos`: the least that
-    must have come together; None: the operator issues none. Raises UnknownMember, InvalidPayment,
+    must have come together; None: the operator issues none. Raises UnknownMember, UnfitValue,
     NotInvoiceable."""
     rules.check_amount(amount_nanos)
     texts = {
-        "title": rules.parse_text(wanted.title, "a title", needed=True),
-        "email": rules.parse_text(wanted.email, "an email address", needed=True),
-        "tax_number": rules.parse_text(wanted.tax_number, "a tax number"),
+        "title": rules.parse_text(wanted.title, "title", needed=True),
+        "email": rules.parse_text(wanted.email, "email", needed=True),
+        "tax_number": rules.parse_text(wanted.tax_number, "tax_number"),
         "details": rules.parse_text(wanted.details, "details", chars_max=rules.DETAILS_CHARS_MAX),
     }
     with store.begin() as connection:
@@ -70,15 +70,15 @@ def ask_invoice(
 
 
 def issue_invoice(store: Store, invoice_id: str, *, number: str, actor: str = "cli") -> Invoice:
-    """Say that it was issued, under that number. Raises UnknownInvoice, InvoiceClosed, InvalidPayment."""
-    number = rules.parse_text(number, "an invoice's number", needed=True)
+    """Say that it was issued, under that number. Raises UnknownInvoice, InvoiceClosed, UnfitValue."""
+    number = rules.parse_text(number, "number", needed=True)
     return _close(store, invoice_id, status="issued", number=number, reason="", actor=actor)
 
 
 def decline_invoice(store: Store, invoice_id: str, *, reason: str, actor: str = "cli") -> Invoice:
     """Say why there is none; its amount can be asked for again. Raises UnknownInvoice, InvoiceClosed,
-    InvalidPayment."""
-    reason = rules.parse_text(reason, "a reason", needed=True)
+    UnfitValue."""
+    reason = rules.parse_text(reason, "reason", needed=True)
     return _close(store, invoice_id, status="declined", number="", reason=reason, actor=actor)
 
 
@@ -112,14 +112,14 @@ def _check_invoiceable(
 ) -> None:
     left_nanos = _invoiceable(connection, account_id)
     if from_total_nanos is None:
-        raise NotInvoiceable("this operator issues no invoices")
+        raise NotInvoiceable("none")
     if left_nanos < from_total_nanos:
-        raise NotInvoiceable("what was paid and not invoiced yet is less than the operator invoices")
+        raise NotInvoiceable("too_little")
     if amount_nanos > left_nanos:
-        raise NotInvoiceable("that is more than what was paid and not invoiced yet")
+        raise NotInvoiceable("too_much")
     waiting = select(func.count()).select_from(invoices).where(invoices.c.account_id == account_id)
     if connection.execute(waiting.where(invoices.c.status == "open")).scalar_one() >= rules.OPEN_INVOICES_MAX:
-        raise NotInvoiceable(f"{rules.OPEN_INVOICES_MAX} requests wait for an answer already")
+        raise NotInvoiceable("waiting", count=rules.OPEN_INVOICES_MAX)
 
 
 def _invoiceable(connection: Connection, account_id: str) -> int:
@@ -143,7 +143,7 @@ def _close(store: Store, invoice_id: str, *, actor: str, **values: str) -> Invoi
             raise UnknownInvoice(f"there is no invoice {invoice_id!r}")
         before = Invoice(**row._mapping)
         if before.status != "open":
-            raise InvoiceClosed(f"the invoice {invoice_id} was {before.status}")
+            raise InvoiceClosed
         changes: dict[str, Any] = {**values, "closed_ms": now_ms(), "closed_by": actor}
         connection.execute(update(invoices).where(this).values(changes))
         after = msgspec.structs.replace(before, **changes)

@@ -33,16 +33,14 @@ def create_order(
     note: str = "",
     actor: str = "cli",
 ) -> Order:
-    """Ask for a top-up; no money moves. Raises UnknownMember, InvalidPayment, TooManyOrders."""
+    """Ask for a top-up; no money moves. Raises UnknownMember, UnfitValue, TooManyOrders."""
     rules.check_order_amount(amount_nanos, min_nanos=min_nanos, max_nanos=max_nanos)
-    words = rules.parse_text(note, "a note")
+    words = rules.parse_text(note, "note")
     with store.begin() as connection:
         account_id, made_ms = find_member(connection, who).id, now_ms()
         lock_balance(connection, account_id)  # so that of many at once no more than the most are made
         if _open_count(connection, account_id, made_ms) >= rules.OPEN_ORDERS_MAX:
-            raise TooManyOrders(
-                f"{rules.OPEN_ORDERS_MAX} orders are open: wait for them to be paid, or cancel one"
-            )
+            raise TooManyOrders
         order_id = new_id("ord")
         connection.execute(
             insert(orders).values(
@@ -64,15 +62,15 @@ def pay_order(
     store: Store, order_id: str, *, reference: str, rewards: Rewards = NO_REWARDS, actor: str = "cli"
 ) -> Order:
     """Say that an order was paid, and credit its amount; one whose time is over too, since the money came.
-    Nothing where it is paid already. Raises UnknownOrder, OrderClosed when it was cancelled, InvalidPayment,
-    InvalidTransfer."""
-    reference = rules.parse_text(reference, "a reference", needed=True)
+    Nothing where it is paid already. Raises UnknownOrder, OrderClosed when it was cancelled, UnfitValue,
+    UnfitValue."""
+    reference = rules.parse_text(reference, "reference", needed=True)
     with store.begin() as connection:
         order = find_order(connection, order_id, lock=True)
         if order.status == "paid":
             return order
         if order.status == "cancelled":
-            raise OrderClosed(f"the order {order_id} was cancelled")
+            raise OrderClosed
         wanted = Credit(
             order.account_id,
             order.amount_nanos,
@@ -89,14 +87,14 @@ def cancel_order(
     store: Store, order_id: str, *, owner: str = "", reason: str = "", actor: str = "cli"
 ) -> Order:
     """Close an order that nobody will pay; with `owner` only one of that account's. Nothing where it is
-    cancelled already. Raises UnknownOrder, OrderClosed when it was paid, InvalidPayment."""
-    reason = rules.parse_text(reason, "a reason")
+    cancelled already. Raises UnknownOrder, OrderClosed when it was paid, UnfitValue."""
+    reason = rules.parse_text(reason, "reason")
     with store.begin() as connection:
         order = find_order(connection, order_id, owner=owner, lock=True)
         if order.status == "cancelled":
             return order
         if order.status == "paid":
-            raise OrderClosed(f"the order {order_id} was paid")
+            raise OrderClosed
         return _close(connection, order, {"status": "cancelled", "reference": reason}, "order.cancel", actor)
 
 

@@ -123,7 +123,7 @@ def list_movements(
 
 
 def get_statement(store: Store, who: str, month: str) -> Statement:
-    """The statement of a month such as "2026-11". Raises UnknownMember, InvalidPayment.
+    """The statement of a month such as "2026-11". Raises UnknownMember, UnfitValue.
 
     It is reckoned back from today's balance in one snapshot, so that it costs what has happened since and not
     the account's whole life."""

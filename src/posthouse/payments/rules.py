@@ -8,10 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from posthouse.kernel.money import NANOS
+from posthouse.kernel.money import NANOS, format_nanos
 from posthouse.kernel.periods import Span, span_at
+from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.rules import BALANCE_NANOS_MAX, IDEMPOTENCY_CHARS_MAX
-from posthouse.payments.errors import InvalidPayment, MistypedCode
+from posthouse.payments.errors import MistypedCode
 
 OrderStatus = Literal["open", "expired", "paid", "cancelled"]
 CodeKind = Literal["topup", "promotion"]
@@ -118,7 +119,7 @@ def parse_code(text: str) -> str:
     code = re.sub(r"[\s‐‑–—-]", "", text.upper()).translate(_READ_AS)
     body, check = code[:_BODY_CHARS], code[_BODY_CHARS:]
     if not (set(code) <= set(_ALPHABET) and len(body) == _BODY_CHARS and check == _check_of(body)):
-        raise MistypedCode("no code looks like this: compare it with the one that you were given")
+        raise MistypedCode
     return code
 
 
@@ -133,43 +134,43 @@ def code_hint(code: str) -> str:
 
 
 def check_order_amount(amount_nanos: int, *, min_nanos: int, max_nanos: int) -> None:
-    """Raises InvalidPayment for an amount that nobody can pay, or that the operator takes no order of."""
+    """Raises UnfitValue for an amount that nobody can pay, or that the operator takes no order of."""
     check_amount(amount_nanos)
     if amount_nanos % CENT_NANOS:
-        raise InvalidPayment("an order has at most two decimal places")
+        raise UnfitValue("amount", "cents")
     if not min_nanos <= amount_nanos <= max_nanos:
-        raise InvalidPayment("the amount is not within what the operator takes orders of")
+        raise UnfitValue("amount", "between", min=format_nanos(min_nanos), max=format_nanos(max_nanos))
 
 
-def check_amount(amount_nanos: int) -> None:
-    """Raises InvalidPayment."""
+def check_amount(amount_nanos: int, field: str = "amount") -> None:
+    """Raises UnfitValue."""
     if not 0 < amount_nanos <= BALANCE_NANOS_MAX:
-        raise InvalidPayment("an amount is above zero and at most 4.6 billion")
+        raise UnfitValue(field, "amount_bounds")
 
 
 def check_batch(*, count: int, per_account_max: int | None, expires_ms: int | None, now_ms: int) -> None:
-    """Raises InvalidPayment."""
+    """Raises UnfitValue."""
     if not 0 < count <= BATCH_CODES_MAX:
-        raise InvalidPayment(f"a batch has 1 to {BATCH_CODES_MAX} codes")
+        raise UnfitValue("count", "between", min=1, max=BATCH_CODES_MAX)
     if per_account_max is not None and per_account_max < 1:
-        raise InvalidPayment("an account may redeem at least one code of a batch")
+        raise UnfitValue("per_account_max", "greater_than_equal", ge=1)
     if expires_ms is not None and expires_ms <= now_ms:
-        raise InvalidPayment("a batch can't have expired before it is made")
+        raise UnfitValue("expires_ms", "past")
 
 
-def parse_text(text: str, what: str, *, needed: bool = False, chars_max: int = TEXT_CHARS_MAX) -> str:
-    """A text without blanks around it. Raises InvalidPayment, naming what it is."""
+def parse_text(text: str, field: str, *, needed: bool = False, chars_max: int = TEXT_CHARS_MAX) -> str:
+    """A text without blanks around it. Raises UnfitValue."""
     text = text.strip()
     if len(text) > chars_max or (needed and not text):
-        raise InvalidPayment(f"{what} has {int(needed)} to {chars_max} characters")
+        raise UnfitValue(field, "text_length", min_length=int(needed), max_length=chars_max)
     return text
 
 
 def check_own_key(idempotency_key: str) -> None:
     """An operator's own idempotency key is none that orders, codes or rewards use for themselves. Raises
-    InvalidPayment."""
+    UnfitValue."""
     if source_of(idempotency_key) != "operator" or len(idempotency_key) > IDEMPOTENCY_CHARS_MAX:
-        raise InvalidPayment("this idempotency key belongs to an order, a code or a reward")
+        raise UnfitValue("idempotency_key", "own_key")
 
 
 def source_of(idempotency_key: str) -> str:
@@ -187,10 +188,10 @@ def invoiceable(paid_nanos: int, invoiced_nanos: int) -> int:
 
 
 def month_span(month: str, zone: tzinfo) -> Span:
-    """When a month such as "2026-11" starts and ends in a time zone. Raises InvalidPayment."""
+    """When a month such as "2026-11" starts and ends in a time zone. Raises UnfitValue."""
     match = _MONTH.fullmatch(month)
     if match is None or not 1970 <= int(match[1]) < 9999:
-        raise InvalidPayment("a month is written like 2026-11")
+        raise UnfitValue("month", "month")
     within = datetime(int(match[1]), int(match[2]), 15, tzinfo=zone)
     return span_at("month", int(within.timestamp()) * 1000, zone)
 

@@ -88,9 +88,9 @@ def mail_low_balances(store: Store, box: SecretBox, site: Site) -> int:
 
 def set_threshold(store: Store, who: str, nanos: int | None, *, actor: str = "cli") -> None:
     """Say below which balance the account wants a mail; None: none. One whose balance is below it already is
-    told at once. Raises UnknownMember, InvalidPayment."""
+    told at once. Raises UnknownMember, UnfitValue."""
     if nanos is not None:
-        check_amount(nanos)
+        check_amount(nanos, "below")
     with store.begin() as connection:
         account_id, at_ms = find_member(connection, who).id, now_ms()
         insert_if_absent(connection, profiles, {"account_id": account_id, "created_ms": at_ms})

@@ -1,9 +1,9 @@
-"""What people asked of their sign-in or profile that can't be done.
+"""What people asked of their sign-in or profile that can't be done; a value that no profile, token or
+invitation can have is an UnfitValue.
 
-PeopleError
-├── InvalidPerson        a value that no profile, password or token can have
-│   ├── WeakPassword     a password that somebody would guess
-│   └── NotAnEmail       no address that mail can go to
+Declined
+├── WeakPassword         a password that somebody would guess
+├── NotAnEmail           no address that mail can go to
 ├── TooManyTries         tried too often; says when to try again
 ├── WrongPassword        no account of that email has that password
 ├── SecondFactorNeeded   the password is right, and a code is needed as well
@@ -16,93 +16,133 @@ PeopleError
 ├── EmailRefused         addresses of that domain can't register
 ├── SignInElsewhere      an identity provider's answer is none to go by; says why
 ├── IdentityTaken        the identity, or passkey, belongs to an account already
+├── TooManyPasskeys      the account has as many passkeys as one may have
+├── TooManyTokens        the account has as many access tokens as one may have
 ├── LastWayIn            without it nobody could sign in to the account
 ├── OwnerExists          the first owner is there already
 └── LastOwner            without this owner there would be none
 """
 
-from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.problems import Declined
 
 
-class PeopleError(PosthouseError):
-    """Base of these."""
-
-
-class InvalidPerson(PeopleError):
-    """A value that no profile, password or token can have."""
-
-
-class WeakPassword(InvalidPerson):
+class WeakPassword(Declined):
     """A password that somebody would guess."""
 
+    code = "weak_password"
 
-class NotAnEmail(InvalidPerson):
+
+class NotAnEmail(Declined):
     """No address that mail can go to."""
 
+    code = "not_an_email"
 
-class TooManyTries(PeopleError):
+
+class TooManyTries(Declined):
     """Tried too often."""
 
+    code = "too_many_tries"
+
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__(f"too many tries; try again in {retry_after_s:.0f} s")
+        super().__init__()
         self.retry_after_s = retry_after_s
 
 
-class WrongPassword(PeopleError):
+class WrongPassword(Declined):
     """No account of that email has that password; which of the two is wrong is nobody's business."""
 
+    code = "wrong_password"
 
-class SecondFactorNeeded(PeopleError):
+
+class SecondFactorNeeded(Declined):
     """The password is right, and the account wants a code as well."""
 
+    code = "second_factor_needed"
 
-class OwnerExists(PeopleError):
+
+class OwnerExists(Declined):
     """The first owner is there already."""
 
+    code = "owner_exists"
 
-class LastOwner(PeopleError):
+
+class LastOwner(Declined):
     """Without this owner there would be none."""
 
+    code = "last_owner"
 
-class NotThePassword(PeopleError):
+
+class NotThePassword(Declined):
     """Who is signed in does not know the account's password."""
 
+    code = "not_the_password"
 
-class WrongCode(PeopleError):
+
+class WrongCode(Declined):
     """The second factor's code is none that counts now."""
 
+    code = "wrong_code"
 
-class LinkSpent(PeopleError):
+
+class LinkSpent(Declined):
     """A link or a step that is unknown, used, or too old; which of these is nobody's business."""
 
+    code = "link_spent"
 
-class ProofMissing(PeopleError):
+
+class ProofMissing(Declined):
     """No proof of work, a wrong one, or one that was handed in before."""
 
+    code = "proof_missing"
 
-class RegistrationClosed(PeopleError):
+
+class RegistrationClosed(Declined):
     """Nobody can register now."""
 
+    code = "registration_closed"
 
-class InvitationNeeded(PeopleError):
+
+class InvitationNeeded(Declined):
     """Only who was invited registers, and this code invites nobody."""
 
+    code = "invitation_needed"
 
-class EmailRefused(PeopleError):
+
+class EmailRefused(Declined):
     """Addresses of that domain can't register."""
 
-
-class SignInElsewhere(PeopleError):
-    """An identity provider's answer is none to go by. `code` says why, for the page that shows it."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(f"sign-in elsewhere failed: {code}")
-        self.code = code
+    code = "email_refused"
 
 
-class IdentityTaken(PeopleError):
+class SignInElsewhere(Declined):
+    """An identity provider's answer is none to go by. `why` is for the page that shows it."""
+
+    code = "sign_in_elsewhere"
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+class IdentityTaken(Declined):
     """The identity, or passkey, belongs to an account already."""
 
+    code = "identity_taken"
 
-class LastWayIn(PeopleError):
+
+class TooManyPasskeys(Declined):
+    """The account has as many passkeys as one may have."""
+
+    code = "too_many_passkeys"
+
+
+class TooManyTokens(Declined):
+    """The account has as many access tokens as one may have."""
+
+    code = "too_many_tokens"
+
+
+class LastWayIn(Declined):
     """Without it nobody could sign in to the account."""
+
+    code = "last_way_in"

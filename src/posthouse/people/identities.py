@@ -66,7 +66,7 @@ def add_identity(
             )
         )
     except IntegrityError:
-        raise IdentityTaken("this identity signs in to an account already") from None
+        raise IdentityTaken from None
     _note(connection, account_id, "identity.link", actor, now_ms, stranger.provider)
 
 
@@ -106,7 +106,7 @@ def check_way_in(connection: Connection, account_id: str) -> None:
         query_count = select(func.count()).select_from(table).where(table.c.account_id == account_id)
         if connection.execute(query_count).scalar_one():
             return
-    raise LastWayIn("set a password first, or add another way to sign in")
+    raise LastWayIn
 
 
 def _note(

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, insert, or_, select, update
 
 from posthouse.kernel.ids import new_id
-from posthouse.people.errors import InvalidPerson
+from posthouse.kernel.problems import UnfitValue
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import invitations
@@ -53,13 +53,13 @@ def create_invitation(
     actor: str,
     now_ms: int,
 ) -> Invitation:
-    """Raises InvalidPerson."""
+    """Raises UnfitValue."""
     if not 1 <= uses_max <= USES_MAX:
-        raise InvalidPerson(f"an invitation is for 1 to {USES_MAX} uses")
+        raise UnfitValue("uses_max", "between", min=1, max=USES_MAX)
     if len(note_text) > NOTE_CHARS_MAX:
-        raise InvalidPerson(f"a note has at most {NOTE_CHARS_MAX} characters")
+        raise UnfitValue("note", "string_too_long", max_length=NOTE_CHARS_MAX)
     if expires_ms is not None and expires_ms <= now_ms:
-        raise InvalidPerson("an invitation expires in the future")
+        raise UnfitValue("expires_ms", "past")
     made = Invitation(new_id("ivt"), new_code(), note_text.strip(), uses_max, 0, expires_ms, None, now_ms)
     with store.begin() as connection:
         connection.execute(insert(invitations).values(msgspec.structs.asdict(made)))

@@ -39,11 +39,11 @@ def is_setup_token(box: SecretBox, token: str) -> bool:
 
 def create_first_owner(store: Store, email: str, password: str, *, actor: str, now_ms: int) -> str:
     """Make the first owner and return the account's id; an account of that email becomes the owner's, with
-    that password. Raises OwnerExists, InvalidPerson, InvalidField."""
+    that password. Raises OwnerExists, WeakPassword, UnfitValue."""
     hashed = passwords.hash_password(passwords.parse_password(password, email.strip().lower()))
     with store.begin() as connection:
         if _owners(connection):
-            raise OwnerExists("there is an owner already")
+            raise OwnerExists
         return _put_owner(connection, email, hashed, actor=actor, now_ms=now_ms)
 
 
@@ -83,7 +83,7 @@ def _set_role(connection: Connection, account_id: str, role: Role, *, actor: str
     # Whoever is frozen owns nothing meanwhile.
     others = [row for row in locked if row.account_id != account_id and row.status == "active"]
     if before is Role.OWNER and role is not Role.OWNER and not others:
-        raise LastOwner("this is the last owner; make somebody else an owner first")
+        raise LastOwner
     connection.execute(update(profiles).where(profiles.c.account_id == account_id).values(role=role))
     if role is not Role.MEMBER:  # whoever looks at the pages of a member sees none of staff's
         looking = update(sessions).where(sessions.c.viewing_id == account_id)

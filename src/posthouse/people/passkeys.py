@@ -23,10 +23,11 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.outbox import post
 from posthouse.people import one_time
-from posthouse.people.errors import IdentityTaken, InvalidPerson, LinkSpent, WrongPassword
+from posthouse.people.errors import IdentityTaken, LinkSpent, TooManyPasskeys, WrongPassword
 from posthouse.people.identities import check_way_in
 from posthouse.people.links import Site
 from posthouse.people.one_time import Kind
@@ -73,11 +74,11 @@ def list_passkeys(store: Store, account_id: str) -> list[Passkey]:
 
 
 def begin_adding(store: Store, party: RelyingParty, account_id: str, *, now_ms: int) -> dict[str, Any]:
-    """What the browser's `navigator.credentials.create` needs. Raises InvalidPerson where there are
+    """What the browser's `navigator.credentials.create` needs. Raises TooManyPasskeys where there are
     enough."""
     known = list_passkeys(store, account_id)
     if len(known) >= PASSKEYS_MAX:
-        raise InvalidPerson(f"an account has at most {PASSKEYS_MAX} passkeys; remove one first")
+        raise TooManyPasskeys
     with store.begin() as connection:
         person = find_person(connection, account_id)
         challenge = _challenge(connection, "passkey_new", account_id, now_ms)
@@ -111,10 +112,10 @@ def add_passkey(
     now_ms: int,
 ) -> Passkey:
     """Take the browser's answer. Raises LinkSpent for one that is none, or not to a challenge that waits;
-    InvalidPerson, IdentityTaken."""
+    UnfitValue, IdentityTaken."""
     name = name.strip()
     if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise InvalidPerson(f"a passkey's name has 1 to {NAME_CHARS_MAX} printable characters")
+        raise UnfitValue("name", "name", max_length=NAME_CHARS_MAX)
     challenge = _take_challenge(store, "passkey_new", credential, account_id, now_ms)
     try:
         verified = webauthn.verify_registration_response(
@@ -125,7 +126,7 @@ def add_passkey(
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, TypeError, KeyError):  # what no browser sends
-        raise LinkSpent("this passkey could not be added; try again") from None
+        raise LinkSpent from None
     made = Passkey(bytes_to_base64url(verified.credential_id), name, now_ms, None)
     with store.begin() as connection:
         try:
@@ -138,7 +139,7 @@ def add_passkey(
                 )
             )
         except IntegrityError:
-            raise IdentityTaken("this passkey signs in to an account already") from None
+            raise IdentityTaken from None
         person = find_person(connection, account_id)
         _note(connection, account_id, "passkey.add", actor, now_ms, name)
         warning = site.warning("passkey", language_of(person.language), person.email)
@@ -181,7 +182,7 @@ def sign_in(
         challenge = _take_challenge(store, "passkey", credential, "", now_ms)
         return _open(store, party, credential, challenge, device, now_ms)
     except (LinkSpent, WebAuthnException, ValueError, TypeError, KeyError):
-        raise WrongPassword("this passkey signs in to no account here") from None
+        raise WrongPassword("passkey") from None
 
 
 def _open(
@@ -201,7 +202,7 @@ def _open(
         )
         row = connection.execute(query).first()
         if row is None:
-            raise LinkSpent("no such passkey")
+            raise LinkSpent
         verified = webauthn.verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
@@ -215,7 +216,7 @@ def _open(
         mine = update(passkeys).where(passkeys.c.id == row.id, passkeys.c.sign_count == row.sign_count)
         counted = mine.values(sign_count=verified.new_sign_count, used_ms=now_ms)
         if connection.execute(counted).rowcount == 0:
-            raise LinkSpent("used at the same moment")
+            raise LinkSpent
         return open_session(connection, row.account_id, device, now_ms=now_ms)
 
 
@@ -234,11 +235,11 @@ def _take_challenge(
         challenge = parse_client_data_json(data).challenge
         token = challenge.decode("ascii")
     except (WebAuthnException, ValueError, TypeError, KeyError, AttributeError):
-        raise LinkSpent("this is no browser's answer") from None
+        raise LinkSpent from None
     with store.begin() as connection:
         taken = one_time.take(connection, kind, token, now_ms=now_ms)
     if taken is None or taken.subject != account_id:
-        raise LinkSpent("this took too long; try again")
+        raise LinkSpent
     return challenge
 
 

@@ -19,9 +19,9 @@ AT_ONCE = BoundedSemaphore(2)  # each holds MEMORY_KIB and a core, which the rel
 def parse_password(password: str, email: str = "") -> str:
     """A new password that will do. Raises WeakPassword."""
     if not CHARS_MIN <= len(password) <= CHARS_MAX:
-        raise WeakPassword(f"a password has {CHARS_MIN} to {CHARS_MAX} characters")
+        raise WeakPassword
     if len(set(password)) < 4 or (email and password.strip().lower() in (email, email.partition("@")[0])):
-        raise WeakPassword("this password is too easy to guess")
+        raise WeakPassword
     return password
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from posthouse.accounts.errors import UnknownAccount
 from posthouse.kernel.errors import Language
+from posthouse.kernel.problems import UnfitValue
 from posthouse.people import one_time
-from posthouse.people.errors import InvalidPerson, LastOwner
+from posthouse.people.errors import LastOwner
 from posthouse.people.roles import Role
 from posthouse.people.sessions import end_sessions
 from posthouse.store.audit import forget, note
@@ -119,12 +120,12 @@ def update_profile(
     actor: str,
     now_ms: int,
 ) -> None:
-    """Change what is given. Raises InvalidPerson, UnknownAccount."""
+    """Change what is given. Raises UnfitValue, UnknownAccount."""
     changed: dict[str, str] = {}
     if name is not None:
         changed["name"] = name.strip()
         if len(changed["name"]) > NAME_CHARS_MAX or not changed["name"].isprintable():
-            raise InvalidPerson(f"a name has at most {NAME_CHARS_MAX} printable characters")
+            raise UnfitValue("name", "printable", max_length=NAME_CHARS_MAX)
     if language is not None:
         changed["language"] = language
     with store.begin() as connection:
@@ -141,7 +142,7 @@ def delete_account(store: Store, account_id: str, *, actor: str, now_ms: int) ->
     with store.begin() as connection:
         person = find_person(connection, account_id)
         if person.role == Role.OWNER:
-            raise LastOwner("an owner's account can't be deleted; give the role to somebody else first")
+            raise LastOwner("deleted")
         end_sessions(connection, account_id, actor=actor, now_ms=now_ms)
         _forget(connection, account_id, person.email, now_ms)
         _note(connection, account_id, "account.delete", actor, now_ms)

@@ -37,19 +37,19 @@ def challenge(box: SecretBox, *, now_ms: int) -> dict[str, Any]:
 def redeem(store: Store, box: SecretBox, payload: str, *, now_ms: int) -> None:
     """Take a solved challenge, base64 of JSON, once. Raises ProofMissing."""
     if not payload or len(payload) > PAYLOAD_CHARS_MAX:
-        raise ProofMissing("a proof of work is needed")
+        raise ProofMissing
     try:
         proof = altcha.Payload.from_dict(msgspec.json.decode(base64.b64decode(payload)))
         result = altcha.verify_solution(proof, _key(box), hmac_key_secret=_key(box, "found"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # what no browser of ours sends
-        raise ProofMissing("a proof of work is needed") from None
+        raise ProofMissing from None
     parameters = proof.challenge.parameters
     expires_ms = (parameters.expires_at or 0) * 1000  # signed, as the nonce is
     if not result.verified or expires_ms <= now_ms:
-        raise ProofMissing("the proof of work is wrong or too old")
+        raise ProofMissing
     with store.begin() as connection:
         if not one_time.spend(connection, "proof", parameters.nonce, now_ms=now_ms, expires_ms=expires_ms):
-            raise ProofMissing("the proof of work was used before")
+            raise ProofMissing
 
 
 def _key(box: SecretBox, what: str = "challenge") -> bytes:

@@ -37,7 +37,7 @@ def request_reset(
     store: Store, box: SecretBox, email: str, language: Language, site: Site, *, now_ms: int
 ) -> None:
     """Mail the link that goes on to `reset_password`, where there is an account. Does, and costs, the same
-    where there is none. Raises InvalidPerson."""
+    where there is none. Raises NotAnEmail."""
     email = parse_mailbox(email)
     with store.begin() as connection:
         query = (
@@ -66,18 +66,18 @@ def reset_password(
 ) -> str:
     """Set a password by a mailed link, and end all sessions, and access tokens where that is asked for; the
     account's id. What was put on an account whose mailbox nobody had checked (passkeys, identities, a second
-    factor, tokens) may be somebody else's, and goes. Raises LinkSpent, InvalidPerson."""
+    factor, tokens) may be somebody else's, and goes. Raises LinkSpent, WeakPassword."""
     asked = one_time.look(store, "reset", token, now_ms=now_ms)
     account_id = asked.data["account_id"] if asked else ""
     if asked is None or not account_id:
-        raise LinkSpent("this link is no longer good; ask for another")
+        raise LinkSpent
     password_hash = hash_password(parse_password(password, asked.subject))
     with store.begin() as connection:
         if one_time.take(connection, "reset", token, now_ms=now_ms) is None:
-            raise LinkSpent("this link is no longer good; ask for another")
+            raise LinkSpent
         person = find_person(connection, account_id)
         if person.email != asked.subject:  # moved elsewhere since
-            raise LinkSpent("this link is no longer good; ask for another")
+            raise LinkSpent
         one_time.revoke(connection, asked.subject, "reset")
         keep_only_mailbox(connection, account_id, now_ms=now_ms)
         change_profile(connection, account_id, password_hash=password_hash)
@@ -108,7 +108,7 @@ def check_password(store: Store, account_id: str, password: str) -> None:
     if row is None:
         raise UnknownAccount(f"there is no account {account_id!r}")
     if row.password_hash is not None and not is_password(row.password_hash, password):
-        raise NotThePassword("this is not the account's password")
+        raise NotThePassword
 
 
 def change_password(
@@ -125,7 +125,7 @@ def change_password(
     now_ms: int,
 ) -> None:
     """Set a password by who knows the old one, or has none yet; ends all other sessions, and access tokens
-    where that is asked for. Raises NotThePassword, InvalidPerson."""
+    where that is asked for. Raises NotThePassword, WeakPassword."""
     check_password(store, account_id, old)
     with store.begin() as connection:
         person = find_person(connection, account_id)
@@ -139,7 +139,7 @@ def change_password(
         )
         statement = update(profiles).where(profiles.c.account_id == account_id, same)
         if connection.execute(statement.values(password_hash=password_hash)).rowcount == 0:
-            raise NotThePassword("this is not the account's password")
+            raise NotThePassword
         end_sessions(connection, account_id, actor=actor, now_ms=now_ms, but_session_id=session_id)
         if revoke_tokens:
             delete_all(connection, account_id, actor=actor, now_ms=now_ms)
@@ -164,10 +164,10 @@ def request_email(
     now_ms: int,
 ) -> None:
     """Mail a link to the new address, that goes on to `confirm_email`; none where another account has it,
-    and nobody is told. Raises InvalidPerson, EmailRefused."""
+    and nobody is told. Raises NotAnEmail, EmailRefused."""
     email = parse_mailbox(email)
     if not rules.takes_mail(email):
-        raise EmailRefused("addresses of this domain can't be used here")
+        raise EmailRefused
     with store.begin() as connection:
         person = find_person(connection, account_id)
         taken = connection.execute(select(accounts.c.id).where(accounts.c.email == email)).scalar()
@@ -195,14 +195,14 @@ def confirm_email(
     with store.begin() as connection:
         asked = one_time.take(connection, "email", token, now_ms=now_ms)
         if asked is None or asked.data["account_id"] != account_id:
-            raise LinkSpent("this link is no longer good; ask for another")
+            raise LinkSpent
         person = find_person(connection, account_id)
         try:
             connection.execute(
                 update(accounts).where(accounts.c.id == account_id).values(email=asked.subject)
             )
         except IntegrityError:  # another account has taken it since
-            raise LinkSpent("this link is no longer good; ask for another") from None
+            raise LinkSpent from None
         change_profile(connection, account_id, email_verified_ms=now_ms)
         one_time.revoke(connection, person.email, "reset")
         if person.email != asked.subject:
@@ -221,7 +221,7 @@ def confirm_email(
 
 
 def give_password(store: Store, account_id: str, password: str, *, actor: str, now_ms: int) -> None:
-    """Set a password for whoever holds the data directory, and end all sessions. Raises InvalidPerson."""
+    """Set a password for whoever holds the data directory, and end all sessions. Raises WeakPassword."""
     password_hash = hash_password(parse_password(password))
     with store.begin() as connection:
         find_person(connection, account_id)

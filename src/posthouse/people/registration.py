@@ -58,7 +58,7 @@ def request_registration(
     store: Store, box: SecretBox, rules: RegistrationRules, applicant: Applicant, site: Site, *, now_ms: int
 ) -> None:
     """Mail the link that goes on to `register_verified`. Does, and costs, the same whether there is an
-    account. Raises InvalidPerson, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
+    account. Raises NotAnEmail, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
     email = parse_mailbox(applicant.email)
     with store.begin() as connection:
         _check(connection, rules, email, applicant, now_ms)
@@ -88,15 +88,15 @@ def _letter(site: Site, language: Language, email: str, token: str, *, is_taken:
 def register_verified(
     store: Store, rules: RegistrationRules, token: str, password: str, *, address_hash: bytes, now_ms: int
 ) -> Registered:
-    """Make the account of a mailed link. Raises LinkSpent, InvalidPerson, and what registering raises."""
+    """Make the account of a mailed link. Raises LinkSpent, WeakPassword, and what registering raises."""
     asked = one_time.look(store, "register", token, now_ms=now_ms)
     if asked is None:
-        raise LinkSpent("this link is no longer good; ask for another")
+        raise LinkSpent
     password_hash = hash_password(parse_password(password, asked.subject))  # outside: it is slow
     with store.begin() as connection:
         _lock(connection)  # before any row: whoever else registers takes it first as well
         if one_time.take(connection, "register", token, now_ms=now_ms) is None:
-            raise LinkSpent("this link is no longer good; ask for another")
+            raise LinkSpent
         applicant = Applicant(
             email=asked.subject,
             language="zh" if asked.data["language"] == "zh" else "en",
@@ -108,7 +108,7 @@ def register_verified(
                 connection, rules, applicant, password_hash=password_hash, verified_ms=now_ms, now_ms=now_ms
             )
         except EmailTaken:  # since the link was mailed
-            raise LinkSpent("this link is no longer good; sign in instead") from None
+            raise LinkSpent from None
         one_time.revoke(connection, asked.subject, "register")
         return made
 
@@ -116,10 +116,10 @@ def register_verified(
 def register(
     store: Store, rules: RegistrationRules, applicant: Applicant, password: str, *, now_ms: int
 ) -> Registered:
-    """Make an account whose mailbox nobody has checked. Raises InvalidPerson, EmailTaken,
+    """Make an account whose mailbox nobody has checked. Raises NotAnEmail, WeakPassword, EmailTaken,
     RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
     if rules.verify_email:
-        raise RegistrationClosed("addresses are verified here; ask for the link by mail")
+        raise RegistrationClosed("verified")
     email = parse_mailbox(applicant.email)
     password_hash = hash_password(parse_password(password, email))
     with store.begin() as connection:
@@ -137,7 +137,7 @@ def admit(
     now_ms: int,
 ) -> Registered:
     """Check everything and make account, profile and first key within the caller's transaction. Raises
-    InvalidPerson, EmailTaken, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
+    NotAnEmail, WeakPassword, EmailTaken, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
     email = parse_mailbox(applicant.email)
     _check(connection, rules, email, applicant, now_ms)
     invited_by, invitation_id = _use_code(connection, applicant.code, now_ms)
@@ -175,9 +175,9 @@ def _check(
     """All that does not depend on whether there is such an account."""
     _lock(connection)
     if rules.open == "closed":
-        raise RegistrationClosed("nobody can register here now")
+        raise RegistrationClosed
     if not rules.takes_mail(email):
-        raise EmailRefused("addresses of this domain can't register here")
+        raise EmailRefused
     if applicant.code or rules.open == "invitation":
         _check_code(connection, rules, applicant.code, now_ms)
     _check_rate(connection, rules.new_accounts_per_day, None, now_ms)
@@ -197,7 +197,7 @@ def _check_rate(connection: Connection, most: int | None, address_hash: bytes | 
     if most is None:
         return
     if most == 0:
-        raise RegistrationClosed("nobody can register here now")
+        raise RegistrationClosed
     query = select(profiles.c.created_ms).where(profiles.c.created_ms > now_ms - DAY_MS)
     if address_hash is not None:
         query = query.where(profiles.c.address_hash == address_hash)
@@ -213,7 +213,7 @@ def _check_code(connection: Connection, rules: RegistrationRules, code: str, now
     if invitations.is_open(connection, code, now_ms=now_ms):
         return
     if rules.open == "invitation" or _referrer(connection, code) is None:
-        raise InvitationNeeded("this code invites nobody")
+        raise InvitationNeeded
 
 
 def _referrer(connection: Connection, code: str) -> str | None:

@@ -41,5 +41,5 @@ def parse_mailbox(text: str) -> str:
     email = text.strip().lower()
     is_one = len(email) <= EMAIL_CHARS_MAX and len(email.partition("@")[0]) <= _LOCAL_CHARS_MAX
     if not is_one or _MAILBOX.fullmatch(email) is None:
-        raise NotAnEmail("this is not an email address")
+        raise NotAnEmail
     return email

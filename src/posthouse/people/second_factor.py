@@ -70,14 +70,14 @@ def turn_on(
     seen. Raises WrongCode, LinkSpent."""
     begun = one_time.look(store, "totp", token, now_ms=now_ms)
     if begun is None or begun.subject != account_id:
-        raise LinkSpent("begin again: this took too long")
+        raise LinkSpent
     sealed = bytes.fromhex(begun.data["sealed"])
     step = _step_of(box.open(_name(account_id), sealed).reveal(), code, now_ms, after=0)
     if step is None:
-        raise WrongCode("this is not the code of now")
+        raise WrongCode
     with store.begin() as connection:
         if one_time.take(connection, "totp", token, now_ms=now_ms) is None:
-            raise LinkSpent("begin again: this took too long")
+            raise LinkSpent
         person = find_person(connection, account_id)
         change_profile(connection, account_id, totp_sealed=sealed, totp_step=step)
         codes = _renew_codes(connection, account_id)
@@ -111,7 +111,7 @@ def renew_recovery_codes(
     with store.begin() as connection:
         check(connection, box, account_id, code, now_ms=now_ms)
         if find_person(connection, account_id).totp_sealed is None:
-            raise LinkSpent("there is no second factor to recover")
+            raise LinkSpent
         codes = _renew_codes(connection, account_id)
         _note(connection, account_id, "totp.renew_codes", actor, now_ms)
     return codes
@@ -137,7 +137,7 @@ def check(connection: Connection, box: SecretBox, account_id: str, code: str, *,
         return
     code = "".join(code.split())
     if not code:
-        raise SecondFactorNeeded("the account wants a code as well")
+        raise SecondFactorNeeded
     secret = box.open(_name(account_id), row.totp_sealed).reveal()
     step = _step_of(secret, code, now_ms, after=row.totp_step)
     if step is None:
@@ -145,7 +145,7 @@ def check(connection: Connection, box: SecretBox, account_id: str, code: str, *,
         return
     taken = update(profiles).where(profiles.c.account_id == account_id, profiles.c.totp_step < step)
     if connection.execute(taken.values(totp_step=step)).rowcount == 0:
-        raise WrongCode("this code was used at the same moment")
+        raise WrongCode
 
 
 def _step_of(secret: str, code: str, now_ms: int, *, after: int) -> int | None:
@@ -165,7 +165,7 @@ def _step_of(secret: str, code: str, now_ms: int, *, after: int) -> int | None:
 def _take_recovery_code(connection: Connection, account_id: str, code: str) -> None:
     mine = (recovery_codes.c.account_id == account_id) & (recovery_codes.c.hash == _code_hash(code))
     if connection.execute(delete(recovery_codes).where(mine)).rowcount == 0:
-        raise WrongCode("this is not a code that counts")
+        raise WrongCode
 
 
 def _renew_codes(connection: Connection, account_id: str) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, select, update
 
-from posthouse.accounts.errors import InvalidField
 from posthouse.accounts.rules import parse_email
+from posthouse.kernel.problems import UnfitValue
 from posthouse.people import passwords
 from posthouse.people.errors import WrongPassword
 from posthouse.people.sessions import Device, open_session
@@ -45,7 +45,7 @@ def sign_in(
     whether there is such an account or not, SecondFactorNeeded, TooManyTries."""
     try:
         email = parse_email(email)
-    except InvalidField:
+    except UnfitValue:
         email = ""
     both = f"{email} {device.address_hash.hex()}"
     tries: list[tuple[Throttle, str | bytes]] = [(HERE, both), (ADDRESS, device.address_hash)]
@@ -62,12 +62,12 @@ def sign_in(
         row = connection.execute(query).first()
     stored = None if row is None else row.password_hash
     if not passwords.is_password(stored, password) or row is None or stored is None:
-        raise WrongPassword("no account of that email has that password")
+        raise WrongPassword
     renewed = passwords.renewed(stored, password)
     with store.begin() as connection:
         mine = (profiles.c.account_id == row.id) & (profiles.c.password_hash == stored)
         if connection.execute(update(profiles).where(mine).values(password_hash=renewed)).rowcount == 0:
-            raise WrongPassword("the password was changed at the same moment")
+            raise WrongPassword
         check_second_factor(connection, row.id, code)
         forgive(connection, HERE, both)
         remember(connection, KNOWN, both, until_ms=now_ms + KNOWN_MS)

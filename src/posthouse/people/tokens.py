@@ -5,8 +5,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import hash_key, is_key_shaped, new_key
-from posthouse.people.errors import InvalidPerson
+from posthouse.people.errors import TooManyTokens
 from posthouse.people.roles import Role
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -59,17 +60,17 @@ def create_token(
     actor: str,
     now_ms: int,
 ) -> NewToken:
-    """Make a token for an account. Raises InvalidPerson."""
+    """Make a token for an account. Raises UnfitValue, TooManyTokens."""
     name = name.strip()
     if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise InvalidPerson(f"a token's name has 1 to {NAME_CHARS_MAX} printable characters")
+        raise UnfitValue("name", "name", max_length=NAME_CHARS_MAX)
     if expires_ms is not None and expires_ms <= now_ms:
-        raise InvalidPerson("a token expires in the future")
+        raise UnfitValue("expires_ms", "past")
     made = NewToken(new_id("tok"), new_key(PREFIX))
     mine = access_tokens.c.account_id == account_id
     with store.begin() as connection:
         if connection.execute(select(func.count()).where(mine)).scalar_one() >= TOKENS_MAX:
-            raise InvalidPerson(f"an account has at most {TOKENS_MAX} tokens; delete one first")
+            raise TooManyTokens
         connection.execute(
             insert(access_tokens).values(
                 id=made.id,

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.routing.health import HealthPolicy
 from posthouse.wire.json_edit import GOVERNED
 
@@ -42,7 +43,7 @@ _Count = Annotated[int, Meta(ge=1)]
 class CredentialDef(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One of a channel's credentials; the secret itself is kept apart. `weight` shares the calls among them;
     the ceilings (calls at once, requests and tokens in any minute) are those that its upstream would hold
-    it to: None is none. Raises ValueError for a name that can't be one."""
+    it to: None is none. Raises UnfitValue for a name that can't be one."""
 
     name: str
     weight: _Count = 1
@@ -52,7 +53,7 @@ class CredentialDef(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", self.name) is None:
-            raise ValueError("name: at most 100 letters, digits, '_', '.' and '-'")
+            raise UnfitValue("name", "credential_name")
 
 
 class ChannelSpec(Struct, frozen=True, kw_only=True):
@@ -176,21 +177,21 @@ _KEPT = GOVERNED - _OUTPUT_LIMITS - _DISPENSABLE | {"generationConfig", "generat
 
 
 def check_reshaping(drop: Collection[str], rename: Mapping[str, str]) -> None:
-    """Raises ValueError for members of a body that can't be dropped or renamed."""
+    """Raises UnfitValue for members of a body that can't be dropped or renamed."""
     for name in drop:
         if name in _KEPT or name in _OUTPUT_LIMITS:
-            raise ValueError(f"drop: {name!r} is what the relay charges or routes by")
+            raise UnfitValue("drop", "governed", name=name)
     if len(set(rename.values())) != len(rename):
-        raise ValueError("rename: two members get the same name")
+        raise UnfitValue("rename", "renamed_alike")
     for name, new in rename.items():
         if name in _KEPT or (new not in _OUTPUT_LIMITS and (new in _KEPT or new.casefold() in GOVERNED)):
-            raise ValueError(f"rename: {name!r} or {new!r} is what the relay charges or routes by")
+            raise UnfitValue("rename", "governed_rename", name=name, new=new)
         if (name in _OUTPUT_LIMITS) != (new in _OUTPUT_LIMITS):
-            raise ValueError(f"rename: {name!r} and {new!r} are not both limits of the output")
+            raise UnfitValue("rename", "not_both_limits", name=name, new=new)
         if new in rename or new in drop or name in drop:
-            raise ValueError(f"rename: {name!r} to {new!r} contradicts another rule")
+            raise UnfitValue("rename", "rename_contradicts", name=name, new=new)
         if not (_is_plain(name) and _is_plain(new)):
-            raise ValueError(f"rename: {name!r} to {new!r}: names are plain ASCII text")
+            raise UnfitValue("rename", "rename_plain", name=name, new=new)
 
 
 def _is_plain(name: str) -> bool:
@@ -198,11 +199,11 @@ def _is_plain(name: str) -> bool:
 
 
 def check_auth(style: str) -> None:
-    """Raises ValueError for what is no way to send a credential."""
+    """Raises UnfitValue for what is no way to send a credential."""
     if style in ("bearer", "none"):
         return
     if not style.startswith("header:"):
-        raise ValueError("auth: needs bearer, none or header:NAME")
+        raise UnfitValue("auth", "auth")
     check_header(style[7:], "")
 
 
@@ -212,20 +213,19 @@ def is_header_text(text: str) -> bool:
 
 
 def check_header(name: str, value: str) -> None:
-    """Raises ValueError for a header that a channel can't add to its requests."""
+    """Raises UnfitValue for a header that a channel can't add to its requests."""
     if not _TOKEN.fullmatch(name):
-        raise ValueError(f"headers: {name!r} is no header's name")
+        raise UnfitValue("headers", "header_name", name=name)
     if name.lower() in RESERVED_HEADERS:
-        raise ValueError(f"headers: {name} is set by the relay itself")
+        raise UnfitValue("headers", "header_reserved", name=name)
     if not is_header_text(value):
-        raise ValueError(f"headers: the value of {name} must be printable ASCII text")
+        raise UnfitValue("headers", "header_value", name=name)
 
 
 def check_url(field: str, url: str, *, schemes: tuple[str, ...]) -> None:
-    """Raises ValueError for what is no URL of one of these schemes."""
+    """Raises UnfitValue for what is no URL of one of these schemes."""
     if not _is_url(url, schemes):
-        kinds = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(f"{field}: needs a URL such as {kinds}host:port/path")
+        raise UnfitValue(field, "url", scheme=schemes[0], schemes=", ".join(schemes))
 
 
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:

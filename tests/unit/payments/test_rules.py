@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posthouse.kernel.problems import UnfitValue
 from posthouse.payments import rules
-from posthouse.payments.errors import InvalidPayment, MistypedCode
+from posthouse.payments.errors import MistypedCode
 from posthouse.payments.rules import Batch
 
 NUMBERS = st.integers(0, 2**rules.CODE_BITS - 1)
@@ -89,7 +90,7 @@ def test_amounts_of_orders(nanos: int) -> None:
 
 @pytest.mark.parametrize("nanos", [0, -(10**9), 10**9 - 10_000_000, 10**9 + 1, 6 * 10**9, 2**63])
 def test_amounts_that_no_order_has(nanos: int) -> None:
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         rules.check_order_amount(nanos, min_nanos=10**9, max_nanos=5 * 10**9)
 
 
@@ -103,17 +104,17 @@ def test_batches_that_can_be() -> None:
 )
 def test_batches_that_can_not_be(fields: dict[str, int]) -> None:
     known: dict[str, int | None] = {"count": 1, "per_account_max": None, "expires_ms": None}
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         rules.check_batch(**{**known, **fields}, now_ms=5)  # type: ignore[arg-type]  # count is never None
 
 
 def test_texts_are_trimmed_and_bounded() -> None:
-    assert rules.parse_text("  a note ", "a note") == "a note"
-    assert rules.parse_text("   ", "a note") == ""
-    with pytest.raises(InvalidPayment, match="a name has 1 to 200"):
-        rules.parse_text("   ", "a name", needed=True)
-    with pytest.raises(InvalidPayment, match="0 to 3"):
-        rules.parse_text("four", "a note", chars_max=3)
+    assert rules.parse_text("  a note ", "note") == "a note"
+    assert rules.parse_text("   ", "note") == ""
+    with pytest.raises(UnfitValue, match="name: has 1 to 200"):
+        rules.parse_text("   ", "name", needed=True)
+    with pytest.raises(UnfitValue, match="0 to 3"):
+        rules.parse_text("four", "note", chars_max=3)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_what_a_transfer_came_from(key: str, source: str) -> None:
     if source == "operator":
         rules.check_own_key(key)
     else:
-        with pytest.raises(InvalidPayment):
+        with pytest.raises(UnfitValue):
             rules.check_own_key(key)
 
 
@@ -154,5 +155,5 @@ def test_a_month_is_the_time_zones_own() -> None:
     "month", ["", "2026", "2026-13", "2026-00", "2026-1", "1969-12", "9999-12", "２０２６-11"]
 )
 def test_what_is_no_month(month: str) -> None:
-    with pytest.raises(InvalidPayment):
+    with pytest.raises(UnfitValue):
         rules.month_span(month, ZoneInfo("UTC"))
