@@ -13,6 +13,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.queries import playground_limits
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.sealed import address_key, site_secret
 from posthouse.catalogue.site import MAIL, SiteDef
@@ -305,10 +306,11 @@ def _longest_windows_ms(catalogue: Catalogue) -> dict[str, int]:
 
 
 def _past(store: Store, catalogue: Catalogue, since_ms: int, plans: Iterable[str]) -> Iterator[Past]:
+    limited_as = playground_limits(store)
     for call in calls_since(store, since_ms, plans):
         if call.ending != Ending.FAILED:
             demand = Demand(
-                key_id=call.key_id,
+                key_id=limited_as.get(call.key_id, call.key_id),
                 address=call.address_hash,
                 account_id=call.account_id,
                 plan=call.plan,

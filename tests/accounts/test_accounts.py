@@ -33,6 +33,7 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import hash_key, is_key_shaped
 from posthouse.store.engine import Store
+from posthouse.store.schema import changes
 from posthouse.store.schema_desk import audit_log
 
 
@@ -101,6 +102,7 @@ def test_a_hint_tells_little() -> None:
 def test_from_where_a_key_may_be_used(networks: tuple[str, ...] | None, address: str, may: bool) -> None:
     entry = KeyEntry(
         key_id="key_1",
+        limited_as="key_1",
         account_id="acc_1",
         name="",
         plan="free",
@@ -266,6 +268,31 @@ def test_the_playgrounds_key_keeps_its_id_and_is_in_no_list(store: Store) -> Non
         assert entry is not None
         assert entry.expires_ms is not None
         assert 0 < entry.expires_ms - now_ms() <= 60_000
+
+
+def test_the_playground_is_limited_as_the_accounts_oldest_key(store: Store) -> None:
+    """So nobody has one allowance more through it; where all keys are gone, as the one that went last."""
+    account = service.create_account(store, "ada@example.org")
+    mine = service.issue_playground_key(store, account.id, lifetime_ms=60_000)
+
+    def limited_as() -> str:
+        entry = queries.find_entry(store, hash_key(mine.key.encode()))
+        assert entry is not None
+        assert queries.playground_limits(store).get(mine.id, mine.id) == entry.limited_as
+        return entry.limited_as
+
+    assert limited_as() == mine.id
+    first, second = (service.create_key(store, account.id) for _ in range(2))
+    assert limited_as() == first.id
+    service.delete_key(store, first.id)
+    with store.read() as connection:  # servers hear that they have to look again
+        query = select(changes.c.subject).order_by(changes.c.id.desc()).limit(2)
+        assert set(connection.execute(query).scalars()) == {first.id, mine.id}
+    assert limited_as() == second.id
+    service.delete_key(store, second.id)
+    assert limited_as() == second.id
+    service.create_key(store, account.id)
+    assert limited_as() not in (first.id, second.id, mine.id)
 
 
 def test_unknown_keys(store: Store) -> None:

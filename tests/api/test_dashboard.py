@@ -147,6 +147,16 @@ def test_the_playground_calls_as_the_member(api: Api, member: Browser) -> None:
     assert {one["key_kind"] for one in member.get("/usage").json()["items"]} == {"playground"}
 
 
+def test_the_playground_is_no_allowance_besides(api: Api, member: Browser) -> None:
+    """Three calls an hour with each key: the playground's count with those of the only key."""
+    key_id, key = key_of(member)
+    playground = member.post("/playground/key").json()["key"]
+    assert [call(api, one).status_code for one in (key, playground, key)] == [200, 200, 200]
+    assert [call(api, one).status_code for one in (key, playground)] == [429, 429]
+    limits = [one for one in member.get("/dashboard/limits").json()["items"] if one["subject"] == "key"]
+    assert [(one["key_id"], one["used"]) for one in limits] == [(key_id, "3")]
+
+
 def test_the_playgrounds_keys_are_not_for_hoarding(member: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Throttle("playground", tries=2, window_ms=HOUR_MS)
     monkeypatch.setattr(playground_routes, "KEYS_OF_ACCOUNT", few)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, or_, select
 
 from posthouse.accounts.errors import UnknownAccount, UnknownKey
 from posthouse.accounts.rules import Account, Key, KeyEntry, KeyTitle
@@ -104,7 +104,20 @@ def find_entry(store: Store, key_hash: bytes) -> KeyEntry | None:
     by_hash = or_(keys.c.hash == key_hash, keys.c.old_hash == key_hash)
     with store.read() as connection:
         row = connection.execute(_ENTRY.where(by_hash)).first()
-    return None if row is None else _entry(row, is_old=bytes(row.hash) != key_hash)
+        if row is None:
+            return None
+        limited_as = row.id
+        if row.kind == "playground":
+            limited_as = connection.execute(_oldest_key(literal(row.account_id))).scalar() or row.id
+    return _entry(row, is_old=bytes(row.hash) != key_hash, limited_as=limited_as)
+
+
+def playground_limits(store: Store) -> dict[str, str]:
+    """The key as which each account's playground is limited, by the playground's."""
+    query = select(keys.c.id, _oldest_key(keys.c.account_id).scalar_subquery())
+    with store.read() as connection:
+        rows = connection.execute(query.where(keys.c.kind == "playground"))
+        return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
 def key_prefix(connection: Connection) -> str:
@@ -145,11 +158,20 @@ def _key(row: Row[Any]) -> Key:
     )
 
 
-def _entry(row: Row[Any], *, is_old: bool) -> KeyEntry:
+def _oldest_key(account_id: ColumnElement[str]) -> Select[Any]:
+    """The oldest key that the account has; where all are deleted, the last one that was."""
+    mine = keys.alias()
+    order = (mine.c.deleted_ms.is_(None).desc(), mine.c.deleted_ms.desc(), mine.c.created_ms, mine.c.id)
+    query = select(mine.c.id).where(mine.c.account_id == account_id, mine.c.kind == "api")
+    return query.order_by(*order).limit(1)
+
+
+def _entry(row: Row[Any], *, is_old: bool, limited_as: str) -> KeyEntry:
     models, endpoints, addresses = _items(row.models), _items(row.endpoints), _items(row.addresses)
     ends = [row.expires_ms, row.old_until_ms if is_old else None]
     return KeyEntry(
         key_id=row.id,
+        limited_as=limited_as,
         account_id=row.account_id,
         name=row.name,
         plan=row.plan,

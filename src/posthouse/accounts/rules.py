@@ -78,9 +78,10 @@ class NewKey(msgspec.Struct, frozen=True):
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the relay knows of a key while it serves; never changed, but replaced as a whole. None:
-    not restricted."""
+    not restricted. `limited_as`: the key whose limits its calls count on."""
 
     key_id: str
+    limited_as: str
     account_id: str
     name: str
     plan: str

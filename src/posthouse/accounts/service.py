@@ -254,9 +254,10 @@ def rotate_key(store: Store, key_id: str, *, overlap_ms: int = 0, actor: str = "
 
 
 def issue_playground_key(store: Store, account_id: str, *, lifetime_ms: int) -> NewKey:
-    """A key with which the console calls for the account, under the same id each time, so that its limits
-    count on. The one issued before works until it expires. Is no change that anybody would look for, so it is
-    not in the audit log. Raises UnknownAccount."""
+    """A key with which the console calls for the account, under the same id each time. Its calls count on
+    the limits of the account's oldest key (KeyEntry.limited_as), so that it is no allowance besides. The one
+    issued before works until it expires. Is no change that anybody would look for, so it is not in the audit
+    log. Raises UnknownAccount."""
     expires_ms = now_ms() + lifetime_ms
     with store.begin() as connection:
         _lock_account(connection, account_id)
@@ -331,8 +332,16 @@ def _insert_key(connection: Connection, account_id: str, **values: Any) -> NewKe
     made, secret = _new_secret(connection, key_id)
     row = {"id": key_id, "account_id": account_id, "status": "active", "created_ms": now_ms()}
     connection.execute(insert(keys).values(**row, **secret, **values))
-    announce(connection, "key", key_id, now_ms())
+    _announce(connection, account_id, key_id)
     return made
+
+
+def _announce(connection: Connection, account_id: str, key_id: str) -> None:
+    """Tell servers of a change of a key, and of the playground's, which is limited as the oldest."""
+    announce(connection, "key", key_id, now_ms())
+    own = (keys.c.account_id == account_id, keys.c.kind == "playground", keys.c.id != key_id)
+    for other in connection.execute(select(keys.c.id).where(*own)).scalars().all():
+        announce(connection, "key", other, now_ms())
 
 
 def _new_secret(
@@ -374,7 +383,7 @@ def _check_not_revoked(key: Key) -> None:
 
 def _write_key(connection: Connection, key: Key, values: dict[str, Any], *, actor: str, action: str) -> Key:
     connection.execute(update(keys).where(keys.c.id == key.id).values(values))
-    announce(connection, "key", key.id, now_ms())
+    _announce(connection, key.account_id, key.id)
     changed = find_key(connection, key.id)
     _note(connection, actor, action, key, changed)
     return changed

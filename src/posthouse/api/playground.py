@@ -20,7 +20,7 @@ KEYS_OF_ACCOUNT = Throttle("playground", tries=60, window_ms=3_600_000)
 class PlaygroundKey(Answer):
     """A key for the console's own use."""
 
-    id: str = Field(description="Always the same for an account, so that its limits count on.")
+    id: str = Field(description="Always the same for an account.")
     key: str = Field(description="What the page sends to the relay.")
     expires_ms: Ms = Field(description="When it ends.")
 
@@ -29,7 +29,8 @@ class PlaygroundKey(Answer):
 def issue_key(here: Here, who: Who) -> PlaygroundKey:
     """Get a key with which the console's playground calls the relay.
 
-    It ends after an hour. Its calls count and are charged as any key's; it is in no list of keys."""
+    It ends after an hour. Its calls are charged as any key's, and count on the limits of the account's oldest
+    key, so that it is no allowance besides; it is in no list of keys."""
     now_ms = here.now_ms()
     try_all(here.store, [(KEYS_OF_ACCOUNT, who.account_id)], now_ms=now_ms)
     made = issue_playground_key(here.store, who.account_id, lifetime_ms=LIFETIME_MS)

@@ -123,7 +123,7 @@ class OwnCalls:
             for rule in catalogue.rules(key.plan, model.name)
         }
         demand = Demand(
-            key_id=key.key_id,
+            key_id=key.limited_as,
             address=request.address_hash,
             account_id=key.account_id,
             plan=key.plan,

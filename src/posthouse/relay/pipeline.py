@@ -448,7 +448,7 @@ def _affinity(call: Call) -> bytes:
 def _demand(call: Call, prompt_tokens: int) -> Demand:
     key = call.key
     return Demand(
-        key_id=key.key_id,
+        key_id=key.limited_as,
         address=call.request.address_hash,
         account_id=key.account_id,
         plan=key.plan,
