@@ -55,3 +55,9 @@ def test_what_a_repeated_call_owes(charge: int, charged: int, completed: bool, o
 )
 def test_how_much_one_process_takes(free: int, alone: bool, wanted: int, share: int) -> None:
     assert share_of(free, alone=alone, wanted_nanos=wanted) == share
+
+
+def test_the_same_movement_under_another_id() -> None:
+    transfer = Transfer(**GOOD)
+    assert transfer.same_as(Transfer(**{**GOOD, "id": "trf_2", "reason": "again", "created_ms": 2}))
+    assert not transfer.same_as(Transfer(**{**GOOD, "amount_nanos": 2}))

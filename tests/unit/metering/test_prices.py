@@ -50,6 +50,11 @@ def test_pieces_are_charged_each() -> None:
     assert tariff.charge({"image": 2, "image:1024x1792": 1}, prompt_tokens=0).nanos == 1_600_000_000
 
 
+def test_which_service_tiers_have_prices() -> None:
+    tariff = Tariff.of([per_million("input", 1), per_million("input", 2, tier="flex")])
+    assert [tariff.has_tier(tier) for tier in ("default", "flex", "priority")] == [True, True, False]
+
+
 def test_names_what_has_no_price() -> None:
     charge = PLAIN.charge({"input": 1, "web_search": 2, "second": 0}, prompt_tokens=1)
     assert charge.unpriced == ("web_search",)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.metering.meter import TEXT_CHARS_MAX
-from posthouse.metering.stream import StreamMeter, texts_of_answer
+from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
+from posthouse.wire.objects import Made
 from posthouse.wire.sse import EventSplitter
 
 DONE = b"data: [DONE]\n\n"
@@ -378,3 +379,9 @@ def test_events_of_one_shape_are_parsed_once() -> None:
     meter.feed([chunk("Hello", usage=None)])
     assert meter.feed_plain(chunk(" you", usage=None)) == chunk(" you")
     assert meter.take_text() == ["Hello you"]
+
+
+def test_the_first_event_with_an_id_names_what_the_upstream_keeps() -> None:
+    meter = StoredMeter()
+    meter.feed([b": wait\n\n", event(choices=[]), event(id="chatcmpl-1", choices=[]), event(id="chatcmpl-2")])
+    assert meter.made == Made("chat_completion", "chatcmpl-1")
