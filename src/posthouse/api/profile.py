@@ -101,7 +101,8 @@ def update_profile(here: Here, who: Who, body: ProfileBody) -> ProfileAnswer:
 def delete_account(here: Here, who: Who, body: DeletionBody) -> None:
     """End the account for good.
 
-    Its keys work no more, nobody can sign in to it, and nothing is left that tells whose it was."""
+    Its keys work no more, nobody can sign in to it, and nothing is left that tells whose it was, tickets
+    neither; but for the books: amounts, and invoices that are issued or still to be."""
     now_ms = here.now_ms()
     try_all(here.store, ((KNOWING, who.account_id),), now_ms=now_ms)
     if body.email.strip().lower() != profiles.get_profile(here.store, who.account_id).email:

@@ -16,6 +16,8 @@ from posthouse.store.audit import forget, note
 from posthouse.store.changes import announce
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts, keys, owned_objects
+from posthouse.store.schema_desk import ticket_messages, tickets
+from posthouse.store.schema_payments import invoices, orders
 from posthouse.store.schema_people import access_tokens, identities, passkeys, profiles, recovery_codes
 from posthouse.store.upsert import insert_if_absent
 
@@ -138,7 +140,9 @@ def update_profile(
 
 def delete_account(store: Store, account_id: str, *, actor: str, now_ms: int) -> None:
     """End an account for good: no key of it works, nobody can sign in to it, and nothing is left that tells
-    who it was. Its books stay. Raises UnknownAccount, LastOwner for an owner, who gives that up first."""
+    who it was, tickets neither. Its books stay: amounts, references, and invoices that are issued or still to
+    be, with whom they are made out to. Raises UnknownAccount, LastOwner for an owner, who gives that up
+    first."""
     with store.begin() as connection:
         person = find_person(connection, account_id)
         if person.role == Role.OWNER:
@@ -154,6 +158,7 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
     for key_id in connection.execute(revoked).scalars().all():
         announce(connection, "key", key_id, now_ms)
     _remove_ways_in(connection, account_id)
+    _remove_words(connection, account_id)
     one_time.revoke(connection, email, "register", "reset", "email")
     change_profile(
         connection,
@@ -174,6 +179,17 @@ def _forget(connection: Connection, account_id: str, email: str, now_ms: int) ->
     )
     announce(connection, "account", account_id, now_ms)
     forget(connection, f"account:{account_id}", *_PERSONAL)
+
+
+def _remove_words(connection: Connection, account_id: str) -> None:
+    """What the person wrote, and the answers to it."""
+    mine = select(tickets.c.id).where(tickets.c.account_id == account_id)
+    connection.execute(delete(ticket_messages).where(ticket_messages.c.ticket_id.in_(mine)))
+    connection.execute(delete(tickets).where(tickets.c.account_id == account_id))
+    connection.execute(update(orders).where(orders.c.account_id == account_id).values(note=""))
+    declined = (invoices.c.account_id == account_id) & (invoices.c.status == "declined")
+    blank = {"title": "", "tax_number": "", "email": "", "details": "", "reason": ""}
+    connection.execute(update(invoices).where(declined).values(blank))
 
 
 def _remove_ways_in(connection: Connection, account_id: str) -> None:
