@@ -14,6 +14,7 @@ from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Flow
 from posthouse.testing.upstream import Script, ScriptedUpstream
 from posthouse.upstream.client import UpstreamClient
+from posthouse.wire.chunks import data_of_chunk
 
 STREAM = b'{"model":"gpt-4o-mini","messages":[],"stream":true,"stream_options":{"include_usage":true}}'
 HEADERS = {b"content-type": b"application/json"}
@@ -59,6 +60,9 @@ class SlowDoor:
             assert self._flow is not None
             self._is_paused = True
             self._flow.pause()
+
+    def write_chunk(self, chunk: bytes) -> None:
+        self.write(data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         self.write(data)

@@ -33,6 +33,7 @@ from posthouse.relay.values import Flow, RelayRequest
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import idempotency
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.wire.chunks import data_of_chunk
 
 CONFIGURATION = """
 [operator]
@@ -131,6 +132,9 @@ class Paper:
     def write(self, data: bytes) -> None:
         assert not self.is_whole
         self.written.append(data)
+
+    def write_chunk(self, chunk: bytes) -> None:
+        self.write(data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         self.write(data)

@@ -7,6 +7,7 @@ import pytest
 
 from posthouse.relay.keep_alive import COMMENT, EarlyDoor, keep_alive
 from posthouse.relay.values import Flow
+from posthouse.wire.chunks import data_of_chunk
 
 
 class Written:
@@ -29,6 +30,9 @@ class Written:
 
     def write(self, data: bytes) -> None:
         self.said.append(data)
+
+    def write_chunk(self, chunk: bytes) -> None:
+        self.write(data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         self.said += (data, "end")

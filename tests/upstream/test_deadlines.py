@@ -234,6 +234,9 @@ def test_only_bytes_are_signs_of_life() -> None:
 
 
 class _Nobody:
+    def take_chunk(self, chunk: bytes) -> bool:
+        return False
+
     def feed(self, piece: bytes) -> None:
         pass
 

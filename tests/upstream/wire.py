@@ -12,6 +12,7 @@ from posthouse.upstream.client import Origin
 from posthouse.upstream.connection import Connection, Exchange
 from posthouse.upstream.dial import Dialler, Way
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.wire.chunks import unframed
 
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: u\r\ncontent-length: 2\r\n\r\n"
 DEADLINES = ChannelSpec(name="wire", base_url="http://u/v1")
@@ -62,6 +63,12 @@ class Taker:
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.ends: list[UpstreamFault | None] = []
+
+    def take_chunk(self, chunk: bytes) -> bool:
+        piece = unframed(chunk)
+        if piece is not None:
+            self.feed(piece)
+        return piece is not None
 
     def feed(self, piece: bytes) -> None:
         assert not self.ends

@@ -104,7 +104,7 @@ class AnthropicMeter(Meter):
         """The newer of two reports, where there is one."""
         if usage is UNSET or bytes(usage) == b"null":
             return earlier
-        self._usage_chars = self.text_chars
+        self._usage_bytes = self.text_bytes
         return usage
 
     def _note_block(self, index: int, block: _Block | None) -> None:

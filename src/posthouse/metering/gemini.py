@@ -124,7 +124,7 @@ class GeminiMeter(Meter):
     def _note_usage(self, raw: Raw) -> None:
         self._usage = raw
         if b'"candidatesTokenCount"' in bytes(raw):  # early reports count the prompt alone
-            self._usage_chars = self.text_chars
+            self._usage_bytes = self.text_bytes
 
 
 def usage_of_gemini_answer(body: bytes) -> Usage | None:

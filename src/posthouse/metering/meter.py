@@ -8,7 +8,7 @@ from posthouse.wire.objects import Made
 
 # Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
 # (take_text) and counts it off the event loop, so that memory per stream stays constant.
-TEXT_CHARS_MAX = 64 * 1024
+TEXT_BYTES_MAX = 64 * 1024
 
 
 class Meter(ABC):
@@ -24,7 +24,7 @@ class Meter(ABC):
     __slots__ = (
         "_text",
         "_texts",
-        "_usage_chars",
+        "_usage_bytes",
         "error_seen",
         "is_opening",
         "last",
@@ -32,7 +32,6 @@ class Meter(ABC):
         "saw_done",
         "saw_finish",
         "service_tier",
-        "text_chars",
         "unparsed",
     )
 
@@ -45,13 +44,13 @@ class Meter(ABC):
         self.unparsed = 0
         self.service_tier = ""
         self.made: Made | None = None
-        self._usage_chars = 0  # text_chars when it was reported; below zero: that text was taken away since
+        self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since
         self._forget_text()
 
-    def feed_plain(self, piece: bytes) -> bytes | None:
-        """Take in a piece that is one event like an earlier one but for its text: nearly all are, and need
-        not be parsed. Returns the bytes to forward; None when the piece may be anything else, which is for
-        `feed`."""
+    def feed_chunk(self, chunk: bytes) -> bytes | None:
+        """Take in an event that is one HTTP chunk, as `wire.chunks.framed` makes them, and like an earlier
+        one but for its text: nearly all are, and need not be parsed. Returns the chunk to forward; None when
+        it may hold anything else, which is for `feed`."""
         return None
 
     def feed(self, events: list[bytes]) -> bytes:
@@ -69,16 +68,21 @@ class Meter(ABC):
     @property
     def usage_is_stale(self) -> bool:
         """Text came after the last report, which so may count only a part of it."""
-        return self.text_chars > self._usage_chars
+        return self.text_bytes > self._usage_bytes
+
+    @property
+    def text_bytes(self) -> int:
+        """Delivered since it was last taken away."""
+        return sum(map(len, self._texts.values()))
 
     @property
     def text_is_long(self) -> bool:
-        return self.text_chars > TEXT_CHARS_MAX
+        return self.text_bytes > TEXT_BYTES_MAX
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
         texts = [text.decode(errors="replace") for text in self._texts.values() if text]
-        self._usage_chars = -1 if self.usage_is_stale else 0
+        self._usage_bytes = -1 if self.usage_is_stale else 0
         self._forget_text()
         return texts
 
@@ -87,10 +91,8 @@ class Meter(ABC):
 
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
-            self.text_chars += len(text)
             self._texts.setdefault(index, bytearray()).extend(text.encode())
 
     def _forget_text(self) -> None:
-        self.text_chars = 0
         self._text = bytearray()  # of the first choice, which nearly always is the only one
         self._texts = {0: self._text}  # by choice, in UTF-8

@@ -6,13 +6,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from posthouse.metering.meter import TEXT_CHARS_MAX, Meter
+from posthouse.metering.meter import TEXT_BYTES_MAX, Meter
 from posthouse.metering.usage import Usage, usage_of_object
+from posthouse.wire.chunks import line_of_length, size_line
 from posthouse.wire.objects import object_made
 from posthouse.wire.sse import data_of
 
 # A stream whose events never repeat their shape is not asked for it again and again.
 SHAPES_MAX = 4
+# So many lengths of text have their chunk's beginning ready: a token is seldom longer.
+LENGTHS_MAX = 64
 
 _USAGE_NULL = b',"usage":null'
 
@@ -92,18 +95,22 @@ class StreamMeter(Meter):
         self._shape: _Shape | None = None
         self._shapes_left = SHAPES_MAX
 
-    def feed_plain(self, piece: bytes) -> bytes | None:
+    def feed_chunk(self, chunk: bytes) -> bytes | None:
         shape = self._shape
-        if shape is None or self.text_chars > TEXT_CHARS_MAX:  # `feed`'s caller takes it away
+        if shape is None or len(self._text) > TEXT_BYTES_MAX:  # `feed`'s caller takes it away
             return None
-        text = piece.removeprefix(shape.before).removesuffix(shape.after)
-        if len(text) + shape.bytes_min != len(piece):
+        more = len(chunk) - shape.bytes_min  # as a rule a small number, found faster than the length
+        begins = shape.begins.get(more) or shape.learn(more)
+        if begins is None:
+            return None
+        begin, shown_begin, text_bytes = begins
+        text = chunk.removeprefix(begin).removesuffix(shape.end)
+        if len(text) != text_bytes:
             return None
         if _QUOTE in text or _BACKSLASH in text or _LF in text or _CR in text:
             return None
-        self.text_chars += len(text)
         self._text += text
-        return shape.before + text + shape.shown_after if self._hide_usage else piece
+        return b"".join((shown_begin, text, shape.shown_end)) if self._hide_usage else chunk
 
     @property
     def usage(self) -> Usage | None:
@@ -167,7 +174,7 @@ class StreamMeter(Meter):
     def _note_usage(self, usage: Raw | UnsetType) -> None:
         if usage is not UNSET and not _is_null(usage):
             self._usage = usage
-            self._usage_chars = self.text_chars
+            self._usage_bytes = self.text_bytes
 
     def _feed_strange(self, event: bytes, data: bytes) -> bytes:
         """[DONE], no JSON object, or one of another shape: its usage, error and texts count all the same."""
@@ -220,19 +227,39 @@ class StoredMeter(StreamMeter):
         return super()._feed_one(event)
 
 
-class _Shape(Struct, frozen=True, gc=False):
-    """What stands before and after the text in events that differ in nothing else; `shown_after` is without
-    the usage that the caller did not ask for."""
+class _Shape(Struct, gc=False):
+    """What stands before and after the text in events that differ in nothing else, as chunks; what is shown
+    is without the usage that the caller did not ask for. `begins`, by how much longer than `bytes_min` a
+    chunk is: what it begins with, what the shown one does, and the length of the text."""
 
     before: bytes
-    after: bytes
-    shown_after: bytes
+    end: bytes
+    shown_end: bytes
     bytes_min: int
+    begins: dict[int, tuple[bytes, bytes, int]] = {}
+
+    def learn(self, more: int) -> tuple[bytes, bytes, int] | None:
+        """What `begins` did not have; None where no chunk of this shape has that length."""
+        line = line_of_length(self.bytes_min + more)
+        if line is None:
+            return None
+        text_bytes = self.bytes_min + more - len(line) - len(self.before) - len(self.end)
+        if text_bytes < 0:
+            return None
+        shown_bytes = len(self.before) + text_bytes + len(self.shown_end) - len(_CHUNK_END)
+        if len(self.begins) >= LENGTHS_MAX:
+            self.begins.clear()
+        begins = (line + self.before, size_line(shown_bytes) + self.before, text_bytes)
+        self.begins[more] = begins
+        return begins
+
+
+_CHUNK_END = b"\r\n"
 
 
 def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
     """The shape of an event that only carries text: None when it does or says anything else. That what stands
-    between `before` and `after` is the text, and nothing but the text, is proved by parsing another there."""
+    between `before` and `end` is the text, and nothing but the text, is proved by parsing another there."""
     start = event.rfind(b'"content":"') + len(b'"content":"')
     end = event.find(b'"', start)
     if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or not _is_plain(chunk) or end < 0:
@@ -245,8 +272,8 @@ def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
     choices = other.choices or ()
     if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
         return None
-    shown_after = _without_null_usage(after)
-    return _Shape(before, after, shown_after, len(before) + len(after))
+    shown_end = _without_null_usage(after) + _CHUNK_END
+    return _Shape(before, after + _CHUNK_END, shown_end, len(before) + len(after) + len(_CHUNK_END))
 
 
 def _is_plain(chunk: _Chunk) -> bool:

@@ -97,7 +97,7 @@ class Estimator:
         reported = meter.usage
         if reported is not None and not meter.usage_is_stale:
             return reported
-        if meter.text_chars:
+        if meter.text_bytes:
             tally.add(meter.take_text())
         completion = await tally.tokens()
         if reported is not None:

@@ -248,7 +248,7 @@ class Forwarder:
         if not stream.began:
             assert stream.fault is not None, "it ended, and not whole"
             raise stream.fault
-        if meter.error_seen and not meter.text_chars:
+        if meter.error_seen and not meter.text_bytes:
             raise UpstreamFault(Fault.MALFORMED, "an error under a good status")
         if stream.is_over and meter.is_opening and meter.usage is None:
             raise UpstreamFault(Fault.MALFORMED, "a stream of nothing")

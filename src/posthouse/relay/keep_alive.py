@@ -95,6 +95,9 @@ class EarlyDoor(Struct, eq=False):
     def write(self, data: bytes) -> None:
         self.door.write(data)
 
+    def write_chunk(self, chunk: bytes) -> None:
+        self.door.write_chunk(chunk)
+
     def end(self, data: bytes) -> None:
         self.door.end(data)
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from msgspec import Struct
 
 from posthouse.relay.values import Door, Flow
+from posthouse.wire.chunks import data_of_chunk
 
 ANSWER_BYTES_MAX = 1024 * 1024  # a long streamed answer; larger ones are not kept
 TOTAL_BYTES_MAX = 64 * 1024 * 1024
@@ -84,6 +85,10 @@ class Recording(Struct, eq=False):
     def write(self, data: bytes) -> None:
         self._keep(data)
         self.door.write(data)
+
+    def write_chunk(self, chunk: bytes) -> None:
+        self._keep(data_of_chunk(chunk))
+        self.door.write_chunk(chunk)
 
     def end(self, data: bytes) -> None:
         self._keep(data)

@@ -18,6 +18,7 @@ from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.wire.chunks import framed, unframed
 from posthouse.wire.sse import EventTooLarge
 
 # So much of what says nothing is kept for a caller; upstreams send a role and a ping each few seconds.
@@ -42,16 +43,27 @@ class EventStream(Struct, eq=False):
 
     # -- upstream.connection.Consumer --------------------------------------------------------------------
 
-    def feed(self, piece: bytes) -> None:
+    def take_chunk(self, chunk: bytes) -> bool:
+        """Take in a piece that may be one whole HTTP chunk; False when it is not."""
         if self.takes_plain:
-            out = self.meter.feed_plain(piece)
+            out = self.meter.feed_chunk(chunk)
             if out is not None:
-                self.door.write(out)  # type: ignore[union-attr]  # open, else it takes none
-                return
-        self._feed_events(piece)
-        self.takes_plain = self.door is not None and not self.is_over and self.splitter.is_between
+                self.door.write_chunk(out)  # type: ignore[union-attr]  # open, else it takes none
+                return True
+        piece = unframed(chunk)
+        if piece is not None:
+            self._feed_events(piece)
+        return piece is not None
+
+    def feed(self, piece: bytes) -> None:
+        if not (self.takes_plain and self.take_chunk(framed(piece))):
+            self._feed_events(piece)
 
     def _feed_events(self, piece: bytes) -> None:
+        self._look_at(piece)
+        self.takes_plain = self.door is not None and not self.is_over and self.splitter.is_between
+
+    def _look_at(self, piece: bytes) -> None:
         try:
             events = self.splitter.feed(piece)
         except EventTooLarge:
@@ -90,7 +102,7 @@ class EventStream(Struct, eq=False):
     @property
     def said_nothing(self) -> bool:
         """No text came, and no end of an answer that has none; though the prompt's usage may have."""
-        has_text = self.meter.text_chars or not (self.tally is None or self.tally.is_empty)
+        has_text = self.meter.text_bytes or not (self.tally is None or self.tally.is_empty)
         return not has_text and not self.meter.saw_finish
 
     # -- the pipeline's side -----------------------------------------------------------------------------

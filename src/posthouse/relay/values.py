@@ -51,6 +51,9 @@ class Door(Protocol):
     def write(self, data: bytes) -> None:
         """A piece of a streamed answer."""
 
+    def write_chunk(self, chunk: bytes) -> None:
+        """A piece of a streamed answer that is framed as one HTTP chunk already (`wire.chunks.framed`)."""
+
     def end(self, data: bytes) -> None:
         """The last piece, and the end of the answer."""
 

@@ -20,6 +20,7 @@ from posthouse.relay.pipeline import Relay
 from posthouse.relay.values import Flow, RelayRequest
 from posthouse.server.addresses import Addresses
 from posthouse.server.console import Console
+from posthouse.wire.chunks import data_of_chunk
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -166,6 +167,9 @@ class AsgiDoor:
     def write(self, data: bytes) -> None:
         if data:
             self._put({"type": "http.response.body", "body": data, "more_body": True})
+
+    def write_chunk(self, chunk: bytes) -> None:
+        self.write(data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         self._put({"type": "http.response.body", "body": data})

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.values import Flow, RelayRequest
-from posthouse.wire.chunks import LAST_CHUNK, framed
+from posthouse.wire.chunks import LAST_CHUNK, data_of_chunk, framed
 
 if TYPE_CHECKING:
     from posthouse.kernel.settings import Settings
@@ -116,6 +116,11 @@ class Turn(Struct, eq=False):
         transport = self.protocol.transport
         if data and transport is not None:
             transport.write(framed(data) if self.version_1_1 else data)
+
+    def write_chunk(self, chunk: bytes) -> None:
+        transport = self.protocol.transport
+        if transport is not None:
+            transport.write(chunk if self.version_1_1 else data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         if not self.version_1_1:

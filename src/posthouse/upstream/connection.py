@@ -16,7 +16,6 @@ import httptools
 from msgspec import Struct
 
 from posthouse.upstream.errors import Fault, UpstreamFault
-from posthouse.wire.chunks import unframed
 
 if TYPE_CHECKING:
     from posthouse.upstream.client import Origin
@@ -52,8 +51,10 @@ class Deadlines(Protocol):
 
 
 class Consumer(Protocol):
-    """Takes an answer's body as it comes; `ended` is the last call, with what went wrong if anything did."""
+    """Takes an answer's body as it comes; `ended` is the last call, with what went wrong if anything did.
+    `take_chunk` is asked first for what may be one whole chunk of HTTP's framing, and says whether it was."""
 
+    def take_chunk(self, chunk: bytes) -> bool: ...
     def feed(self, piece: bytes) -> None: ...
     def ended(self, fault: UpstreamFault | None) -> None: ...
 
@@ -78,6 +79,7 @@ class Exchange(Struct, eq=False):
     began_s: float = 0.0  # there was a connection
     sent_s: float = 0.0  # the request was out, as far as the system's buffers tell
     touched_s: float = 0.0  # the last bytes came; 0: none of the answer yet
+    is_heard: bool = False  # bytes came since the last sweep, which will note when: a chunk pays for no clock
     head_s: float = 0.0  # the answer's head was whole
     first_s: float = 0.0  # its body's first byte came
     unpacker: zlib._Decompress | None = None  # of an answer that is packed although that was not asked for
@@ -152,6 +154,8 @@ class Exchange(Struct, eq=False):
             if not self.head_s and waited_s > deadlines.header_s:
                 return Fault.TIMEOUT_HEADER
             return Fault.TIMEOUT_FIRST_BYTE if waited_s > deadlines.first_byte_s else None
+        if self.is_heard:
+            self.is_heard, self.touched_s = False, now_s
         if self.connection is not None and self.connection.paused:
             return None  # the caller is slow, not the upstream; the total deadline still holds
         return Fault.TIMEOUT_IDLE if now_s - self.touched_s > deadlines.idle_s else None
@@ -213,6 +217,9 @@ class Exchange(Struct, eq=False):
 
 class _Nobody:
     """Takes everything and keeps nothing."""
+
+    def take_chunk(self, chunk: bytes) -> bool:
+        return False
 
     def feed(self, piece: bytes) -> None:
         pass
@@ -332,12 +339,11 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.close()  # bytes nobody asked for: whatever comes next could not be trusted
             return
-        exchange.touched_s = self.loop.time()
         if self._is_between_chunks and exchange.consumer is not None and exchange.unpacker is None:
-            piece = unframed(data)
-            if piece is not None:  # the parser would be where it is now after it, too
-                exchange.consumer.feed(piece)
+            exchange.is_heard = True
+            if exchange.consumer.take_chunk(data):  # the parser would be where it is now after it, too
                 return
+        exchange.touched_s = self.loop.time()
         self._useless_bytes += len(data)
         assert self._parser is not None
         try:

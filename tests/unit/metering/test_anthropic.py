@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from posthouse.metering.anthropic import AnthropicMeter, texts_of_anthropic
 from posthouse.metering.usage import Usage
+from posthouse.wire.chunks import framed
 from posthouse.wire.sse import EventSplitter
 
 START = {
@@ -143,7 +144,7 @@ def test_errors_and_what_is_no_json_pass() -> None:
     ]
     assert meter.feed(odd) == b"".join(odd)
     assert (meter.error_seen, meter.unparsed, meter.saw_finish) == (True, 2, False)
-    assert meter.feed_plain(text("x")) is None
+    assert meter.feed_chunk(framed(text("x"))) is None
 
 
 def test_the_text_of_a_whole_answer() -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthouse.metering.meter import TEXT_CHARS_MAX
-from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
+from posthouse.metering.meter import TEXT_BYTES_MAX
+from posthouse.metering.stream import LENGTHS_MAX, StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
+from posthouse.wire.chunks import data_of_chunk, framed
 from posthouse.wire.objects import Made
 from posthouse.wire.sse import EventSplitter
 
@@ -121,10 +122,10 @@ def test_all_delivered_text_is_kept_by_choice() -> None:
     meter.feed(
         [chunk("other", index=1), event(choices=[{"index": 0, "text": "j"}]), event(choices=[{"text": None}])]
     )
-    assert meter.text_chars == 15
+    assert meter.text_bytes == 15
     assert meter.take_text() == ["abcdefghij", "other"]
     assert meter.take_text() == []
-    assert meter.text_chars == 0
+    assert meter.text_bytes == 0
 
 
 def test_text_of_another_shape_is_kept_too() -> None:
@@ -214,11 +215,11 @@ def test_texts_of_a_whole_answer(answer: object, texts: list[str]) -> None:
 
 def test_long_text_asks_to_be_taken() -> None:
     meter = StreamMeter()
-    meter.feed([chunk("x" * TEXT_CHARS_MAX)])
+    meter.feed([chunk("x" * TEXT_BYTES_MAX)])
     assert not meter.text_is_long
     meter.feed([chunk("x")])
     assert meter.text_is_long
-    assert len(meter.take_text()[0]) == TEXT_CHARS_MAX + 1
+    assert len(meter.take_text()[0]) == TEXT_BYTES_MAX + 1
     assert not meter.text_is_long
 
 
@@ -280,7 +281,7 @@ events = st.lists(
 def metered(feeds: list[list[bytes]], *, hide_usage: bool) -> tuple[object, ...]:
     meter = StreamMeter(hide_usage=hide_usage)
     forwarded = b"".join([meter.feed(feed) for feed in feeds])
-    seen = (meter.saw_done, meter.saw_finish, meter.error_seen, meter.unparsed, meter.text_chars)
+    seen = (meter.saw_done, meter.saw_finish, meter.error_seen, meter.unparsed, meter.text_bytes)
     return forwarded, meter.last, meter.usage, seen, meter.take_text()
 
 
@@ -304,8 +305,8 @@ def fed_piece_by_piece(pieces: list[bytes], *, hide_usage: bool) -> tuple[list[b
     meter, splitter = StreamMeter("gpt-4o", hide_usage=hide_usage), EventSplitter()
     forwarded = []
     for piece in pieces:
-        out = meter.feed_plain(piece) if splitter.is_between else None
-        forwarded.append(meter.feed(splitter.feed(piece)) if out is None else out)
+        out = meter.feed_chunk(framed(piece)) if splitter.is_between else None
+        forwarded.append(meter.feed(splitter.feed(piece)) if out is None else data_of_chunk(out))
     return forwarded, meter
 
 
@@ -347,10 +348,26 @@ def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes
     parsed = StreamMeter("gpt-4o", hide_usage=hide_usage)
     splitter = EventSplitter()
     assert forwarded == [parsed.feed(splitter.feed(piece)) for piece in pieces]
-    assert known.text_chars >= parsed.text_chars  # bytes of a text, which are at least its characters
+    assert known.text_bytes >= parsed.text_bytes  # bytes of a text, which are at least its characters
     for field in ("usage", "saw_done", "saw_finish", "error_seen", "unparsed"):
         assert getattr(known, field) == getattr(parsed, field)
     assert known.take_text() == parsed.take_text()
+
+
+@pytest.mark.parametrize("hide_usage", [False, True])
+def test_a_chunk_of_any_length_is_known_by_its_shape(hide_usage: bool) -> None:
+    """Also where the line before it gets a digit longer, or the one that is shown; but for very long ones."""
+    meter = StreamMeter("gpt-4o", hide_usage=hide_usage)
+    meter.feed([chunk("", usage=None)])
+    sizes = [*range(300), 2000, *range(3900, 4100)]
+    assert len(sizes) > LENGTHS_MAX
+    for size in sizes:
+        event = chunk("x" * size, usage=None)
+        shown = framed(chunk("x" * size) if hide_usage else event)
+        meter.take_text()
+        assert meter.feed_chunk(framed(event)) == (shown if len(event) < 4096 else None)
+    assert meter.feed_chunk(framed(chunk(usage=None))) is None  # shorter than any
+    assert meter.feed_chunk(b"x" * (4095 + 7)) is None  # no chunk is so long, its line and all
 
 
 @pytest.mark.parametrize(
@@ -365,7 +382,7 @@ def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes
 def test_an_event_that_has_no_shape(piece: bytes, texts: list[str]) -> None:
     meter = StreamMeter("gpt-4o")
     for _ in range(2):
-        assert meter.feed_plain(piece) is None
+        assert meter.feed_chunk(framed(piece)) is None
         assert meter.feed([piece]) == piece
     assert meter.take_text() == texts
 
@@ -373,11 +390,11 @@ def test_an_event_that_has_no_shape(piece: bytes, texts: list[str]) -> None:
 def test_events_of_one_shape_are_parsed_once() -> None:
     meter = StreamMeter("gpt-4o", hide_usage=True)
     first = chunk("", usage=None).replace(b'"delta":{', b'"delta":{"role":"assistant",')
-    assert meter.feed_plain(first) is None
+    assert meter.feed_chunk(framed(first)) is None
     assert meter.feed([first]) == first.replace(b',"usage":null', b"")
-    assert meter.feed_plain(chunk("Hello", usage=None)) is None
+    assert meter.feed_chunk(framed(chunk("Hello", usage=None))) is None
     meter.feed([chunk("Hello", usage=None)])
-    assert meter.feed_plain(chunk(" you", usage=None)) == chunk(" you")
+    assert meter.feed_chunk(framed(chunk(" you", usage=None))) == framed(chunk(" you"))
     assert meter.take_text() == ["Hello you"]
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from posthouse.metering.meter import TEXT_CHARS_MAX
+from posthouse.metering.meter import TEXT_BYTES_MAX
 from posthouse.metering.stream import StreamMeter
 from posthouse.metering.usage import Usage, at_least
+from posthouse.wire.chunks import framed
 
 
 def event(**fields: Any) -> bytes:
@@ -43,12 +44,12 @@ def test_long_text_is_left_to_feed() -> None:
     """However alike the events are: memory for a stream stays constant."""
     meter = StreamMeter()
     meter.feed([delta(content="x")])
-    plain = delta(content="y" * 1000)
-    while meter.feed_plain(plain) is not None:
-        assert meter.text_chars <= TEXT_CHARS_MAX + 1000
+    plain = framed(delta(content="y" * 1000))
+    while meter.feed_chunk(plain) is not None:
+        assert meter.text_bytes <= TEXT_BYTES_MAX + 1000
     assert meter.text_is_long
     meter.take_text()
-    assert meter.feed_plain(plain) == plain
+    assert meter.feed_chunk(plain) == plain
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthouse.wire.chunks import LAST_CHUNK, framed, unframed
+from posthouse.wire.chunks import LAST_CHUNK, data_of_chunk, framed, unframed
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 SIZES = [1, 9, 15, 16, 17, 255, 256, 300, 4095, 4096, 70_000]
@@ -46,6 +46,11 @@ def test_a_parser_reads_what_is_framed(size: int) -> None:
 @pytest.mark.parametrize("size", [size for size in SIZES if size < 4096])
 def test_unframed_undoes_framed(size: int) -> None:
     assert unframed(framed(b"\n" * size)) == b"\n" * size
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_chunks_data(size: int) -> None:
+    assert data_of_chunk(framed(b"\n" * size)) == b"\n" * size
 
 
 @pytest.mark.parametrize(
