@@ -27,6 +27,11 @@ OWN_KINDS = {"", "at_line", "did_you_mean", *(f"unknown_{kind}" for kind in KIND
 FILLED_BY = {"_known": {"name"}, "_unknown": {"name"}}
 
 
+for module in pkgutil.walk_packages(posthouse.__path__, "posthouse."):  # or a class may not be known yet
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+
+
 def all_declined(kind: type[Declined] = Declined) -> Iterator[type[Declined]]:
     yield kind
     for below in kind.__subclasses__():
@@ -80,9 +85,6 @@ def test_every_sentence_is_in_both_languages_with_the_same_fields() -> None:
 
 
 def test_every_error_has_its_row_and_every_row_its_error() -> None:
-    for module in pkgutil.walk_packages(posthouse.__path__, "posthouse."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
     classes = {one.__name__: one for one in all_declined()}
     codes = {code for one in classes.values() if (code := getattr(one, "code", ""))}
     for where, call, _ in calls("Problem"):
