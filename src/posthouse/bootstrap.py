@@ -41,6 +41,7 @@ from posthouse.relay.owned import Objects
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.probes import Prober
 from posthouse.relay.router import Router
+from posthouse.relay.stored import StoredCalls
 from posthouse.relay.watch import Watch, figures_of
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Chooser
@@ -145,6 +146,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(_cancelled, probing)
 
         own_calls = OwnCalls(store, market, limiter, ledger, lambda: not app.is_stopping)
+        objects = Objects(store, market)
         relay = Relay(
             directory=directory,
             market=market,
@@ -153,7 +155,19 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             forwarder=forwarder,
             estimator=Estimator(TokenCounter()),
             own_calls=own_calls,
-            objects=Objects(store, market),
+            objects=objects,
+            stored_calls=StoredCalls(
+                store=store,
+                objects=objects,
+                market=market,
+                limiter=limiter,
+                ledger=ledger,
+                client=client,
+                router=router,
+                observer=observer,
+                answer_bytes_max=settings.answer_bytes_max,
+                body_bytes_max=settings.body_bytes_max,
+            ),
             observer=observer,
             body_bytes_max=settings.body_bytes_max,
         )

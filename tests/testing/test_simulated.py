@@ -12,6 +12,7 @@ import pytest
 from posthouse.metering.tokens import TokenCounter
 from posthouse.testing.http1 import Server
 from posthouse.testing.simulated import JSON_TEXT, TEXT, SimulatedProvider, start_simulated
+from posthouse.testing.stored_completions import KEPT_MAX, StoredCompletions
 
 MESSAGES: Any = [{"role": "user", "content": "你好, are you there?"}]
 
@@ -99,3 +100,26 @@ def test_it_starts_on_a_free_port_inside_a_loop() -> None:
     base_url, dimensions = asyncio.run(start_and_ask()).split()
     assert base_url.startswith("http://127.0.0.1:")
     assert dimensions == "3"
+
+
+def test_what_is_asked_with_store_is_kept_until_it_is_deleted(client: openai.OpenAI) -> None:
+    made = chat(client, store=True, metadata={"topic": "one"})
+    assert client.chat.completions.retrieve(made.id).choices == made.choices
+    assert client.chat.completions.update(made.id, metadata={"topic": "two"}).metadata == {"topic": "two"}
+    (message,) = client.chat.completions.messages.list(made.id)
+    assert (message.role, message.content) == ("user", MESSAGES[0]["content"])
+    (first, *_) = chat(client, store=True, stream=True)
+    assert client.chat.completions.retrieve(first.id).choices[0].message.content == TEXT
+    assert client.chat.completions.delete(made.id).deleted
+    for gone in (made.id, chat(client).id):
+        with pytest.raises(openai.NotFoundError):
+            client.chat.completions.retrieve(gone)
+
+
+def test_only_so_many_are_kept() -> None:
+    stored = StoredCompletions()
+    for number in range(KEPT_MAX + 1):
+        stored.keep(json.dumps({"id": f"chatcmpl-{number}"}).encode(), None, None)
+    assert len(stored.kept) == KEPT_MAX
+    assert "chatcmpl-0" not in stored.kept
+    assert json.loads(stored.answer("GET", "/v1/chat/completions/chatcmpl-1/messages", b"")[1])["data"] == []

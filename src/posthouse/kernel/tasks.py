@@ -24,6 +24,12 @@ async def finish(coroutine: Coroutine[Any, Any, None]) -> None:
         raise cancelled
 
 
+def retrieve(future: asyncio.Future[Any]) -> None:
+    """To be called when a future is done that nobody waits for: a fault is reported by who works on it."""
+    if not future.cancelled():
+        future.exception()
+
+
 def ask_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], T], timeout_s: float) -> T:
     """Run a function on the loop for another thread, and wait for what it returns. Raises what it raises,
     TimeoutError when the loop does not come to it, RuntimeError when the loop is closed."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from posthouse.kernel.errors import Language, Refusal
-from posthouse.limits.rules import Measure, Quota, Standing, quota_headers
+from posthouse.kernel.errors import Language, Refusal, RelayCode
+from posthouse.kernel.money import format_nanos
+from posthouse.limits.rules import Measure, Quota, Refused, Standing, format_reset, quota_headers
 from posthouse.relay.endpoints import Dialect, dialect_of, is_array_stream
 from posthouse.relay.values import RelayRequest
 
@@ -52,6 +53,24 @@ def render_refusal(
         block += b"x-should-retry: false\r\n"
     envelope = error_envelope(refusal, language_of(headers), dialect, request_id)
     return row.http_status, block, msgspec.json.encode(envelope)
+
+
+def over_limit(refused: Refused, currency: str) -> Refusal:
+    """What a limit that leaves no room says."""
+    measure = refused.measure.value
+    situation = measure if refused.code is RelayCode.RATE_LIMITED and measure != "requests" else "default"
+    money = measure == "spend"
+    return Refusal(
+        refused.code,
+        situation,
+        retry_after_s=inf if refused.retry_after_s is None else refused.retry_after_s,
+        rule=refused.rule.name,
+        scope=refused.rule.subject,
+        used=format_nanos(refused.used) if money else refused.used,
+        limit=format_nanos(refused.limit) if money else refused.limit,
+        reset=format_reset(refused.reset_ms),
+        currency=currency,
+    )
 
 
 def id_block(dialect: Dialect, request_id: str) -> bytes:

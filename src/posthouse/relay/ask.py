@@ -67,7 +67,7 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
     """The request as the relay understands it; `model` is what the path names. Raises Refusal."""
     _check_content_type(headers.get(b"content-type", b""))
     if b"content-encoding" in headers:
-        body = _decoded(headers[b"content-encoding"].decode("latin-1").lower(), body, body_max)
+        body = unpacked(headers[b"content-encoding"].decode("latin-1").lower(), body, body_max)
     if not body or body.isspace():
         raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
     try:
@@ -168,7 +168,7 @@ def _check_content_type(value: bytes) -> None:
         raise Refusal(RelayCode.EMPTY_REQUEST, "wrong_content_type", content_type=text)
 
 
-def _decoded(encoding: str, body: bytes, body_max: int) -> bytes:
+def unpacked(encoding: str, body: bytes, body_max: int) -> bytes:
     """The body unpacked, never to more than the bound: a small one can unpack to gigabytes."""
     if encoding in ("identity", ""):
         return body

@@ -16,10 +16,11 @@ Dialect = Literal["openai", "anthropic", "gemini"]
 
 
 class Kind(Enum):
-    """METERED calls go upstream and are charged; the others the relay answers itself. OPEN ones need no
-    key."""
+    """METERED calls go upstream and are charged. STORED ones are about what an upstream keeps, and free. The
+    others the relay answers itself; OPEN ones need no key."""
 
     METERED = "metered"
+    STORED = "stored"
     MODELS = "models"
     MODEL = "model"
     KEY = "key"
@@ -32,7 +33,7 @@ class Kind(Enum):
 class Endpoint(Struct, frozen=True, gc=False):
     """`name` is what plans, key scopes, usage records and channels call it. `stream`: by its path alone its
     answer is one, `as_array` as a growing JSON array instead of server-sent events; `query` goes upstream.
-    `is_free`: it only counts, so that nothing is charged."""
+    `is_free`: it only counts, so that nothing is charged. `part`: what follows the id of a stored object."""
 
     name: str
     kind: Kind
@@ -42,6 +43,7 @@ class Endpoint(Struct, frozen=True, gc=False):
     as_array: bool = False
     query: str = ""
     is_free: bool = False
+    part: str = ""
 
     @property
     def is_charged(self) -> bool:
@@ -53,6 +55,8 @@ class Endpoint(Struct, frozen=True, gc=False):
 
 
 CHAT = Endpoint("chat/completions", Kind.METERED, "POST")
+STORED = {method: Endpoint("chat/completions", Kind.STORED, method) for method in ("GET", "POST", "DELETE")}
+STORED_MESSAGES = Endpoint("chat/completions", Kind.STORED, "GET", part="/messages")
 COMPLETIONS = Endpoint("completions", Kind.METERED, "POST")
 EMBEDDINGS = Endpoint("embeddings", Kind.METERED, "POST")
 MESSAGES = Endpoint("messages", Kind.METERED, "POST", "anthropic")
@@ -108,6 +112,7 @@ PATHS: dict[Dialect, str] = {
     "gemini": "/v1beta/models/{model}:generateContent",
 }
 
+_STORED = re.compile(r"/v1/chat/completions/(?P<id>[^/]+)(?P<messages>/messages)?")
 _MODEL = re.compile(r"/v1/models/(?P<model>.+)")
 _GEMINI_CALL = re.compile(rf"/v1(?:beta)?/models/(?P<model>.+):(?P<call>{'|'.join(_GEMINI_CALLS)})")
 _GEMINI_MODEL = re.compile(r"/v1beta/models/(?P<model>.+)")
@@ -121,6 +126,10 @@ def surface() -> Iterator[tuple[str, Endpoint]]:
     for path, endpoint in _EXACT.items():
         if not path.startswith("/dashboard/"):  # stands under /v1 as well
             yield path, endpoint
+    yield "/v1/chat/completions", STORED["GET"]
+    for endpoint in STORED.values():
+        yield "/v1/chat/completions/{id}", endpoint
+    yield "/v1/chat/completions/{id}/messages", STORED_MESSAGES
     yield "/v1/models/{model}", MODEL
     for name, endpoint in _GEMINI_CALLS.items():
         yield f"/v1beta/models/{{model}}:{name}", endpoint
@@ -141,12 +150,14 @@ def dialect_of(path: str, headers: dict[bytes, bytes]) -> Dialect:
 
 
 def find_endpoint(method: str, path: str, query: str = "") -> tuple[Endpoint, str]:
-    """The endpoint of a path as it stands on the wire, and the model that the path names ("" when it names
-    none). Raises Refusal: 48004 when there is none, or not for this method."""
+    """The endpoint of a path as it stands on the wire, and the model or the object that the path names (""
+    when it names none). Raises Refusal: 48004 when there is none, or not for this method."""
     endpoint, model = _EXACT.get(path), ""
     if endpoint is None:
         endpoint, model = _by_pattern(method, path)
     if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
+        if endpoint is CHAT and not model and method in ("GET", "HEAD"):
+            return STORED["GET"], ""
         raise Refusal(
             RelayCode.ENDPOINT_NOT_SUPPORTED, "wrong_method", method=method, allowed=endpoint.method
         )
@@ -163,6 +174,10 @@ def _by_pattern(method: str, path: str) -> tuple[Endpoint, str]:
         raise Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, "doubled_prefix", path=path, fixed=fixed)
     if method == "POST" and (match := _GEMINI_CALL.fullmatch(path)):
         return _GEMINI_CALLS[match["call"]], unquote(match["model"])
+    if match := _STORED.fullmatch(path):
+        return STORED_MESSAGES if match["messages"] else STORED.get(method, STORED["GET"]), unquote(
+            match["id"]
+        )
     if match := _MODEL.fullmatch(path):
         return MODEL, unquote(match["model"])
     if method != "POST" and (match := _GEMINI_MODEL.fullmatch(path)):

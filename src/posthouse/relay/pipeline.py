@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from math import inf
-from typing import Any
 
 from structlog import get_logger
 
@@ -19,19 +17,18 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.rules import KeyEntry
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
-from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.kernel.secrets import hash_key, is_key_shaped
-from posthouse.kernel.tasks import finish
+from posthouse.kernel.tasks import finish, retrieve
 from posthouse.ledger.claims import Claim
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.ledger.service import Ledger
-from posthouse.limits.rules import Demand, Refused, format_reset
+from posthouse.limits.rules import Demand, Refused
 from posthouse.limits.service import Limiter
 from posthouse.metering.usage import Usage
 from posthouse.observe.log import describe
 from posthouse.observe.observer import Observer
-from posthouse.relay.answers import error_event, quota_block, render_refusal
+from posthouse.relay.answers import error_event, over_limit, quota_block, render_refusal
 from posthouse.relay.ask import Ask, read_ask
 from posthouse.relay.call import Call
 from posthouse.relay.endpoints import EVENT_STREAMS, Endpoint, Kind, find_endpoint
@@ -47,6 +44,7 @@ from posthouse.relay.owned import Objects, made_by, pin_trip
 from posthouse.relay.refusals import Refusals
 from posthouse.relay.replays import Recording, Replays
 from posthouse.relay.router import Trip
+from posthouse.relay.stored import StoredCalls
 from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Door, RelayRequest
 from posthouse.store.errors import StoreDown
@@ -77,6 +75,7 @@ class Relay:
         estimator: Estimator,
         own_calls: OwnCalls,
         objects: Objects,
+        stored_calls: StoredCalls,
         observer: Observer,
         body_bytes_max: int,
     ) -> None:
@@ -88,6 +87,7 @@ class Relay:
         self._estimator = estimator
         self._own = own_calls
         self._objects = objects
+        self._stored = stored_calls
         self._observer = observer
         self._body_bytes_max = body_bytes_max
         self._replays = Replays()
@@ -125,6 +125,8 @@ class Relay:
             _check_key(key, request)
             if endpoint.kind is _METERED:
                 await self._metered(request, door, endpoint, path_model, key)
+            elif endpoint.kind is Kind.STORED:
+                await self._stored.handle(request, door, endpoint, path_model, key, self._refuse)
             else:
                 await door.read_body()
                 door.respond(*await self._own.answer(endpoint, path_model, key, request))
@@ -228,7 +230,7 @@ class Relay:
 
     def _release_claim(self, claiming: asyncio.Future[Claim]) -> None:
         if not claiming.cancelled() and claiming.exception() is None:
-            self._ledger.release(claiming.result()).add_done_callback(_retrieve)
+            self._ledger.release(claiming.result()).add_done_callback(retrieve)
 
     # -- what it may use ---------------------------------------------------------------------------------
 
@@ -236,7 +238,7 @@ class Relay:
         """Take one request from every rule, or raise Refusal and take nothing."""
         granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
         if isinstance(granted, Refused):
-            raise _over_limit(granted, self._market.currency)
+            raise over_limit(granted, self._market.currency)
         call.granted = granted
         call.quota_headers = granted.headers
 
@@ -384,12 +386,12 @@ class Relay:
         if hold is not None and outcome is not None and outcome.ending is Ending.FAILED:
             snapshot = call.terms.snapshot
             durable = self._ledger.settle(hold, outcome, snapshot=snapshot, claim=claim)
-            durable.add_done_callback(_retrieve)
+            durable.add_done_callback(retrieve)
             claim = None
         elif hold is not None:
             hold.void()
         if claim is not None:
-            self._ledger.release(claim).add_done_callback(_retrieve)
+            self._ledger.release(claim).add_done_callback(retrieve)
         if granted is not None:
             await self._limiter.release(granted, now_ms(), refund_request=True)
 
@@ -414,7 +416,7 @@ class Relay:
 
 PREFLIGHT = (
     b"access-control-allow-origin: *\r\n"
-    b"access-control-allow-methods: GET, POST, OPTIONS\r\n"
+    b"access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
     b"access-control-allow-headers: *, authorization\r\n"
     b"access-control-max-age: 86400\r\n"
 )
@@ -473,26 +475,3 @@ def _not_active(entry: KeyEntry) -> Refusal:
     if entry.key_status == "frozen":
         return Refusal(RelayCode.KEY_FROZEN)
     return Refusal(RelayCode.KEY_FROZEN, "account")
-
-
-def _over_limit(refused: Refused, currency: str) -> Refusal:
-    measure = refused.measure.value
-    situation = measure if refused.code is RelayCode.RATE_LIMITED and measure != "requests" else "default"
-    money = measure == "spend"
-    return Refusal(
-        refused.code,
-        situation,
-        retry_after_s=inf if refused.retry_after_s is None else refused.retry_after_s,
-        rule=refused.rule.name,
-        scope=refused.rule.subject,
-        used=format_nanos(refused.used) if money else refused.used,
-        limit=format_nanos(refused.limit) if money else refused.limit,
-        reset=format_reset(refused.reset_ms),
-        currency=currency,
-    )
-
-
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Nobody waits for these; a fault is the writer's to log."""
-    if not future.cancelled():
-        future.exception()

@@ -3,6 +3,7 @@ pace that a person can watch, and reports real token counts. A first call then n
 
 import asyncio
 import re
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from posthouse.metering.tokens import TokenCounter
 from posthouse.testing import openai_shapes as shapes
 from posthouse.testing.http1 import Connection, Head, Server
+from posthouse.testing.stored_completions import StoredCompletions
 
 TEXT = (
     "This is a simulated answer: no model was called. Posthouse admitted, metered and charged the call as it "
@@ -36,6 +38,9 @@ class _Request(msgspec.Struct):
     input: Any = ""
     dimensions: int | None = None
     encoding_format: str | None = None
+    store: bool | None = None
+    messages: Any = None
+    metadata: Any = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -47,15 +52,20 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class SimulatedProvider:
-    """Answers in OpenAI's shapes; `handle` is the handler of its server. `pace_s` 0 streams at once."""
+    """Answers in OpenAI's shapes; `handle` is the handler of its server. `pace_s` 0 streams at once. `stored`
+    has the completions that were asked with `store`."""
 
     def __init__(self, counter: TokenCounter, *, pace_s: float = PACE_S) -> None:
         self._counter = counter
         self._pace_s = pace_s
+        self.stored = StoredCompletions()
 
     async def handle(self, connection: Connection, head: Head) -> None:
         body = await connection.read_body(head)
         endpoint = head.path.rpartition("/v1/")[2]
+        if endpoint.startswith("chat/completions/"):
+            await _send(connection, *self.stored.answer(head.method, head.path, body))
+            return
         if head.method != "POST" or endpoint not in ("chat/completions", "completions", "embeddings"):
             await _send(connection, 404, _error("The simulated provider has no such endpoint."))
             return
@@ -67,14 +77,18 @@ class SimulatedProvider:
         if endpoint == "embeddings":
             await _send(connection, 200, await asyncio.to_thread(self._embeddings, request, body))
             return
-        shape = shapes.Shape("chatcmpl-simulated", request.model, endpoint == "chat/completions")
+        is_kept = endpoint == "chat/completions" and request.store is True
+        name = f"chatcmpl-{token_hex(12) if is_kept else 'simulated'}"
+        shape = shapes.Shape(name, request.model, endpoint == "chat/completions")
         answer = await asyncio.to_thread(self._answer, request, body, endpoint)
+        text: object = "".join(answer.pieces)
+        message = {"role": "assistant", "content": text, "refusal": None} if shape.chat else text
+        whole = shape.answer([message] * (request.n or 1), answer.finish, answer.usage)
+        if is_kept:
+            self.stored.keep(whole, request.messages, request.metadata)
         if request.stream:
             await self._stream(connection, shape, answer, request)
         else:
-            text: object = "".join(answer.pieces)
-            message = {"role": "assistant", "content": text, "refusal": None} if shape.chat else text
-            whole = shape.answer([message] * (request.n or 1), answer.finish, answer.usage)
             await _send(connection, 200, whole)
 
     def _answer(self, request: _Request, body: bytes, endpoint: str) -> _Answer:
