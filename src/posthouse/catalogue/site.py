@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from posthouse.catalogue.fields import Amount, Count, amount_nanos, checked
 from posthouse.kernel.errors import Language
 from posthouse.kernel.problems import UnfitValue
+from posthouse.people.rules import is_askable
 from posthouse.routing.channels import check_url
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -91,7 +92,9 @@ class OidcDef(_Definition, frozen=True):
             raise UnfitValue("name", "provider_name")
         if self.name == GITHUB:
             raise UnfitValue("name", "provider_name_taken", name=GITHUB)
-        check_url("issuer", self.issuer, schemes=("http", "https"))
+        check_url("issuer", self.issuer, schemes=("https", "http"))
+        if not is_askable(self.issuer, self.issuer):
+            raise UnfitValue("issuer", "url", scheme="https", schemes="https")
         if "openid" not in self.scopes:
             raise UnfitValue("scopes", "openid_needed")
 

@@ -6,6 +6,7 @@ secret in a cookie, so nobody can be sent along somebody else's trip; and PKCE's
 made of that secret, so neither a stolen code nor another trip's ID token counts. Nothing of the provider's
 is kept but who it is."""
 
+import asyncio
 import hmac
 import threading
 import time
@@ -26,11 +27,11 @@ from posthouse.kernel.secrets import SecretText
 from posthouse.people import one_time
 from posthouse.people.errors import NotAnEmail, SignInElsewhere
 from posthouse.people.identities import Stranger
-from posthouse.people.rules import parse_mailbox
+from posthouse.people.rules import is_askable, parse_mailbox
 from posthouse.store.engine import Store
 
 TRIP_MS = 10 * 60_000  # somebody types a password there, and a code
-TIMEOUT_S = 10.0  # of each of at most four requests to the provider, in a thread of the API's
+TIMEOUT_S = 10.0  # of each of at most four requests to the provider as a whole, in a thread of the API's
 ANSWER_BYTES_MAX = 512 * 1024  # key sets are a few KiB
 METADATA_S = 3600.0  # how long a provider's addresses and keys are kept
 LEEWAY_S = 60  # clocks apart
@@ -127,13 +128,11 @@ def come_back(store: Store, state: str, *, browser: str, now_ms: int) -> Trip:
 def identify(provider: Provider, code: str, *, browser: str, callback: str) -> Stranger:
     """Who has signed in there. Raises SignInElsewhere."""
     verifier = _derived(browser, "verifier")
-    with _client() as client:
-        if not provider.issuer:
-            tokens = _exchange(client, provider, _github(provider), code, verifier, callback)
-            return _github_user(client, provider, tokens)
-        metadata = _discovered(provider)
-        tokens = _exchange(client, provider, metadata, code, verifier, callback)
-        claims = _claims(client, provider, metadata, tokens, _derived(browser, "nonce"))
+    if not provider.issuer:
+        return _github_user(provider, _exchange(provider, _github(provider), code, verifier, callback))
+    metadata = _discovered(provider)
+    tokens = _exchange(provider, metadata, code, verifier, callback)
+    claims = _claims(provider, metadata, tokens, _derived(browser, "nonce"))
     email = claims.get("email")
     is_verified = claims.get("email_verified") is True
     name = claims.get("preferred_username") or claims.get("name") or email or claims["sub"]
@@ -163,10 +162,10 @@ def _github(provider: Provider) -> Metadata:
     return Metadata("", f"{here}/authorize", f"{here}/access_token", "", ("client_secret_post",))
 
 
-def _github_user(client: httpx.Client, provider: Provider, tokens: _Tokens) -> Stranger:
+def _github_user(provider: Provider, tokens: _Tokens) -> Stranger:
     headers = {"authorization": f"Bearer {tokens.access_token}", "accept": "application/vnd.github+json"}
-    user = _get(client, f"{provider.api}/user", _GithubUser, headers)
-    emails = _get(client, f"{provider.api}/user/emails", tuple[_GithubEmail, ...], headers)
+    user = _get(f"{provider.api}/user", _GithubUser, headers)
+    emails = _get(f"{provider.api}/user/emails", tuple[_GithubEmail, ...], headers)
     verified = [one.email for one in emails if one.primary and one.verified]
     return Stranger(
         provider=provider.name,
@@ -188,19 +187,19 @@ def _discovered(provider: Provider) -> Metadata:
         read_s, metadata = _known.get(provider.issuer, (0.0, None))
     if metadata is not None and time.monotonic() - read_s < METADATA_S:
         return metadata
-    with _client() as client:
-        url = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-        found: Metadata = _get(client, url, Metadata)
+    url = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
+    found: Metadata = _get(url, Metadata)
     if found.issuer != provider.issuer:  # Discovery, 4.3: must be identical
+        raise SignInElsewhere("provider_fault")
+    places = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
+    if not all(is_askable(place, found.issuer) for place in places):
         raise SignInElsewhere("provider_fault")
     with _known_lock:
         _known[provider.issuer] = (time.monotonic(), found)
     return found
 
 
-def _exchange(
-    client: httpx.Client, provider: Provider, metadata: Metadata, code: str, verifier: str, callback: str
-) -> _Tokens:
+def _exchange(provider: Provider, metadata: Metadata, code: str, verifier: str, callback: str) -> _Tokens:
     """The code for tokens. Raises SignInElsewhere."""
     form = {
         "grant_type": "authorization_code",
@@ -215,17 +214,15 @@ def _exchange(
     else:
         form |= {"client_id": provider.client_id, "client_secret": secret}
     headers = {"accept": "application/json"}
-    request = client.build_request("POST", metadata.token_endpoint, data=form, headers=headers)
-    tokens: _Tokens = _read(client, request, _Tokens, auth)
+    request = httpx.Request("POST", metadata.token_endpoint, data=form, headers=headers)
+    tokens: _Tokens = _read(request, _Tokens, auth)
     return tokens
 
 
-def _claims(
-    client: httpx.Client, provider: Provider, metadata: Metadata, tokens: _Tokens, nonce: str
-) -> dict[str, Any]:
+def _claims(provider: Provider, metadata: Metadata, tokens: _Tokens, nonce: str) -> dict[str, Any]:
     """What the ID token says, once it is shown to be the provider's, for us, of now, and of this trip.
     Raises SignInElsewhere."""
-    keys = _get(client, metadata.jwks_uri, dict[str, Any])
+    keys = _get(metadata.jwks_uri, dict[str, Any])
     try:
         registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
         token = jwt.decode(tokens.id_token, KeySet.import_key_set(keys), registry=registry)
@@ -242,32 +239,36 @@ def _claims(
     return dict(claims)
 
 
-def _client() -> httpx.Client:
-    """Follows no redirects: the operator has named the provider, and none other is asked."""
-    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, headers={"user-agent": "posthouse"})
+def _get(url: str, kind: Any, headers: dict[str, str] | None = None) -> Any:
+    return _read(httpx.Request("GET", url, headers=headers), kind, None)
 
 
-def _get(client: httpx.Client, url: str, kind: Any, headers: dict[str, str] | None = None) -> Any:
-    return _read(client, client.build_request("GET", url, headers=headers), kind, None)
-
-
-def _read(client: httpx.Client, request: httpx.Request, kind: Any, auth: httpx.Auth | None) -> Any:
+def _read(request: httpx.Request, kind: Any, auth: httpx.Auth | None) -> Any:
     """The answer, as that type. Raises SignInElsewhere."""
     try:
-        response = client.send(request, auth=auth, stream=True)
+        status, body = asyncio.run(_fetch(request, auth))
+        if status != 200:
+            raise SignInElsewhere("refused" if status < 500 else "provider_fault")
+        return msgspec.json.decode(body, type=kind)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
+        raise SignInElsewhere("provider_fault") from None
+
+
+async def _fetch(request: httpx.Request, auth: httpx.Auth | None) -> tuple[int, bytes]:
+    """Status and body, all within TIMEOUT_S, however little comes at a time: an event loop of its own can end
+    any wait. Follows no redirects: the operator has named the provider, and none other is asked."""
+    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client, asyncio.timeout(TIMEOUT_S):
+        request.headers["user-agent"] = "posthouse"
+        response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             body = b""
-            for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 body += part
                 if len(body) > ANSWER_BYTES_MAX:
                     raise SignInElsewhere("provider_fault")
         finally:
-            response.close()
-        if response.status_code != 200:
-            raise SignInElsewhere("refused" if response.status_code < 500 else "provider_fault")
-        return msgspec.json.decode(body, type=kind)
-    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
-        raise SignInElsewhere("provider_fault") from None
+            await response.aclose()
+        return response.status_code, body
 
 
 def _mailbox(text: object) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from posthouse.accounts.rules import EMAIL_CHARS_MAX
 from posthouse.people.errors import NotAnEmail
@@ -14,6 +15,7 @@ _MAILBOX = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])"
 )
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LOCAL_CHARS_MAX = 64  # RFC 5321, 4.5.3.1.1
 
 
@@ -33,6 +35,18 @@ class RegistrationRules(Protocol):
     def takes_mail(self, email: str) -> bool:
         """Whether an address of this domain may register."""
         ...
+
+
+def is_askable(url: str, issuer: str) -> bool:
+    """Whether a provider of sign-in may be asked there: by https alone, but for an issuer on this machine,
+    which may name others on it."""
+    try:
+        parts, is_here = urlsplit(url), urlsplit(issuer).hostname in _LOOPBACK
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_here and parts.hostname in _LOOPBACK)
+    )
 
 
 def parse_mailbox(text: str) -> str:
