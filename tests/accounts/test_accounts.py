@@ -166,15 +166,18 @@ def test_a_keys_life(store: Store) -> None:
     key_id = service.create_key(store, account.id, models=("gpt-4o",), budget_nanos=5).id
     assert service.freeze_key(store, key_id).status == "frozen"
     assert service.unfreeze_key(store, key_id).status == "active"
-    assert service.rename_key(store, key_id, "desk").name == "desk"
-    assert service.expire_key(store, key_id, 9).expires_ms == 9
-    assert service.set_key_budget(store, key_id, None).budget_nanos is None
-    scoped = service.set_key_scope(store, key_id, endpoints=("/v1/embeddings",), addresses=("10.0.0.1",))
-    assert (scoped.models, scoped.endpoints, scoped.addresses) == (
-        None,
-        ("/v1/embeddings",),
-        ("10.0.0.1/32",),
+    change = service.KeyChange(
+        name="desk",
+        expires_ms=9,
+        budget_nanos=None,
+        models=None,
+        endpoints=("/v1/embeddings",),
+        addresses=("10.0.0.1",),
     )
+    key = service.update_key(store, key_id, change)
+    assert (key.name, key.expires_ms, key.budget_nanos, key.models) == ("desk", 9, None, None)
+    assert (key.endpoints, key.addresses) == (("/v1/embeddings",), ("10.0.0.1/32",))
+    assert service.update_key(store, key_id, service.KeyChange()) == key
     assert service.revoke_key(store, key_id).status == "revoked"
     with pytest.raises(KeyRevoked):
         service.unfreeze_key(store, key_id)
@@ -299,6 +302,6 @@ def test_unknown_keys(store: Store) -> None:
     with pytest.raises(UnknownKey):
         service.freeze_key(store, "key_x")
     with pytest.raises(UnknownKey):
-        service.rename_key(store, "key_x", "name")
+        service.update_key(store, "key_x", service.KeyChange(name="name"))
     with pytest.raises(UnknownAccount):
         service.create_key(store, "nobody@example.org")

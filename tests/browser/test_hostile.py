@@ -13,7 +13,7 @@ from tests.api.conftest import Browser
 from tests.browser.conftest import OpenTab, Site, settle
 from tests.browser.past import give_past
 
-from posthouse.accounts.service import rename_key
+from posthouse.accounts.service import KeyChange, update_key
 from posthouse.kernel.clock import now_ms
 from posthouse.people.sessions import Device, open_session
 from posthouse.store.schema_people import identities, passkeys
@@ -86,7 +86,7 @@ def made(answer: Any) -> Any:
 def fill(site: Site, member: Browser, operator: Browser) -> dict[str, str]:
     """One of each thing that holds a text of somebody's, with EVIL in it; the ids that addresses need."""
     key_id = give_past(site, member.account_id, calls=60, models={MODEL: 1})
-    rename_key(site.store, key_id, f"key{EVIL}")
+    update_key(site.store, key_id, KeyChange(name=f"key{EVIL}"))
     made(member.patch("/profile", json={"name": EVIL}))
     made(member.post("/tokens", {"name": EVIL, "scopes": ["own:read"]}))
     ticket = made(member.post("/tickets", {"subject": EVIL, "text": MARKDOWN}))["id"]

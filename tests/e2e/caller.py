@@ -47,7 +47,6 @@ class Caller:
 
     def __init__(self, port: int, *, timeout_s: float = TIMEOUT_S, receive_buffer: int = 0) -> None:
         self.received = bytearray()
-        self.is_reset = False
         self._socket = socket.socket()
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -112,7 +111,6 @@ class Caller:
         try:
             data = self._socket.recv(1 << 20)
         except ConnectionError:
-            self.is_reset = True
             return False
         self.received += data
         return bool(data)

@@ -10,7 +10,6 @@ from tests.payments.desk import UNIT, at_once, balance, batch, member, order, pr
 from posthouse.accounts.queries import get_account
 from posthouse.accounts.service import freeze_account, set_plan
 from posthouse.kernel.problems import UnfitValue
-from posthouse.ledger.queries import list_transfers
 from posthouse.ledger.rules import Transfer
 from posthouse.payments.codes import redeem
 from posthouse.payments.credits import credit
@@ -135,7 +134,7 @@ def test_top_ups_and_moves_between_plans_do_not_wait_for_each_other(store: Store
         assert all(isinstance(one, Transfer) for one in ends), ends
         credit(store, people[0], UNIT, reason="cash")
         assert get_account(store, people[0]).plan == "paid"
-        assert len(list_transfers(store, people[1])) == 4
+        assert len(list_movements(store, who=people[1]).items) == 4
     finally:
         with store.begin() as connection:
             connection.execute(delete(configuration).where(configuration.c.kind == "operator"))

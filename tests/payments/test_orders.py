@@ -7,9 +7,9 @@ from sqlalchemy import select
 from tests.payments.desk import UNIT, at_once, balance, member, order, prove
 
 from posthouse.kernel.problems import UnfitValue
-from posthouse.ledger.queries import list_transfers
 from posthouse.payments.errors import OrderClosed, TooManyOrders, UnknownOrder
 from posthouse.payments.orders import cancel_order, create_order, list_orders, pay_order
+from posthouse.payments.queries import list_movements
 from posthouse.payments.rules import OPEN_ORDERS_MAX, ORDER_MS, Order
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
@@ -21,7 +21,7 @@ def test_an_order_moves_money_when_it_is_paid(store: Store) -> None:
     assert (made.status, balance(store, who)) == ("open", 0)
     paid = pay_order(store, made.id, reference="bank, 21 November", actor="acc_operator")
     assert (paid.status, paid.closed_by, paid.reference) == ("paid", "acc_operator", "bank, 21 November")
-    (transfer,) = list_transfers(store, who)
+    (transfer,) = list_movements(store, who=who).items
     assert (transfer.id, transfer.kind, transfer.amount_nanos) == (paid.transfer_id, "topup", 10 * UNIT)
     assert pay_order(store, made.id, reference="once more") == paid
     assert balance(store, who) == 10 * UNIT

@@ -273,36 +273,12 @@ def issue_playground_key(store: Store, account_id: str, *, lifetime_ms: int) -> 
     return made
 
 
-def rename_key(store: Store, key_id: str, name: str, *, actor: str = "cli") -> Key:
-    """Raises UnknownKey, UnfitValue."""
-    return update_key(store, key_id, KeyChange(name=name), actor=actor)
-
-
-def expire_key(store: Store, key_id: str, expires_ms: int | None, *, actor: str = "cli") -> Key:
-    """Refuse the key's calls from that time on; None: never. Raises UnknownKey."""
-    return update_key(store, key_id, KeyChange(expires_ms=expires_ms), actor=actor)
-
-
 def set_key_budget(
     store: Store, key_id: str, budget_nanos: int | None, period: BudgetPeriod = "total", *, actor: str = "cli"
 ) -> Key:
     """Limit what the key may spend in all its life, or in each day or month of the operator's time zone;
     None: no limit. Raises UnknownKey, UnfitValue."""
     change = KeyChange(budget_nanos=budget_nanos, budget_period=period)
-    return update_key(store, key_id, change, actor=actor)
-
-
-def set_key_scope(
-    store: Store,
-    key_id: str,
-    *,
-    models: tuple[str, ...] | None = None,
-    endpoints: tuple[str, ...] | None = None,
-    addresses: tuple[str, ...] | None = None,
-    actor: str = "cli",
-) -> Key:
-    """Replace the key's restrictions; None: not restricted. Raises UnknownKey, UnfitValue."""
-    change = KeyChange(models=models, endpoints=endpoints, addresses=addresses)
     return update_key(store, key_id, change, actor=actor)
 
 

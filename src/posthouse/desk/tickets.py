@@ -194,13 +194,6 @@ def mail_answer(
     post(connection, box, letter, now_ms=now_ms)
 
 
-def count_open(store: Store) -> int:
-    """How many wait for the desk."""
-    query = select(func.count()).select_from(tickets).where(tickets.c.status == "open")
-    with store.read() as connection:
-        return connection.execute(query).scalar_one()
-
-
 def _refuse_flood(connection: Connection, account_id: str) -> None:
     waiting = (
         select(func.count())

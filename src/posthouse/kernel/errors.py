@@ -2,7 +2,7 @@
 
 PosthouseError
 ├── Refusal            an answer that the relay gives in its own name: a row of data/errors.json
-└── (faults)           each room's errors.py or module, e.g. UnreadableSecret, ConfigurationError, StoreBusy
+└── (faults)           each room's errors.py or module, e.g. UnreadableSecret, StoreDown
                        An operator's mistake is told in its message, with what to do next.
 
 The upstream's answers are never Refusals: they pass through as they came.

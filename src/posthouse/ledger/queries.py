@@ -1,4 +1,4 @@
-"""Reads balances and transfers, and proves the books; changes nothing."""
+"""Reads balances, and proves the books; changes nothing."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from sqlalchemy import Column, Connection, Select, func, or_, select, union_all
 
 from posthouse.ledger.errors import UnknownMember
 from posthouse.ledger.rollups import wrong_sums
-from posthouse.ledger.rules import Transfer
 from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store
 from posthouse.store.schema import (
@@ -22,7 +21,6 @@ from posthouse.store.schema import (
     usage_records,
 )
 
-TRANSFERS_MAX = 1000  # a page
 ROWS_AT_ONCE = 1000  # of usage in memory, while a store of many millions is proved
 DIFFERENCES_MAX = 10_000  # more than anybody reads; a store with so many is broken as a whole
 
@@ -102,17 +100,6 @@ def balances(store: Store) -> dict[str, int]:
     with store.read() as connection:
         rows = connection.execute(select(ledger_accounts.c.id, ledger_accounts.c.balance_nanos))
         return {row.id: row.balance_nanos for row in rows}
-
-
-def list_transfers(store: Store, who: str, *, limit: int = 100) -> list[Transfer]:
-    """A member's transfers, newest first. Raises UnknownMember."""
-    with store.read() as connection:
-        account_id = find_member(connection, who).id
-        query = select(transfers).where(
-            or_(transfers.c.debit == account_id, transfers.c.credit == account_id)
-        )
-        query = query.order_by(transfers.c.created_ms.desc(), transfers.c.id).limit(min(limit, TRANSFERS_MAX))
-        return [Transfer(**row._mapping) for row in connection.execute(query)]
 
 
 def verify(store: Store) -> list[Difference]:

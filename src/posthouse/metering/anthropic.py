@@ -75,7 +75,6 @@ class AnthropicMeter(Meter):
         try:
             got = _decode_event(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.unparsed += 1
             self.is_opening = False
             return event
         if self.is_opening:

@@ -95,7 +95,6 @@ class GeminiMeter(Meter):
         try:
             answer = _decode_answer(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.unparsed += 1
             return self._hold(event) if self.saw_finish else event
         for candidate in answer.candidates or ():
             self._note_candidate(candidate)

@@ -17,8 +17,8 @@ class Meter(ABC):
     `is_opening`: so far only events came that are known to say nothing (a comment, a role, a ping).
     `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send when the
     charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
-    `error_seen`: an error event; `unparsed`: events that are no JSON object. `service_tier`: the last that
-    was named. `made`: the object that the upstream keeps of the answer, where the meter looks for it.
+    `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
+    upstream keeps of the answer, where the meter looks for it.
     """
 
     __slots__ = (
@@ -32,7 +32,6 @@ class Meter(ABC):
         "saw_done",
         "saw_finish",
         "service_tier",
-        "unparsed",
     )
 
     def __init__(self) -> None:
@@ -41,7 +40,6 @@ class Meter(ABC):
         self.last = b""
         self.saw_finish = False
         self.error_seen = False
-        self.unparsed = 0
         self.service_tier = ""
         self.made: Made | None = None
         self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since

@@ -187,7 +187,6 @@ class StreamMeter(Meter):
             envelope = _decode_envelope(data)
             texts = list(_texts_in(envelope.choices))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.unparsed += 1
             return event
         self._note_usage(envelope.usage)
         if envelope.error is not UNSET:

@@ -28,7 +28,7 @@ def credit(
     actor: str = "cli",
 ) -> Transfer:
     """Add to a member's balance by hand: `ledger.transfers.credit`, and the rewards of a first top-up. Raises
-    UnknownMember, UnfitValue, BalanceFull, TransferConflict, UnfitValue."""
+    UnknownMember, UnfitValue, BalanceFull, TransferConflict."""
     check_own_key(idempotency_key)
     with store.begin() as connection:
         account_id = find_member(connection, who).id

@@ -63,7 +63,7 @@ def pay_order(
 ) -> Order:
     """Say that an order was paid, and credit its amount; one whose time is over too, since the money came.
     Nothing where it is paid already. Raises UnknownOrder, OrderClosed when it was cancelled, UnfitValue,
-    UnfitValue."""
+    BalanceFull."""
     reference = rules.parse_text(reference, "reference", needed=True)
     with store.begin() as connection:
         order = find_order(connection, order_id, lock=True)

@@ -60,7 +60,6 @@ def peek_gemini(body: bytes, *, stream: bool) -> Peek:
         stream_options_include_usage=False,
         prompts=1,
         has_prediction=False,
-        has_web_search=False,
         duplicated=False,
     )
 

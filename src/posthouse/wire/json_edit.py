@@ -102,7 +102,6 @@ class Peek(Struct, frozen=True, gc=False):
     stream_options_include_usage: bool
     prompts: int
     has_prediction: bool
-    has_web_search: bool
     duplicated: bool
     store: bool = False
 
@@ -141,7 +140,6 @@ def peek(body: bytes) -> Peek:
         options is not None and options.include_usage is True,
         1 if got.prompt is UNSET else _prompts(bytes(got.prompt)),
         got.prediction is not UNSET and bytes(got.prediction) != b"null",
-        got.web_search_options is not UNSET and bytes(got.web_search_options) != b"null",
         duplicated,
         got.store is not UNSET and bytes(got.store) == b"true",
     )

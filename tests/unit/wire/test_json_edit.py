@@ -53,7 +53,6 @@ def test_reads_the_governed_fields() -> None:
         stream_options_include_usage=True,
         prompts=1,
         has_prediction=True,
-        has_web_search=True,
         duplicated=False,
     )
 
@@ -63,7 +62,7 @@ def test_absent_and_null_are_the_same(empty: dict[str, None]) -> None:
     got = peek_of(**empty)
     assert (got.model, got.stream, got.n, got.best_of, got.prompts) == (None, False, 1, 1, 1)
     assert (got.max_tokens, got.max_completion_tokens, got.service_tier) == (None, None, None)
-    assert not any((got.has_stream_options, got.has_prediction, got.has_web_search, got.duplicated))
+    assert not any((got.has_stream_options, got.has_prediction, got.duplicated))
 
 
 def test_limits_are_as_given_and_fewer_than_one_answer_is_one() -> None:
