@@ -35,10 +35,11 @@ def test_the_setup_link_makes_the_first_owner_and_no_other(fresh: Api) -> None:
     body["token"] = setup_token(fresh.relay.box)
     weak = visitor.post("/setup", body | {"password": "aaaaaaaaaaaa"})
     assert (weak.status_code, weak.json()["code"]) == (422, "weak_password")
-    made = visitor.post("/setup", body)
+    made = visitor.post("/setup", body, headers={"accept-language": "zh"})
     assert made.status_code == 201, made.text
     assert made.json()["role"] == "owner"
     assert "roles:write" in made.json()["permissions"]
+    assert visitor.get("/profile").json()["language"] == "zh"  # of mails
     assert visitor.get("/setup").json() == {"is_needed": False}
     again = fresh.visitor().post("/setup", body | {"email": "bob@example.org"})
     assert (again.status_code, again.json()["code"]) == (409, "owner_exists")

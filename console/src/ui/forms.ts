@@ -2,14 +2,18 @@ import type { UseFormReturnType } from "@mantine/form";
 import { useState } from "react";
 import { Problem } from "@/api/problems";
 
-/** Puts the API's messages at the fields that they are about. What belongs to no field of the form is returned, to
- * be shown above it. */
+/** Puts the API's messages at the fields that they are about. What belongs to no field of the form is returned, to be
+ * shown above it. */
 export function showProblem<V extends Record<string, unknown>>(form: UseFormReturnType<V>, thrown: unknown): Error | null {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   if (!(error instanceof Problem)) return error;
-  const own = Object.entries(error.fields).filter(([field]) => field.split(".")[0]! in form.getValues());
+  const isOwn = ([field]: [string, string]) => field.split(".")[0]! in form.getValues();
+  const told = Object.entries(error.fields);
+  const own = told.filter(isOwn);
   form.setErrors(Object.fromEntries(own));
-  return own.length > 0 ? null : error;
+  if (own.length === 0) return error;
+  const rest = told.filter((one) => !isOwn(one)).map(([field, message]) => `${field}: ${message}`);
+  return rest.length > 0 ? new Error(rest.join("\n")) : null;
 }
 
 /** What a form does when it is submitted: `send`, whose failure `tell` puts at the form's fields, or gives back to be

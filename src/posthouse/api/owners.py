@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import Path, Response
+from fastapi import Path, Request, Response
 from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import get_account
-from posthouse.api.context import From, FromDevice, Here, SessionSecret, Who
+from posthouse.api.context import From, FromDevice, Here, SessionSecret, Who, language_in
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC, Permission, Role
 from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
 from posthouse.api.values import Answer, Body
 from posthouse.people import owners, throttles
+from posthouse.people.profiles import change_profile
 from posthouse.people.sessions import open_session
 
 router = Router("owners")
@@ -60,7 +61,13 @@ def get_setup(here: Here) -> SetupAnswer:
 
 @router.post("/setup", PUBLIC, status=201)
 def create_first_owner(
-    here: Here, body: SetupBody, response: Response, visit: From, device: FromDevice, secret: SessionSecret
+    here: Here,
+    body: SetupBody,
+    request: Request,
+    response: Response,
+    visit: From,
+    device: FromDevice,
+    secret: SessionSecret,
 ) -> SessionAnswer:
     """Become the first owner, by the link that `posthouse serve` prints, and sign in.
 
@@ -73,6 +80,7 @@ def create_first_owner(
         here.store, body.email, body.password, actor="setup", now_ms=now_ms
     )
     with here.store.begin() as connection:
+        change_profile(connection, account_id, language=language_in(request))
         fresh = open_session(connection, account_id, device, now_ms=now_ms)
     return signed_in(here, response, visit, fresh, replaced=secret)
 

@@ -15,6 +15,6 @@ export function showRefusal<V extends Record<string, unknown>>(form: UseFormRetu
     else rest.push(`${field}: ${message}`);
   }
   form.setErrors(fields);
-  if (rest.length > 0) return new Error(rest.join(" · "));
+  if (rest.length > 0) return new Error(rest.join("\n"));
   return Object.keys(fields).length > 0 ? null : thrown;
 }

@@ -5,7 +5,6 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { mayUse, useMember } from "@/api/session";
-import { Problem } from "@/api/problems";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
 import { useProposal } from "@/pages/catalogue/Proposal";
 import { CodeBlock } from "@/ui/Code";
@@ -123,7 +122,7 @@ function Import({ toml: exported, version }: { toml: string; version: string }) 
         checked={isStrict}
         onChange={(event) => setStrict(event.currentTarget.checked)}
       />
-      {preview.error && <Refusal error={preview.error} />}
+      {preview.error && <ErrorNote error={preview.error} />}
       <div>
         <Button onClick={() => preview.mutate()} loading={preview.isPending} disabled={!toml.trim()}>
           {t("import.preview")}
@@ -131,20 +130,5 @@ function Import({ toml: exported, version }: { toml: string; version: string }) 
       </div>
       {proposal.dialog}
     </div>
-  );
-}
-
-/** What the file has wrong, line by line. */
-function Refusal({ error }: { error: Error }) {
-  const fields = error instanceof Problem ? Object.entries(error.fields) : [];
-  if (fields.length === 0) return <ErrorNote error={error} />;
-  return (
-    <ul className={styles.refusal} role="alert">
-      {fields.map(([field, message]) => (
-        <li key={field}>
-          <b>{field}</b> {message}
-        </li>
-      ))}
-    </ul>
   );
 }
