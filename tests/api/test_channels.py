@@ -12,7 +12,7 @@ from tests.api.conftest import Api, Browser, Statements
 from posthouse.catalogue.queries import load_configuration
 from posthouse.catalogue.sealed import load_credentials
 from posthouse.kernel.clock import now_ms
-from posthouse.observe.trail import MINUTE_MS
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.routing.channels import DEFAULT_CREDENTIAL
 from posthouse.store.schema_desk import audit_log
 from posthouse.testing.upstream import ScriptedUpstream

@@ -12,7 +12,6 @@ from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, shot
 from posthouse.accounts.service import create_key
 from posthouse.desk.announcements import Words, announce
 from posthouse.desk.members import set_note
-from posthouse.desk.tickets import open_ticket
 from posthouse.kernel.clock import now_ms
 from posthouse.ledger.transfers import credit
 from posthouse.store.schema_rollups import address_days
@@ -20,11 +19,6 @@ from posthouse.store.schema_rollups import address_days
 pytestmark = pytest.mark.browser
 
 NANOS = 1_000_000_000
-
-
-def ticket_of(site: Site, account_id: str, subject: str = "The top-up has not arrived") -> str:
-    text = "I paid 10 an hour ago.\n\nReceipt 4711, from the account that ends in 42."
-    return open_ticket(site.store, account_id, subject, text, now_ms=now_ms() - 3_600_000).id
 
 
 def test_a_ticket_goes_to_and_fro(site: Site, open_tab: OpenTab) -> None:

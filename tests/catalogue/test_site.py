@@ -12,6 +12,7 @@ from posthouse.catalogue.service import apply
 from posthouse.catalogue.site import RegistrationDef, SiteDef, TopupDef
 from posthouse.kernel.money import NANOS
 from posthouse.kernel.secrets import SecretBox
+from posthouse.payments.rules import Rewards
 from posthouse.store.engine import Store
 
 NOW_MS = 1_800_000_000_000
@@ -64,8 +65,7 @@ def message_of(text: str) -> str:
 def test_a_site_is_compiled_with_its_amounts_in_nanos() -> None:
     site = compiled(FULL).site
     assert (site.name, site.languages[0]) == ("Posthouse Ann", "zh")
-    assert site.referral.inviter_reward_nanos == 1_500_000_000
-    assert site.referral.invited_reward_nanos == 0
+    assert site.referral.rewards == Rewards(inviter_nanos=1_500_000_000, invited_nanos=0)
     assert site.topup.min_nanos == 5 * NANOS
     assert site.topup.amounts_nanos == (5 * NANOS, 10 * NANOS)
     assert site.topup.invoice_from_total_nanos == 200 * NANOS

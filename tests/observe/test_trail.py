@@ -1,7 +1,8 @@
 """A minute has what was tried in it."""
 
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.observe.observer import Tries
-from posthouse.observe.trail import MINUTE_MS, MINUTES_MAX, Trail
+from posthouse.observe.trail import MINUTES_MAX, Trail
 
 START_MS = 1_800_000_000_000 - 1_800_000_000_000 % MINUTE_MS
 Key = tuple[str, str, str, str, int]

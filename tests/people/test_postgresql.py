@@ -10,13 +10,13 @@ from tests.people.conftest import GOOD, HERE, NOW_MS, SITE, Rules, applicant, ma
 from tests.store.conftest import postgresql_url
 
 from posthouse.accounts.service import create_account
+from posthouse.kernel.periods import DAY_MS
 from posthouse.kernel.problems import Declined
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import invitations, one_time, registration, second_factor
 from posthouse.people.errors import TooManyTries
 from posthouse.people.owners import has_owner, set_role
 from posthouse.people.roles import Role
-from posthouse.people.rules import DAY_MS
 from posthouse.people.throttles import Throttle, try_all
 from posthouse.store.engine import Store, open_store
 

@@ -4,10 +4,11 @@ from tests.people.conftest import GOOD, NOW_MS, OPEN, SITE, device, joined, mail
 
 from posthouse.accounts import queries, service
 from posthouse.accounts.errors import UnknownAccount
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
-from posthouse.people import profiles, recovery, second_factor, signing_in, tokens
+from posthouse.people import profiles, recovery, signing_in, tokens
 from posthouse.people.errors import (
     EmailRefused,
     LastOwner,
@@ -17,7 +18,6 @@ from posthouse.people.errors import (
     WrongPassword,
 )
 from posthouse.people.identities import Stranger, add_identity, list_identities
-from posthouse.people.links import HOUR_MS
 from posthouse.people.profiles import change_profile, get_profile
 from posthouse.people.sessions import find_session, list_sessions, open_session
 from posthouse.store.engine import Store
@@ -50,10 +50,10 @@ def session(store: Store, account_id: str) -> str:
 def sign_in(store: Store, box: SecretBox, password: str) -> str:
     return signing_in.sign_in(
         store,
+        box,
         email="ann@example.org",
         password=password,
         code="",
-        check_second_factor=second_factor.checker(box, now_ms=NOW_MS),
         device=device(),
         now_ms=NOW_MS,
     )

@@ -18,6 +18,7 @@ from tests.people.conftest import (
 
 from posthouse.accounts import queries
 from posthouse.accounts.errors import EmailTaken
+from posthouse.kernel.periods import DAY_MS
 from posthouse.kernel.problems import Declined, UnfitValue
 from posthouse.kernel.secrets import SecretBox, hash_key
 from posthouse.mail.letters import NOBODY
@@ -34,7 +35,7 @@ from posthouse.people.errors import (
 from posthouse.people.passwords import is_password
 from posthouse.people.profiles import get_profile
 from posthouse.people.registration import Registered
-from posthouse.people.rules import DAY_MS, parse_mailbox
+from posthouse.people.rules import parse_mailbox
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
 from posthouse.store.schema_desk import audit_log

@@ -30,10 +30,10 @@ def turned_on(store: Store, box: SecretBox, account_id: str) -> tuple[pyotp.TOTP
 def sign_in(store: Store, box: SecretBox, code: str, now_ms: int = NOW_MS) -> str:
     return signing_in.sign_in(
         store,
+        box,
         email="ann@example.org",
         password=GOOD,
         code=code,
-        check_second_factor=second_factor.checker(box, now_ms=now_ms),
         device=device(),
         now_ms=now_ms,
     )

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import func, select
 from tests.people.conftest import GOOD, NOW_MS, joined
 
+from posthouse.kernel.periods import HOUR_MS
+from posthouse.kernel.secrets import SecretBox
 from posthouse.people import signing_in
 from posthouse.people.errors import TooManyTries, WrongPassword
 from posthouse.people.sessions import Device
@@ -74,23 +76,23 @@ def test_no_number_at_once_gets_more(store: Store) -> None:
 
 
 def test_who_guesses_from_many_addresses_locks_nobody_out_at_home(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, box: SecretBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the account was signed in to keeps an allowance of its own; elsewhere nobody gets in meanwhile,
     and an account that there is not answers the same."""
-    monkeypatch.setattr(signing_in, "ACCOUNT", Throttle("sign_in_account", 3, signing_in.HOUR_MS))
+    monkeypatch.setattr(signing_in, "ACCOUNT", Throttle("sign_in_account", 3, HOUR_MS))
     joined(store)
 
     def sign_in(home: int, password: str = GOOD, *, email: str = "ann@example.org", days: int = 0) -> str:
         try:
             signing_in.sign_in(
                 store,
+                box,
                 email=email,
                 password=password,
                 code="",
-                check_second_factor=lambda connection, account_id, code: None,
                 device=Device("", bytes([home]), ""),
-                now_ms=NOW_MS + days * 24 * signing_in.HOUR_MS,
+                now_ms=NOW_MS + days * 24 * HOUR_MS,
             )
         except (WrongPassword, TooManyTries) as refused:
             return type(refused).__name__

@@ -24,12 +24,13 @@ from posthouse.catalogue.events import list_events
 from posthouse.catalogue.masking import restored
 from posthouse.catalogue.rules import ChannelDef
 from posthouse.catalogue.standings import ask_reports
+from posthouse.kernel.periods import DAY_MS, MINUTE_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.ledger.figures import quantile_ms
 from posthouse.ledger.sums import channel_courses
 from posthouse.observe.observer import SECONDS_BOUNDS
-from posthouse.observe.trail import MINUTE_MS, MINUTES_MAX, ChannelMinute, Minute
+from posthouse.observe.trail import MINUTES_MAX, ChannelMinute, Minute
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.health import FAILURES
 from posthouse.routing.verdicts import Verdict
@@ -38,7 +39,6 @@ from posthouse.upstream.probe import probe
 router = Router("channels")
 
 PATIENCE_S = 1.5  # a server reads notices every 0.2 s; one that is gone counts as alive for a minute
-DAY_MS = 86_400_000
 _BOUNDS_MS = tuple(int(bound * 1000) for bound in SECONDS_BOUNDS)
 # Attempts that brought no answer and were the channel's fault, or its credentials'.
 _FAILED = {verdict.value for verdict in (*FAILURES, Verdict.RATE_LIMITED, Verdict.CREDENTIAL, Verdict.QUOTA)}

@@ -89,9 +89,9 @@ def make(
     gone: Collection[Name] = (),
     blame: Callable[[list[Lapse]], ConfigurationError] = ConfigurationError,
 ) -> Changes:
-    """Make the edit, or tell what it would do. `blame` places what
-    is wrong, as in `change`. `of`: the definition that the request is about, so that what is
-    wrong with it is told by its fields' names. Raises Problem, StoreDown."""
+    """Make the edit, or tell what it would do. `blame` places what is wrong, as in `change`. `of`: the
+    definition that the request is about, so that what is wrong with it is told by its fields' names. Raises
+    Problem, StoreDown."""
     edit = _within(who, edit)
     try:
         prices = preview_prices(here.store, edit) if dry_run else []

@@ -73,11 +73,6 @@ async def list_limits(
     return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
 
 
-def _is_same(one: Standing, other: Standing) -> bool:
-    """Whether both are of one limit."""
-    return one.rule == other.rule and one.measure is other.measure
-
-
 def plan_rules(here: Context, plan: str) -> list[LimitRule]:
     """The plan's limits, each once: models that share one have a rule each."""
     catalogue = here.market.catalogue

@@ -16,6 +16,7 @@ from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms,
 from posthouse.desk import members
 from posthouse.desk.members import SEARCH_CHARS_MAX, MemberDetail
 from posthouse.desk.rules import NOTE_CHARS_MAX
+from posthouse.kernel.periods import DAY_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.sums import Scope, Sums, totals
 from posthouse.people.owners import find_role
@@ -24,7 +25,6 @@ router = Router("members")
 AccountId = Annotated[str, Path(description="The member's account.")]
 
 DAYS = 30  # that a member's page sums up
-DAY_MS = 86_400_000
 
 
 class MemberAnswer(Answer):

@@ -81,5 +81,4 @@ def place_of(after: str) -> Place | None:
 
 def rewards_of(here: Context) -> Rewards:
     """What an invited member's first top-up brings at this site."""
-    referral = here.market.catalogue.site.referral
-    return Rewards(referral.inviter_reward_nanos, referral.invited_reward_nanos)
+    return here.market.catalogue.site.referral.rewards

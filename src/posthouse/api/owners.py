@@ -12,6 +12,7 @@ from posthouse.api.permissions import PUBLIC, Permission, Role
 from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
 from posthouse.api.values import Answer, Body
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import owners, throttles
 from posthouse.people.profiles import change_profile
 from posthouse.people.sessions import open_session
@@ -19,7 +20,6 @@ from posthouse.people.sessions import open_session
 router = Router("owners")
 AccountId = Annotated[str, Path(description="Whose role.")]
 
-HOUR_MS = 3_600_000
 # A token of 256 bits can't be guessed; this keeps those who try from costing us password hashes.
 SETUP = throttles.Throttle("setup", 20, HOUR_MS)
 

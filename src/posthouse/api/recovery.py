@@ -9,12 +9,12 @@ from posthouse.api.frame import Router
 from posthouse.api.own_site import OwnSite
 from posthouse.api.permissions import PUBLIC, Permission
 from posthouse.api.values import Answer, Body
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import recovery
 from posthouse.people.throttles import Throttle, try_all
 
 router = Router("recovery")
 
-HOUR_MS = 3_600_000
 ASKING = Throttle("reset_address", 20, HOUR_MS)  # of one address: an office that came back from holidays
 KNOWING = Throttle("own_password", 10, HOUR_MS // 3)  # guesses of who is signed in, perhaps at another's desk
 

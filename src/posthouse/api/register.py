@@ -16,6 +16,7 @@ from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
 from posthouse.api.values import Answer, Body
 from posthouse.catalogue.site import GITHUB
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import proof_of_work, registration
 from posthouse.people.registration import FREE_KEY_NAME, Applicant, Registered
 from posthouse.people.sessions import open_session
@@ -23,7 +24,6 @@ from posthouse.people.throttles import Throttle, try_all
 
 router = Router("register")
 
-HOUR_MS = 3_600_000
 # Of one address: a class that registers together, and no more.
 ASKING = Throttle("register_address", 40, HOUR_MS)
 

@@ -23,7 +23,7 @@ from posthouse.api.permissions import PUBLIC, Permission, Role
 from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Ms
 from posthouse.api.visit import Visit
-from posthouse.people import second_factor, sessions
+from posthouse.people import sessions
 from posthouse.people.owners import find_role
 from posthouse.people.signing_in import sign_in as sign_in_by_password
 
@@ -109,10 +109,10 @@ def sign_in(
         raise Problem("not_found")
     fresh = sign_in_by_password(
         here.store,
+        here.box,
         email=body.email,
         password=body.password,
         code=body.code,
-        check_second_factor=second_factor.checker(here.box, now_ms=here.now_ms()),
         device=device,
         now_ms=here.now_ms(),
     )

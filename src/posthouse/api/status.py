@@ -12,12 +12,12 @@ from posthouse.api.context import Context, Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC
 from posthouse.api.values import Answer
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.ledger.sums import ModelStatus, model_statuses
 
 router = Router("public")
 
 Span = Literal["day", "quarter"]
-HOUR_MS = 3_600_000
 SPANS_MS: dict[Span, int] = {"day": 23 * HOUR_MS, "quarter": 89 * 24 * HOUR_MS}  # and the step under way
 KEPT_MS = 60_000  # a quarter takes a while to add up, and the page is anybody's
 # Of a thousand calls so many reach their answer: below the first a model is impaired, below the second down.

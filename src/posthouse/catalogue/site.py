@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from posthouse.catalogue.fields import Amount, Count, amount_nanos, checked
 from posthouse.kernel.errors import Language
 from posthouse.kernel.problems import UnfitValue
+from posthouse.payments.rules import Rewards
 from posthouse.people.rules import is_askable
 from posthouse.routing.channels import check_url
 
@@ -168,12 +169,8 @@ class ReferralDef(_Definition, frozen=True):
         checked("invited_reward", amount_nanos, self.invited_reward)
 
     @property
-    def inviter_reward_nanos(self) -> int:
-        return amount_nanos(str(self.inviter_reward))
-
-    @property
-    def invited_reward_nanos(self) -> int:
-        return amount_nanos(str(self.invited_reward))
+    def rewards(self) -> Rewards:
+        return Rewards(amount_nanos(str(self.inviter_reward)), amount_nanos(str(self.invited_reward)))
 
 
 class TopupDef(_Definition, frozen=True):

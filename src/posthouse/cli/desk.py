@@ -108,8 +108,7 @@ class Desk:
     @property
     def rewards(self) -> Rewards:
         """What an invited member's first top-up brings. Raises StoreError."""
-        referral = load_configuration(self.store).site.referral
-        return Rewards(referral.inviter_reward_nanos, referral.invited_reward_nanos)
+        return load_configuration(self.store).site.referral.rewards
 
     def close(self) -> None:
         store = self.__dict__.pop("store", None)

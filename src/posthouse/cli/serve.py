@@ -92,8 +92,8 @@ def _end(_signal: int, _frame: object) -> None:
 
 class Greeting(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the server is reached; `has_channels` False: no call can succeed yet. `shows_mail`: what
-    would be mailed is in the log. `setup` is the link by
-    which somebody becomes the first owner, while there is none."""
+    would be mailed is in the log. `setup` is the link by which somebody becomes the first owner, while there
+    is none."""
 
     console: str
     api: str

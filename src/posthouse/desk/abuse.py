@@ -12,6 +12,7 @@ from posthouse.accounts.rules import AccountStatus
 from posthouse.accounts.service import change_account
 from posthouse.desk import rules
 from posthouse.desk.rules import Finding, Signal, Thresholds, Use
+from posthouse.kernel.periods import DAY_MS
 from posthouse.ledger.sums import address_uses
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -19,7 +20,6 @@ from posthouse.store.schema import accounts, keys
 from posthouse.store.schema_desk import dismissals
 from posthouse.store.schema_people import profiles
 
-DAY_MS = 86_400_000
 DISMISSED_MS = 30 * DAY_MS  # what was harmless a month ago may have grown
 FINDINGS_MAX = 100  # shown at once: whoever has more begins with the largest
 PEOPLE_MAX = 20  # shown of one finding

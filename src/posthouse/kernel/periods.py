@@ -1,10 +1,12 @@
-"""Days and months as spans of time. Pure."""
+"""Units of time, and days and months as spans of it. Pure."""
 
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
-# Every time zone's days begin at a whole quarter of an hour, UTC.
-QUARTER_MS = 900_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+QUARTER_MS = 15 * MINUTE_MS  # every time zone's days begin at a whole quarter of an hour, UTC
 ALWAYS_MS = 2**63 - 1  # later than any time
 
 BudgetPeriod = Literal["total", "day", "month"]

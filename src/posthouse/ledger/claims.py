@@ -41,10 +41,8 @@ def claim(connection: Connection, process_id: str, wanted: Claim, now_ms: int) -
         return wanted
     if bytes(row.body_hash) != wanted.body_hash:
         raise ClaimOfOtherBody("used with another body")
-    first = (
-        row.request_id != wanted.request_id
-    )  # the same: this very claim, tried again after a broken commit
-    if first and row.process_id and _lives(connection, row.process_id):
+    is_again = row.request_id == wanted.request_id  # this very claim, after a broken commit
+    if not is_again and row.process_id and _lives(connection, row.process_id):
         raise ClaimRunning("still running")
     connection.execute(update(idempotency).filter_by(**which).values(**running))
     return msgspec.structs.replace(wanted, charged_nanos=row.charged_nanos, completed=row.completed)

@@ -5,12 +5,11 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import groupby, takewhile
 from typing import Literal, NamedTuple
 
-from posthouse.kernel.periods import QUARTER_MS
+from posthouse.kernel.periods import HOUR_MS, QUARTER_MS
 from posthouse.kernel.problems import UnfitValue
 
 Step = Literal["hour", "day", "month"]
 STEPS_MAX = 1_000  # a chart has no more pixels for them; 31 days by hour are 744
-HOUR_MS = 3_600_000
 _WIDTHS = {"hour": 4, "day": 96, "month": 96}  # quarters of an hour that can be added up as one
 
 

@@ -4,13 +4,13 @@ import msgspec
 from sqlalchemy import func, select
 
 from posthouse.kernel.ids import first_request_id
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.ledger import measures
 from posthouse.ledger.figures import quantile_ms
 from posthouse.store.engine import Store
 from posthouse.store.schema import usage_records
 from posthouse.store.schema_rollups import TTFT_BOUNDS_MS, TTFT_COLUMNS
 
-MINUTE_MS = 60_000
 RECENT_MAX = 50_000  # some 30 ms; a service with more calls in that time sees fewer minutes
 _SUMS = ("requests", "errors", "faults", "prompt_tokens", "completion_tokens", "charge_nanos", "cost_nanos")
 

@@ -8,11 +8,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from posthouse.kernel.outcome import Ending
-from posthouse.kernel.periods import QUARTER_MS
+from posthouse.kernel.periods import DAY_MS, QUARTER_MS
 from posthouse.store.schema import usage_records
 from posthouse.store.schema_rollups import TTFT_BOUNDS_MS, TTFT_COLUMNS
 
-DAY_MS = 86_400_000
 CACHED = ("cached_input", "audio_cached_input", "image_cached_input")
 REASONING = ("reasoning_output",)
 

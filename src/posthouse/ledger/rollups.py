@@ -38,6 +38,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.ids import first_request_id, time_of
+from posthouse.kernel.periods import DAY_MS
 from posthouse.ledger import measures
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import usage_records
@@ -250,7 +251,7 @@ def wrong_sums(connection: Connection) -> Iterator[tuple[str, int, int]]:
 def _first_day(rolled: str) -> int:
     """The first day whose calls by address are kept. By what is rolled up, which never goes back, so that a
     proof expects none that a prune has deleted."""
-    return time_of(rolled) // measures.DAY_MS - ADDRESS_DAYS
+    return time_of(rolled) // DAY_MS - ADDRESS_DAYS
 
 
 def _by_key(

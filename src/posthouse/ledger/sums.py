@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
 
 from posthouse.kernel.ids import ids_between
-from posthouse.kernel.periods import QUARTER_MS
+from posthouse.kernel.periods import DAY_MS, QUARTER_MS
 from posthouse.ledger import measures
 from posthouse.ledger.errors import TooManyCalls
 from posthouse.ledger.figures import Step, quantile_ms, slots, steps, stretches
@@ -259,12 +259,12 @@ def address_uses(store: Store, *, since_ms: int, addresses: Sequence[bytes] = ()
     with store.read() as connection:
         rolled = watermark(connection).rolled
         table, records = _ADDRESSES.table.c, usage_records.c
-        day = since_ms // measures.DAY_MS
+        day = since_ms // DAY_MS
         old = select(*[table[name] for name in (*names, "requests")]).where(table.day >= day)
         new = select(
             *[_ADDRESSES.keys[name] for name in names], measures.OF_ADDRESS["requests"].label("requests")
         )
-        new = new.where(records.request_id >= rolled, records.started_ms >= day * measures.DAY_MS)
+        new = new.where(records.request_id >= rolled, records.started_ms >= day * DAY_MS)
         if addresses:
             old, new = (
                 old.where(table.address_hash.in_(addresses)),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from posthouse.kernel.ids import first_request_id, ids_between
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.periods import DAY_MS
 from posthouse.kernel.sheets import iso_utc
 from posthouse.ledger.queries import find_member
 from posthouse.metering.arithmetic import Arithmetic, arithmetic
@@ -21,7 +22,6 @@ PAGE_MAX = 1000  # rows in memory at once; a longer list is read page by page
 # Records that one page looks at: where few match, it ends short and says where to go on, so that no page of
 # a store of many millions takes longer than another.
 SCAN_MAX = 20_000
-DAY_MS = 86_400_000
 
 CSV_COLUMNS = (
     "request_id",

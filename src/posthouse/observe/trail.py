@@ -9,7 +9,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-MINUTE_MS = 60_000
+from posthouse.kernel.periods import MINUTE_MS
+
 MINUTES_MAX = 180  # three hours: older ones are in the store's sums
 
 

@@ -3,9 +3,8 @@
 import msgspec
 
 from posthouse.kernel.errors import Language
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.mail.letters import Letter, write
-
-HOUR_MS = 3_600_000
 
 
 class Site(msgspec.Struct, frozen=True):

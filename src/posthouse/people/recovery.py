@@ -7,12 +7,13 @@ from sqlalchemy.exc import IntegrityError
 
 from posthouse.accounts.errors import UnknownAccount
 from posthouse.kernel.errors import Language
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.letters import NOBODY, Letter
 from posthouse.mail.outbox import post
 from posthouse.people import one_time
 from posthouse.people.errors import EmailRefused, LinkSpent, NotThePassword
-from posthouse.people.links import HOUR_MS, LINK_MS, Site
+from posthouse.people.links import LINK_MS, Site
 from posthouse.people.passwords import hash_password, is_password, parse_password
 from posthouse.people.profiles import change_profile, find_person, keep_only_mailbox, language_of
 from posthouse.people.registration import MAILS_PER_HOUR

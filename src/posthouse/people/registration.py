@@ -13,6 +13,7 @@ from posthouse.accounts.errors import EmailTaken
 from posthouse.accounts.rules import NewKey
 from posthouse.accounts.service import add_account, add_key
 from posthouse.kernel.errors import Language
+from posthouse.kernel.periods import DAY_MS, HOUR_MS
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.letters import NOBODY, Letter
 from posthouse.mail.outbox import post
@@ -24,9 +25,9 @@ from posthouse.people.errors import (
     RegistrationClosed,
     TooManyTries,
 )
-from posthouse.people.links import HOUR_MS, LINK_MS, Site
+from posthouse.people.links import LINK_MS, Site
 from posthouse.people.passwords import hash_password, parse_password
-from posthouse.people.rules import DAY_MS, RegistrationRules, parse_mailbox
+from posthouse.people.rules import RegistrationRules, parse_mailbox
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 from posthouse.accounts.rules import EMAIL_CHARS_MAX
 from posthouse.people.errors import NotAnEmail
 
-DAY_MS = 86_400_000
-
 # Of a mailbox that somebody registers with: RFC 5322's unquoted local part, and a domain with a dot. What the
 # operator's commands take is wider.
 _MAILBOX = re.compile(

@@ -3,7 +3,6 @@ counts once."""
 
 import hashlib
 import hmac
-from collections.abc import Callable
 
 import msgspec
 import pyotp
@@ -115,11 +114,6 @@ def renew_recovery_codes(
         codes = _renew_codes(connection, account_id)
         _note(connection, account_id, "totp.renew_codes", actor, now_ms)
     return codes
-
-
-def checker(box: SecretBox, *, now_ms: int) -> Callable[[Connection, str, str], None]:
-    """`check` as people.signing_in wants it."""
-    return lambda connection, account_id, code: check(connection, box, account_id, code, now_ms=now_ms)
 
 
 def is_needed(connection: Connection, account_id: str) -> bool:

@@ -10,13 +10,13 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.periods import DAY_MS
 from posthouse.people.roles import Role
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema import accounts
 from posthouse.store.schema_people import profiles, sessions
 
-DAY_MS = 86_400_000
 SESSION_IDLE_MS = 7 * DAY_MS  # a device that was lent or lost
 SESSION_MS = 30 * DAY_MS  # a cookie that was stolen and is kept warm
 SEEN_STEP_MS = 60_000  # so that reading pages writes a row a minute, not a row a request

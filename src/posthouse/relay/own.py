@@ -16,9 +16,10 @@ from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import PlanSpec
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.money import format_nanos
+from posthouse.kernel.periods import DAY_MS
 from posthouse.ledger.queries import get_balance
 from posthouse.ledger.service import Ledger
-from posthouse.ledger.usage import DAY_MS, DaySpend, spend_by_day
+from posthouse.ledger.usage import DaySpend, spend_by_day
 from posthouse.limits.rules import Demand, Standing, format_reset
 from posthouse.limits.service import Limiter
 from posthouse.relay.answers import JSON, id_block, quota_block

@@ -100,9 +100,7 @@ transfers = Table(
 usage_records = Table(
     "usage_records",
     metadata,
-    Column(
-        "request_id", Text, primary_key=True
-    ),  # sorts by time, so rows are appended, never inserted between
+    Column("request_id", Text, primary_key=True),  # sorts by time: rows are appended, never inserted between
     Column("ending", Text, nullable=False),
     Column("http_status", Integer, nullable=False),
     Column("relay_code", Integer, nullable=False),

@@ -1,4 +1,5 @@
-"""The desk's tables: audit log, tickets, announcements, pages. `audit_log` is insert-only."""
+"""The desk's tables: audit log, tickets, announcements, pages, images, dismissed signals. `audit_log` is
+insert-only."""
 
 from sqlalchemy import (
     BigInteger,

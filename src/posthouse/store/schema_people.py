@@ -150,7 +150,6 @@ throttles = Table(
     "throttles",
     metadata,
     Column("subject", Text, primary_key=True),  # what is tried, and a hash of who tries
-    Column(
-        "full_ms", BigInteger, nullable=False, index=True
-    ),  # when all tries will be free, or one is forgotten
+    # When all tries will be free, or one is forgotten.
+    Column("full_ms", BigInteger, nullable=False, index=True),
 )

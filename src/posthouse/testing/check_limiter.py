@@ -3,10 +3,10 @@ limiter that counts every event by itself, to compare with."""
 
 from collections.abc import Awaitable, Callable
 
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.limits.rules import SLOTS, Demand, LimitRule, Measure, Quota, Refused, Subject
 from posthouse.limits.service import Granted, Limiter, Past
 
-HOUR_MS = 3_600_000
 NOW_MS = 1_800_000_000_000
 
 NewLimiter = Callable[[], Limiter]

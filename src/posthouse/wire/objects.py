@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from posthouse.kernel.periods import DAY_MS
 from posthouse.wire.json_edit import COMMAS_MAX, BrokenBody, members, mend_surrogates
 
 # Far more than a request has reason to name; to look at each takes some microseconds, on the event loop.
 HOLDERS_MAX = 1000
 ID_CHARS_MAX = 200  # several times what any upstream gives
-DAY_MS = 86_400_000
 
 # How long upstreams keep what is made, where an answer does not say. Source: OpenAI, "Your data"; Anthropic,
 # "Code execution tool".
