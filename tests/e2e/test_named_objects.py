@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from posthouse.catalogue.events import list_events
 from posthouse.catalogue.service import set_by_hand
 from posthouse.catalogue.states import State
 from posthouse.kernel.clock import now_ms
@@ -158,6 +159,19 @@ def test_a_call_that_belongs_to_a_channel_does_not_fail_over(scene: Scene) -> No
     assert {credential[:6] for credential in scene.used()} <= {"sk-one", "sk-two"}
     assert say(scene.ann).content[0].text == "Hello from the scripted upstream."
     assert "sk-second" in scene.used()
+
+
+def test_what_the_upstream_has_lost_is_held_against_nobody(scene: Scene) -> None:
+    scene.container("container_l")
+    say(scene.ann)
+    scene.first.default = Script(status=404)
+    with pytest.raises(anthropic.NotFoundError) as lost:
+        say(scene.ann, container="container_l")
+    assert "There is nothing here." in str(lost.value)  # the provider's own words
+    missing = [
+        one for one in list_events(scene.relay.store, channel="first", limit=99) if one.kind == "model"
+    ]
+    assert missing == []
 
 
 def test_a_drained_channel_serves_what_it_keeps_and_a_disabled_one_refuses_clearly(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -273,3 +274,17 @@ def test_other_methods_and_paths_are_told_apart(scene: Scene, ann: openai.OpenAI
     assert (wrong.status_code, wrong.json()["error"]["relay_code"]) == (404, 48004)
     deeper = httpx.get(scene.relay.base_url + "/chat/completions/chatcmpl-1/choices", headers=headers)
     assert deeper.json()["error"]["relay_code"] == 48004
+
+
+def test_a_relay_that_starts_again_knows_what_was_stored(tmp_path: Path) -> None:
+    with simulated() as (provider, url):
+        with EmbeddedRelay(tmp_path, url) as relay:
+            key = relay.member("ann@example.org", credit="10")
+            with openai.OpenAI(base_url=relay.base_url, api_key=key, max_retries=0) as client:
+                name = stored(client)
+        with (
+            EmbeddedRelay(tmp_path, url) as relay,
+            openai.OpenAI(base_url=relay.base_url, api_key=key, max_retries=0) as client,
+        ):
+            assert client.chat.completions.retrieve(name).id == name
+            assert name in provider.stored.kept

@@ -186,6 +186,9 @@ class Forwarder:
             verdict = verdict_of_status(status, answer.body)
             if NEXT[verdict] is _TO_CALLER:
                 return answer
+            if trip.pinned and verdict is Verdict.MODEL_MISSING:  # the object may be what is missing
+                verdict = Verdict.CALLER
+                return answer
             wait_s = retry_after_s(answer.exchange.headers, now_ms())
             return Failed(spec, verdict, answer=answer)
         except UpstreamFault as caught:

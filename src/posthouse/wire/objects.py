@@ -109,7 +109,7 @@ NAMINGS: dict[str, tuple[Naming, ...]] = {
 
 def objects_named(endpoint: str, body: bytes) -> tuple[str, ...]:
     """The ids of all objects that a request's body names, each once. Takes only what has been read; raises
-    BrokenBody where it names too many."""
+    BrokenBody where it names too many, or is nested more deeply than the stack here allows."""
     found: dict[str, None] = {}
     for naming in NAMINGS.get(endpoint, ()):
         if naming.sign.is_in(body):
@@ -139,7 +139,7 @@ def _held(holder: bytes, step: str) -> Iterable[bytes]:
     if step == EACH and holder.startswith(b"["):
         if holder.count(b",") > COMMAS_MAX:
             raise BrokenBody("too_many_elements")
-        return map(bytes, _decode_list(mend_surrogates(holder)))
+        return map(bytes, _decode_list(mend_surrogates(holder)))  # no deeper than what `members` has seen
     if step != EACH and holder.startswith(b"{"):
         return (value for key, value in members(holder) if key == step)
     return ()

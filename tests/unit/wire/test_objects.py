@@ -85,6 +85,13 @@ def test_what_would_hold_everyone_up_is_refused() -> None:
         objects_named(CHAT, long)
 
 
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(BrokenBody, match="too_deep"):
+        objects_named(CHAT, b'{"messages":[{"file_id":%b0%b}]}' % (b"[" * 100_000, b"]" * 100_000))
+    with pytest.raises(BrokenBody, match="too_deep"):
+        objects_named("messages", b'{"container":%b0%b}' % (b"[" * 100_000, b"]" * 100_000))
+
+
 @pytest.mark.parametrize(
     ("kind", "answer", "made"),
     [
