@@ -147,6 +147,9 @@ def test_settings_are_changed_and_refused_where_they_are_wrong(site: Site, open_
     page.get_by_role("tab", name="邮件").click()
     expect(page.get_by_text("已设置。输入新的即可更换。")).to_be_visible()
     expect(page.get_by_label("密码")).to_have_value("")
+    page = open_tab("/admin/settings?tab=mail", role="operator")  # how people get in is an owner's to change
+    expect(page.get_by_text("Only an owner changes how people get in.")).to_be_visible()
+    expect(page.get_by_label("Host", exact=True)).to_be_disabled()
 
 
 def test_pages_fit_a_phone(site: Site, open_tab: OpenTab) -> None:

@@ -91,7 +91,8 @@ def get_dashboard(
 async def list_refusals(here: Here, who: Who) -> Refusals:
     """List the calls that were refused lately, and why.
 
-    The last twenty since the serving process started; a refused call leaves no usage record."""
+    The last twenty since the answering process started, of several processes its own; a refused call leaves
+    no usage record."""
     calls = here.relay.refusals.of_account(who.account_id)
     titles = await run_in_threadpool(titles_of_keys, here.store, {call.key_id for call in calls})
     return Refusals(items=[_refusal(call, titles.get(call.key_id), who.language) for call in calls])

@@ -41,7 +41,9 @@ class Overview(Answer):
     """How the service stands."""
 
     at_ms: Ms
-    running: int = Field(description="Calls that the answering process has under way.")
+    running: int = Field(
+        description="Calls that the answering process has under way; of several processes only its own."
+    )
     today: SiteSums = Field(description="Since midnight in the operator's time zone.")
     yesterday: SiteSums = Field(description="Until the same time of the day.")
     month: SiteSums = Field(description="This month until now.")

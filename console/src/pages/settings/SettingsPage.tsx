@@ -1,4 +1,4 @@
-import { Button, Group, Tabs } from "@mantine/core";
+import { Button, Group, Tabs, Text } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
@@ -42,8 +42,16 @@ function Editor({ settings }: { settings: Settings }) {
   const isReadOnly = !mayUse(useMember(), "settings:write");
   const panels: Record<Exclude<Tab, "texts">, React.ReactNode> = {
     site: <SiteSettings form={form} />,
-    mail: <MailSettings form={form} isSet={settings.secrets.includes("mail")} />,
-    sign_in: <SignInSettings form={form} secrets={settings.secrets} />,
+    mail: (
+      <OwnersOnly>
+        <MailSettings form={form} isSet={settings.secrets.includes("mail")} />
+      </OwnersOnly>
+    ),
+    sign_in: (
+      <OwnersOnly>
+        <SignInSettings form={form} secrets={settings.secrets} />
+      </OwnersOnly>
+    ),
     registration: <RegistrationSettings form={form} plans={settings.plans} />,
     money: <MoneySettings form={form} plans={settings.plans} />,
     calls: <CallSettings form={form} />,
@@ -82,6 +90,20 @@ function Editor({ settings }: { settings: Settings }) {
         <Texts />
       </Tabs.Panel>
     </Tabs>
+  );
+}
+
+/** Fields of how people get in: whoever set the mail server could have an owner's reset link sent to themselves. */
+function OwnersOnly({ children }: { children: React.ReactNode }) {
+  const { t } = useTranslation("settings");
+  const isOwner = mayUse(useMember(), "roles:write");
+  return (
+    <>
+      {!isOwner && <Text size="sm">{t("owners_only")}</Text>}
+      <fieldset className={`${styles.fields} ${styles.panel}`} disabled={!isOwner}>
+        {children}
+      </fieldset>
+    </>
   );
 }
 

@@ -1,5 +1,6 @@
 import { Select, TextInput } from "@mantine/core";
 import { useTranslation } from "react-i18next";
+import { mayUse, useMember } from "@/api/session";
 import { LANGUAGES } from "@/app/i18n";
 import { Section } from "@/ui/Page";
 import { Logo } from "./Logo";
@@ -8,6 +9,7 @@ import type { Form, Values } from "./form";
 /** What the site is called, where it is, and in which languages. */
 export function SiteSettings({ form }: { form: Form }) {
   const { t } = useTranslation("settings");
+  const isOwner = mayUse(useMember(), "roles:write");
   const languages = form.values.site.languages.join(" ");
   const choices = [
     { value: "en zh", label: t("languages_both", { first: LANGUAGES.en, second: LANGUAGES.zh }) },
@@ -23,7 +25,8 @@ export function SiteSettings({ form }: { form: Form }) {
         <Logo />
         <TextInput
           label={t("public_url")}
-          description={t("public_url_hint")}
+          description={isOwner ? t("public_url_hint") : `${t("public_url_hint")} ${t("owners_only")}`}
+          disabled={!isOwner}
           placeholder="https://relay.example.org"
           {...form.getInputProps("site.public_url")}
         />
