@@ -4,6 +4,7 @@ its sentence, filled by what is raised; and no sentence is left over."""
 import ast
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -13,7 +14,10 @@ from pydantic_core.core_schema import ErrorType
 
 import posthouse
 from posthouse.catalogue.rules import KINDS
+from posthouse.kernel.errors import words
 from posthouse.kernel.problems import Declined, Texts, problem_rows, problem_table
+from posthouse.limits.rules import Subject
+from posthouse.relay import ask
 
 SOURCE = Path(posthouse.__file__).parent
 TREES = {
@@ -124,3 +128,16 @@ def test_every_kind_has_its_words_and_all_words_their_kind() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert known.keys() <= {*get_args(ErrorType)} | OWN_KINDS | written
+
+
+def test_what_fills_a_refusal_is_told_in_chinese_too() -> None:
+    said = {*get_args(Subject), *ask._EXPECTED.values(), *ask._WHERE.values()}
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_bad_http", "Refusal"):
+                of = [one.value for one in node.keywords if one.arg in ("expected", "reason", "where")]
+                of += node.args if getattr(node.func, "id", "") == "_bad_http" else []
+                texts = {str(one.value) for one in of if isinstance(one, ast.Constant)}
+                said |= {one for one in texts if re.search("[a-z] [a-z]", one)}  # not "asc, desc"
+    assert said <= words().keys(), said - words().keys()
+    assert all(any("\u4e00" <= char <= "\u9fff" for char in one) for one in words().values())

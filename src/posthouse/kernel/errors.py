@@ -116,4 +116,22 @@ class Refusal(PosthouseError):
         return self.row.retry and soon and self.situation not in self.row.retry_never
 
     def message(self, language: Language) -> str:
-        return self.row.messages[self.situation][language].format_map(self.fields)
+        said = self.fields
+        if language == "zh":
+            said = {name: _worded(name, one) for name, one in said.items()}
+        return self.row.messages[self.situation][language].format_map(said)
+
+
+# The fields that hold words of ours, not names or numbers.
+_WORDED = frozenset(("expected", "reason", "scope", "where"))
+
+
+@cache
+def words() -> dict[str, str]:
+    """data/words.json: the Chinese of what such fields say, by its English."""
+    text = (resources.files("posthouse") / "data" / "words.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, str])
+
+
+def _worded(name: str, value: object) -> object:
+    return words().get(str(value), value) if name in _WORDED else value
