@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.limits.rules import SLOTS, Refused
-from posthouse.limits.service import Granted, Limiter, MemoryLimiter
+from posthouse.limits.service import KNOWN_MAX, Granted, Limiter, MemoryLimiter
 from posthouse.testing.check_limiter import (
     CHECKS,
     HOUR_MS,
@@ -132,6 +132,38 @@ def test_counters_that_are_idle_go_when_new_ones_come() -> None:
             await granted(limiter, demand(one, key=f"new{i}"), NOW_MS + HOUR_MS)
         assert limiter.counters == 61  # the hundred are gone; a running call keeps its counter
         await limiter.settle(running, tokens=1, spend_nanos=0, now_ms=NOW_MS + HOUR_MS)
+
+    asyncio.run(run())
+
+
+def test_a_counter_that_went_is_not_counted_on() -> None:
+    """Whoever asks with other rules sees the same use, also after the counter was made anew."""
+
+    async def run() -> None:
+        limiter = MemoryLimiter()
+        hour = rule(requests=2)
+        one, other = demand(hour), demand(hour, rule("day", requests=9))
+        for after in (0, 1):
+            call = await granted(limiter, one, NOW_MS + after)
+            await limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS + after)
+        later_ms = NOW_MS + 2 * HOUR_MS
+        await granted(limiter, demand(hour, key="new"), later_ms)
+        assert limiter.counters == 1
+        await granted(limiter, one, later_ms)
+        await granted(limiter, other, later_ms)
+        await refused(limiter, one, later_ms)
+
+    asyncio.run(run())
+
+
+def test_many_callers_are_told_apart() -> None:
+    async def run() -> None:
+        limiter = MemoryLimiter()
+        one = rule(requests=2)
+        for _ in range(2):
+            for number in range(KNOWN_MAX + 2):
+                await granted(limiter, demand(one, key=f"k{number}"))
+        await refused(limiter, demand(one, key="k0"))
 
     asyncio.run(run())
 

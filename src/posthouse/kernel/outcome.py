@@ -32,7 +32,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     ttft_ms: int = -1
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """Times are ms since 1970 or durations in ms; money is nanos. `quantities` counts disjoint price
     components, e.g. {"input": 10, "cached_input": 5, "output": 7}. `address_hash` is a keyed hash."""
 

@@ -11,6 +11,7 @@ from collections import deque
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from math import ceil
 from typing import Literal
 
 from msgspec import Struct
@@ -130,14 +131,21 @@ class Slot:
 
 
 class Counter:
-    """What one subject of one rule used in the window; the totals are the sums of `slots`."""
+    """What one subject of one rule used in the window; the totals are the sums of `slots`. Before `leaves_ms`
+    no slot leaves the window, and before `joins_ms` an event joins the `newest`: each call pays for a look
+    at each."""
 
-    __slots__ = ("requests", "running", "slots", "spend_nanos", "tokens", "width_ms", "window_ms")
+    __slots__ = (
+        *("joins_ms", "leaves_ms", "newest", "requests", "running"),
+        *("slots", "spend_nanos", "tokens", "width_ms", "window_ms"),
+    )
 
     def __init__(self, window_ms: int) -> None:
         self.window_ms = window_ms
-        self.width_ms = window_ms / SLOTS
+        self.width_ms = ceil(window_ms / SLOTS)
         self.slots: deque[Slot] = deque()
+        self.newest: Slot | None = None
+        self.joins_ms = self.leaves_ms = 0
         self.requests = 0
         self.tokens = 0
         self.spend_nanos = 0
@@ -152,19 +160,22 @@ class Counter:
             self.requests -= slot.requests
             self.tokens -= slot.tokens
             self.spend_nanos -= slot.spend_nanos
+        if slots:
+            self.leaves_ms = slots[0].last_ms + self.window_ms
+        else:
+            self.newest, self.joins_ms = None, 0
 
     def add(self, now_ms: int, requests: int, tokens: int, spend_nanos: int) -> Slot:
         """Count an event; the slot is what gives it back later. A clock that went back joins the newest
         slot, which keeps its time: late rather than early."""
-        slots = self.slots
-        if slots and now_ms - (slot := slots[-1]).first_ms < self.width_ms:
+        slot = self.newest
+        if slot is not None and now_ms < self.joins_ms:
             if now_ms > slot.last_ms:
                 slot.last_ms = now_ms
             slot.requests += requests
             slot.tokens += tokens
         else:
-            slot = Slot(now_ms, requests, tokens)
-            slots.append(slot)
+            slot = self._begin_slot(now_ms, requests, tokens)
         self.requests += requests
         self.tokens += tokens
         if spend_nanos:
@@ -172,9 +183,17 @@ class Counter:
             self.spend_nanos += spend_nanos
         return slot
 
+    def _begin_slot(self, now_ms: int, requests: int, tokens: int) -> Slot:
+        slot = self.newest = Slot(now_ms, requests, tokens)
+        self.joins_ms = now_ms + self.width_ms
+        if not self.slots:
+            self.leaves_ms = now_ms + self.window_ms
+        self.slots.append(slot)
+        return slot
+
     def correct(self, slot: Slot, now_ms: int, tokens: int, spend_nanos: int) -> None:
         """Add these to an event's amounts: what is above zero counts as of now, what is below no longer."""
-        if slot.counted and slot is self.slots[-1] and now_ms - slot.first_ms < self.width_ms:
+        if slot is self.newest and now_ms < self.joins_ms:
             if now_ms > slot.last_ms and (tokens > 0 or spend_nanos > 0):
                 slot.last_ms = now_ms
             slot.tokens += tokens

@@ -28,7 +28,11 @@ COUNTERS_MAX = 1_000_000
 _SWEPT_PER_NEW = 2  # more go than come
 
 
+# Callers whose counters are at hand, by what they ask for; over that, all are looked up anew.
+KNOWN_MAX = 10_000
+
 Table = OrderedDict[str | bytes, Counter]
+Pairs = tuple[tuple[LimitRule, Counter], ...]
 
 
 class Granted(Struct):
@@ -80,6 +84,8 @@ class MemoryLimiter:
     def __init__(self, *, counters_max: int = COUNTERS_MAX) -> None:
         self._counters_max = counters_max
         self._tables: dict[str, Table] = {}  # by rule name; a value tells of which subject it is
+        # By the demand's rules (their id, which the value keeps from being another's) and subjects.
+        self._known: dict[tuple[int, str, bytes, str, str], tuple[tuple[LimitRule, ...], Pairs]] = {}
 
     @property
     def counters(self) -> int:
@@ -87,16 +93,11 @@ class MemoryLimiter:
         return sum(map(len, self._tables.values()))
 
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
-        found: list[Counter] = []
-        refusals: list[Refused] = []
-        for rule in demand.rules:
-            counter = self._find(rule, demand, now_ms)
+        pairs = self._pairs(demand, now_ms)
+        for rule, counter in pairs:
             if not admits(rule, counter, demand):
-                refusals.append(refusal(rule, counter, demand, now_ms))
-            found.append(counter)
-        if refusals:
-            return worst(refusals)
-        return self._take(demand, found, now_ms)
+                return worst([refusal(*pair, demand, now_ms) for pair in pairs if not admits(*pair, demand)])
+        return self._take(demand, pairs, now_ms)
 
     async def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
         demand = _close(granted)
@@ -115,8 +116,8 @@ class MemoryLimiter:
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
         return [
             standing
-            for rule in demand.rules
-            for standing in standings(rule, self._find(rule, demand, now_ms), now_ms)
+            for rule, counter in self._pairs(demand, now_ms)
+            for standing in standings(rule, counter, now_ms)
         ]
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
@@ -124,36 +125,51 @@ class MemoryLimiter:
             at_ms = min(call.started_ms, now_ms)
             for rule in call.demand.rules:
                 if at_ms > now_ms - rule.window_ms:
-                    counter = self._find(rule, call.demand, at_ms)
+                    counter = self._find(rule, call.demand)
+                    counter.expire(at_ms)
                     if counter is UNUSED:
                         counter = self._new(rule, call.demand, at_ms)
                     counter.add(at_ms, 1, call.tokens, call.spend_nanos)
 
-    def _find(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter:
-        """The subject's counter, expired up to now; UNUSED when it has none."""
-        table = self._tables.get(rule.name)
-        counter = None if table is None else table.get(demand.value_of(rule.subject))
-        if counter is None:
-            return UNUSED
-        if counter.slots and counter.slots[0].last_ms <= now_ms - counter.window_ms:
-            counter.expire(now_ms)
-        return counter
+    def _pairs(self, demand: Demand, now_ms: int) -> Pairs:
+        """Each rule of the demand with its subject's counter, expired up to now; UNUSED when it has none."""
+        rules = demand.rules
+        key = (id(rules), demand.key_id, demand.address, demand.account_id, demand.plan)
+        known = self._known.get(key)
+        if known is None:
+            pairs = tuple([(rule, self._find(rule, demand)) for rule in rules])
+            if all(counter is not UNUSED for _, counter in pairs):
+                if len(self._known) >= KNOWN_MAX:
+                    self._known.clear()
+                self._known[key] = rules, pairs
+        else:
+            _, pairs = known
+        for _, counter in pairs:
+            if counter.leaves_ms <= now_ms:
+                counter.expire(now_ms)
+        return pairs
 
-    def _take(self, demand: Demand, found: list[Counter], now_ms: int) -> Granted:
+    def _find(self, rule: LimitRule, demand: Demand) -> Counter:
+        table = self._tables.get(rule.name)
+        return UNUSED if table is None else table.get(demand.value_of(rule.subject), UNUSED)
+
+    def _take(self, demand: Demand, pairs: Pairs, now_ms: int) -> Granted:
         prompt_tokens, spend_nanos = demand.prompt_tokens, demand.spend_nanos
         taken: list[tuple[Counter, Slot]] = []
         requests: Quota | None = None
         tokens: Quota | None = None
-        for rule, counter in zip(demand.rules, found, strict=True):
+        for rule, counter in pairs:
             if counter is UNUSED:
                 counter = self._new(rule, demand, now_ms)
             counter.running += 1
             taken.append((counter, counter.add(now_ms, 1, prompt_tokens, spend_nanos)))
-            if (limit := rule.requests) is not None:
+            limit = rule.requests
+            if limit is not None:
                 left = limit - counter.requests
                 if requests is None or left < requests.remaining:
                     requests = Quota(limit, left, counter.reset_ms(now_ms))
-            if (limit := rule.tokens) is not None:
+            limit = rule.tokens
+            if limit is not None:
                 left = limit - counter.tokens
                 if tokens is None or left < tokens.remaining:
                     tokens = Quota(limit, left, counter.reset_ms(now_ms))
@@ -167,6 +183,7 @@ class MemoryLimiter:
             value, oldest = next(iter(table.items()))
             if oldest.is_idle(now_ms) or len(table) >= self._counters_max:
                 del table[value]
+                self._known.clear()
             else:
                 table.move_to_end(value)
         counter = table[demand.value_of(rule.subject)] = Counter(rule.window_ms)
