@@ -43,7 +43,7 @@ PAGES = {
         "events": ("事件", "事件"),
         "next": {
             Next.CALLER: "交给调用方",
-            Next.CREDENTIAL: "另一个密钥，否则另一个渠道",
+            Next.CREDENTIAL: "另一个凭据，否则另一个渠道",
             Next.CHANNEL: "另一个渠道",
         },
         "counts": ("一次失败", "不计"),
