@@ -39,13 +39,11 @@ class _Sign:
         self._escaped = re.compile(b'"(?:%b)"' % b"|".join(spelled))
 
     def is_in(self, text: bytes) -> bool:
+        # Of what is not there CPython 3.11's `rfind` makes sure several times sooner than `find`, or `in`.
         for name in self._plain:
-            if text.find(name) >= 0:  # `in` costs CPython 3.11 five times as much
+            if text.rfind(name) >= 0:
                 return True
-        return _BACKSLASH in text and text.find(b"\\u00") >= 0 and self._escaped.search(text) is not None
-
-
-_BACKSLASH = ord("\\")
+        return text.rfind(b"\\u00") >= 0 and self._escaped.search(text) is not None
 
 
 class Naming(Struct, frozen=True):
@@ -110,14 +108,18 @@ NAMINGS: dict[str, tuple[Naming, ...]] = {
 def objects_named(endpoint: str, body: bytes) -> tuple[str, ...]:
     """The ids of all objects that a request's body names, each once. Takes only what has been read; raises
     BrokenBody where it names too many, or is nested more deeply than the stack here allows."""
-    found: dict[str, None] = {}
+    found: tuple[str, ...] = ()
     for naming in NAMINGS.get(endpoint, ()):
         if naming.sign.is_in(body):
-            for path in naming.paths:
-                for text in _texts_at(body, path, naming.sign):
-                    if match := naming.pattern.match(text):
-                        found[match[1] or text] = None
-    return tuple(found)
+            found += tuple(_named(body, naming))
+    return found and tuple(dict.fromkeys(found))
+
+
+def _named(body: bytes, naming: Naming) -> Iterator[str]:
+    for path in naming.paths:
+        for text in _texts_at(body, path, naming.sign):
+            if match := naming.pattern.match(text):
+                yield match[1] or text
 
 
 def _texts_at(body: bytes, path: Path, sign: _Sign) -> Iterator[str]:
@@ -170,7 +172,7 @@ _decode_container = msgspec.json.Decoder(_Container).decode
 
 def object_made(kind: str, answer: bytes) -> Made | None:
     """The object of that kind that an answer, or an event of a streamed one, says that it has made."""
-    if kind == "container" and answer.find(b'"container"') < 0:  # nearly all
+    if kind == "container" and answer.rfind(b'"container"') < 0:  # nearly all
         return None
     try:
         got = _decode_answer(answer)
