@@ -62,7 +62,7 @@ def test_a_key_is_shown_once(configured: Cli, ask: Ask) -> None:
     assert "never shown again" in made.stderr
     again = configured("key", "list", "--account", ANN).output + str(ask("key", "list", "--account", ANN))
     assert key not in again
-    assert f"sk-…{key[-4:]}" in again
+    assert f"{key[:7]}…{key[-4:]}" in again
 
 
 def test_a_key_is_limited_as_told(configured: Cli, ask: Ask, key_id: str) -> None:

@@ -18,7 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 EMAIL_CHARS_MAX = 254  # RFC 5321's longest path
 NAME_CHARS_MAX = 100
 SCOPE_ITEMS_MAX = 200  # models, endpoints or networks of one key: a list that a person can read
-HINT_TAIL_CHARS = 4
+HINT_HEAD_CHARS, HINT_TAIL_CHARS = 4, 4  # of 49 after the prefix
 KEYS_MAX = 200  # of one account: more than a person keeps apart, and a list is one page
 # How long a deleted key still counts: each has quotas of its own, which a new one must not renew.
 DELETED_COUNTS_MS = 86_400_000
@@ -171,5 +171,10 @@ def parse_overlap(overlap_ms: int) -> int:
 
 
 def hint_of(key: str, prefix: str) -> str:
-    """Enough of a key to recognise it by, far too little to guess it: "sk-…9xQ2"."""
-    return f"{prefix}…{key[-HINT_TAIL_CHARS:]}"
+    """Enough of a key to recognise it by, far too little to guess it: "sk-kvFT…9xQ2"."""
+    return f"{shown_head(key, prefix)}…{key[-HINT_TAIL_CHARS:]}"
+
+
+def shown_head(beginning: str, prefix: str) -> str:
+    """Of a key, or the beginning of one, as much as its hint shows; any other text as it is."""
+    return beginning[: len(prefix) + HINT_HEAD_CHARS] if beginning.startswith(prefix) else beginning

@@ -55,7 +55,8 @@ def list_member_keys(
         str,
         Query(
             max_length=SEARCH_CHARS_MAX,
-            description="Part of the hint or name, an id, or a key's SHA-256 in hex; never the key itself.",
+            description="Part of the hint or name, an id, how a key begins, or how its SHA-256 begins in 8 "
+            "hex digits or more; never the whole key.",
         ),
     ] = "",
     status: Annotated[KeyStatus | None, Query(description="Only in this state.")] = None,

@@ -1,5 +1,5 @@
 """What the operator's people see of members and their keys: members are found by part of an email or name,
-or by id; keys by part of their hint, by id, or by hash."""
+or by id; keys by how they begin or end, by id, or by hash."""
 
 import re
 from typing import Any
@@ -8,7 +8,8 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tuple_, update
 
 from posthouse.accounts.errors import UnknownAccount, UnknownKey
-from posthouse.accounts.rules import AccountStatus, KeyStatus
+from posthouse.accounts.queries import key_prefix
+from posthouse.accounts.rules import AccountStatus, KeyStatus, shown_head
 from posthouse.desk import rules
 from posthouse.store.audit import note
 from posthouse.store.engine import Store
@@ -19,7 +20,8 @@ from posthouse.store.upsert import insert_if_absent
 Place = tuple[int, str]  # where a page ended: created_ms and id
 SEARCH_CHARS_MAX = 100
 
-_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH_DIGITS = 64  # of a SHA-256
+_HASH = re.compile(r"[0-9a-f]{8,64}")  # its beginning; fewer digits would be in too many names
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -135,10 +137,9 @@ def find_keys(
     after: Place | None = None,
     limit: int,
 ) -> list[FoundKey]:
-    """The newest first. A search of 64 hex digits is the SHA-256 of a key, also of one that was rotated."""
+    """The newest first. `search` is part of a hint or name, an id, the beginning of a key, or that of a key's
+    SHA-256 in 8 hex digits or more, also of one that was rotated."""
     query = _KEY.where(keys.c.kind == "api").order_by(keys.c.created_ms.desc(), keys.c.id.desc()).limit(limit)
-    if text := search.strip():
-        query = query.where(_names_key(text))
     if status is not None:
         query = query.where(keys.c.status == status)
     if account_id:
@@ -146,6 +147,8 @@ def find_keys(
     if after is not None:
         query = query.where(tuple_(keys.c.created_ms, keys.c.id) < after)
     with store.read() as connection:
+        if text := search.strip():
+            query = query.where(_names_key(text, key_prefix(connection)))
         return [FoundKey(**row._mapping) for row in connection.execute(query)]
 
 
@@ -196,17 +199,17 @@ def _means(text: str) -> ColumnElement[bool]:
     )
 
 
-def _names_key(text: str) -> ColumnElement[bool]:
-    """The hint shows a key's prefix and its last characters: each of the two may be given."""
-    if _HASH.fullmatch(text.lower()):
-        digest = bytes.fromhex(text)
-        return or_(keys.c.hash == digest, keys.c.old_hash == digest)
+def _names_key(text: str, prefix: str) -> ColumnElement[bool]:
     part = text[:SEARCH_CHARS_MAX]
-    return or_(
+    named = or_(
         keys.c.id == part.lower(),
-        keys.c.hint.contains(part, autoescape=True),
+        keys.c.hint.contains(shown_head(part, prefix), autoescape=True),
         keys.c.name.contains(part, autoescape=True),
     )
+    if _HASH.fullmatch(part.lower()) is None:
+        return named
+    first, last = (bytes.fromhex(part.ljust(_HASH_DIGITS, digit)) for digit in "0f")
+    return or_(named, keys.c.hash.between(first, last), keys.c.old_hash.between(first, last))
 
 
 def _detail(connection: Connection, account_id: str) -> MemberDetail:

@@ -48,7 +48,7 @@ keys = Table(
     Column("id", Text, primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of the whole key
-    Column("hint", Text, nullable=False),  # "sk-…aB3d": enough to recognise, far too little to guess
+    Column("hint", Text, nullable=False),  # "sk-kvFT…aB3d": enough to recognise, far too little to guess
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
