@@ -92,6 +92,13 @@ def count_accounts(store: Store, starts_ms: Sequence[int], until_ms: int) -> tup
     return total, counts
 
 
+def members_of_plans(store: Store) -> dict[str, int]:
+    """How many accounts are on each plan; plans that nobody is on are left out."""
+    query = select(accounts.c.plan, func.count().label("members")).group_by(accounts.c.plan)
+    with store.read() as connection:
+        return {row.plan: row.members for row in connection.execute(query)}
+
+
 def titles_of_keys(store: Store, key_ids: Iterable[str]) -> dict[str, KeyTitle]:
     """What those keys are called, whosever they are, by id."""
     query = select(keys.c.id, keys.c.name, keys.c.hint, keys.c.kind).where(keys.c.id.in_(set(key_ids)))

@@ -6,7 +6,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from posthouse.kernel.periods import BudgetPeriod
+from posthouse.kernel.periods import DAY_MS, BudgetPeriod
 from posthouse.kernel.problems import UnfitValue
 
 AccountStatus = Literal["active", "frozen"]
@@ -21,8 +21,8 @@ SCOPE_ITEMS_MAX = 200  # models, endpoints or networks of one key: a list that a
 HINT_HEAD_CHARS, HINT_TAIL_CHARS = 4, 4  # of 49 after the prefix
 KEYS_MAX = 200  # of one account: more than a person keeps apart, and a list is one page
 # How long a deleted key still counts: each has quotas of its own, which a new one must not renew.
-DELETED_COUNTS_MS = 86_400_000
-OVERLAP_MS_MAX = 30 * 86_400_000  # a rotated key is out of use a month later at the latest
+DELETED_COUNTS_MS = DAY_MS
+OVERLAP_MS_MAX = 30 * DAY_MS  # a rotated key is out of use a month later at the latest
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}")
 

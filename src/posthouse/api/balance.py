@@ -105,7 +105,7 @@ async def look_up_key(here: Here, visit: From, looked: Annotated[Looked, Depends
     Whoever has the key can spend the balance, so they may see it. A key that was revoked or is over shows
     nothing, nor does one that may not be used from the address that asks."""
     account, key = looked.account, looked.key
-    rules = plan_rules(here, account.plan)
+    rules = plan_rules(here.market.catalogue, account.plan)
     found = await standings(here, account, visit.address_hash, key.id, rules)
     return BalanceAnswer(
         hint=key.hint,

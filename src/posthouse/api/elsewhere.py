@@ -24,6 +24,7 @@ from posthouse.api.session import SessionAnswer, set_cookie, signed_in
 from posthouse.api.values import Answer, Body, Ms
 from posthouse.api.visit import Visit
 from posthouse.kernel.errors import PosthouseError
+from posthouse.kernel.periods import HOUR_MS, MINUTE_MS
 from posthouse.people import elsewhere, identities, one_time, registration, second_factor
 from posthouse.people.elsewhere import TRIP_MS, Trip
 from posthouse.people.errors import (
@@ -47,8 +48,10 @@ SubjectName = Annotated[str, Path(description="The provider's name for them that
 ProviderName = Annotated[str, Path(description="Which provider.")]
 
 # Of one address. Each trip asks the provider up to four times, in a thread of ours.
-SETTING_OUT = Throttle("elsewhere_address", 60, 3_600_000)
-CODES = Throttle("second_factor", 10, 20 * 60_000)  # of one account: a code has a million values, three count
+SETTING_OUT = Throttle("elsewhere_address", 60, HOUR_MS)
+CODES = Throttle(
+    "second_factor", 10, 20 * MINUTE_MS
+)  # of one account: a code has a million values, three count
 
 # What went wrong, as the console's pages name it.
 _CODES: dict[type[PosthouseError], str] = {

@@ -29,7 +29,7 @@ from posthouse.api.permissions import Permission
 from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Listing, Money, MoneyIn, Ms
 from posthouse.catalogue.rules import ENDPOINTS
-from posthouse.kernel.periods import BudgetPeriod, span_at
+from posthouse.kernel.periods import DAY_MS, BudgetPeriod, span_at
 from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.key_uses import last_uses
 from posthouse.ledger.sums import Scope, ranking
@@ -38,7 +38,7 @@ router = Router("keys")
 KeyId = Annotated[str, Path(description="The key's id.")]
 
 # Whether a key was used longer ago than this makes no difference to anybody who tidies up.
-USED_MS = 90 * 86_400_000
+USED_MS = 90 * DAY_MS
 KEYS_RANKED = 10_000  # deleted ones too: all that an account can have used in a month
 
 

@@ -12,6 +12,7 @@ from posthouse.api.context import Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.values import Answer
+from posthouse.catalogue.compiled import Catalogue
 from posthouse.kernel.money import format_nanos
 from posthouse.limits.rules import Demand, LimitRule, Measure, Standing, Subject
 
@@ -57,7 +58,7 @@ async def list_limits(
     Limits by address are those of the address that asks. Of limits by key, the keys that have used some are
     listed, or one without a key where none has. With several serving processes each counts for itself."""
     account, keys = own
-    rules = plan_rules(here, account.plan)
+    rules = plan_rules(here.market.catalogue, account.plan)
     of_keys: list[tuple[Standing, Key]] = []
     for key in keys:
         by_key = [rule for rule in rules if rule.subject == "key"]
@@ -73,9 +74,8 @@ async def list_limits(
     return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
 
 
-def plan_rules(here: Context, plan: str) -> list[LimitRule]:
+def plan_rules(catalogue: Catalogue, plan: str) -> list[LimitRule]:
     """The plan's limits, each once: models that share one have a rule each."""
-    catalogue = here.market.catalogue
     rules = {
         (rule.name, rule.subject): rule
         for model in catalogue.models_for(plan)

@@ -11,7 +11,7 @@ from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.usage_values import UsageSums, sums_fields, zone_of
 from posthouse.api.values import Answer, Money, Ms
-from posthouse.kernel.periods import DAY_MS, span_at
+from posthouse.kernel.periods import DAY_MS, HOUR_MS, span_at
 from posthouse.ledger.figures import steps
 from posthouse.ledger.live import recent_minutes
 from posthouse.ledger.queries import members_balance
@@ -20,7 +20,7 @@ from posthouse.ledger.sums import ChannelSums, Scope, Sums, channel_totals, rank
 router = Router("overview")
 
 SPANS: dict[str, tuple[Literal["hour", "day"], int]] = {
-    "day": ("hour", 23 * 3_600_000),  # and the step under way
+    "day": ("hour", 23 * HOUR_MS),  # and the step under way
     "month": ("day", 29 * DAY_MS),
     "quarter": ("day", 89 * DAY_MS),
 }

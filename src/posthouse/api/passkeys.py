@@ -12,6 +12,7 @@ from posthouse.api.permissions import PUBLIC, Permission
 from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
 from posthouse.api.values import Answer, Body, Ms
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import passkeys
 from posthouse.people.throttles import Throttle, try_all
 
@@ -19,7 +20,7 @@ router = Router("passkeys")
 PasskeyId = Annotated[str, Path(description="The passkey's id.")]
 
 # Of one address: an office in the morning. Nobody guesses a signature, but each try costs checking one.
-TRYING = Throttle("passkey_address", 120, 3_600_000)
+TRYING = Throttle("passkey_address", 120, HOUR_MS)
 
 
 class PasskeyAnswer(Answer):

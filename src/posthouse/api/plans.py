@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Path
 from pydantic import Field
-from sqlalchemy import func, select
 
+from posthouse.accounts.queries import members_of_plans
 from posthouse.api.context import Context, Here, Who
 from posthouse.api.definitions import NAME_CHARS_MAX, PlanFields, shown
 from posthouse.api.editing import VERSION, Changes, DryRun, Version, make, putting_of
@@ -17,7 +17,6 @@ from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing
 from posthouse.catalogue.edits import removing, version_of
 from posthouse.catalogue.queries import load_configuration
 from posthouse.catalogue.rules import ENDPOINTS, Configuration
-from posthouse.store.schema import accounts
 
 router = Router("plans")
 
@@ -54,7 +53,7 @@ def list_plans(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[Pl
     """List the plans by name."""
     configuration = load_configuration(here.store)
     names, more = page_of(configuration.plans, after, limit)
-    members = _members(here)
+    members = members_of_plans(here.store)
     return Listing(items=[_plan(here, configuration, name, members) for name in names], next=more)
 
 
@@ -91,10 +90,3 @@ def _plan(here: Context, configuration: Configuration, name: str, members: dict[
         models=sorted(one for one in spec.models if catalogue.tariff(name, one)) if spec else [],
         definition=shown(PlanFields, definition),
     )
-
-
-def _members(here: Context) -> dict[str, int]:
-    """How many accounts are on each plan."""
-    query = select(accounts.c.plan, func.count().label("members")).group_by(accounts.c.plan)
-    with here.store.read() as connection:
-        return {row.plan: row.members for row in connection.execute(query)}

@@ -7,14 +7,15 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.values import Answer, Ms
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.people.throttles import Throttle, try_all
 
 router = Router("playground")
 
 # A page asks for another before that; one that is copied out of a browser ends by itself.
-LIFETIME_MS = 3_600_000
+LIFETIME_MS = HOUR_MS
 # A few pages at once, each asking hourly.
-KEYS_OF_ACCOUNT = Throttle("playground", tries=60, window_ms=3_600_000)
+KEYS_OF_ACCOUNT = Throttle("playground", tries=60, window_ms=HOUR_MS)
 
 
 class PlaygroundKey(Answer):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from posthouse.api.context import Here
 from posthouse.api.frame import BASE, Router
+from posthouse.api.limits import plan_rules
 from posthouse.api.permissions import PUBLIC
 from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Money
@@ -170,9 +171,7 @@ def list_endpoints() -> Endpoints:
 
 def _plan(catalogue: Catalogue, plan: PlanSpec) -> PlanAnswer:
     models = catalogue.models_for(plan.name)
-    rules = {
-        (rule.name, rule.subject): rule for model in models for rule in catalogue.rules(plan.name, model.name)
-    }
+    rules = plan_rules(catalogue, plan.name)
     return PlanAnswer(
         name=plan.name,
         kind=plan.kind,
@@ -181,7 +180,7 @@ def _plan(catalogue: Catalogue, plan: PlanSpec) -> PlanAnswer:
         streaming=plan.streaming,
         endpoints=sorted(plan.endpoints),
         models=len(models),
-        limits=[_limit(rule) for rule in sorted(rules.values(), key=lambda one: (one.window_ms, one.name))],
+        limits=[_limit(rule) for rule in sorted(rules, key=lambda one: (one.window_ms, one.name))],
     )
 
 

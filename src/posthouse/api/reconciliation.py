@@ -82,9 +82,7 @@ class Prover:
         """Begin, where none runs."""
         with self._lock:
             if self.last.state != "running":
-                self.last = ProofAnswer(
-                    state="running", started_ms=now_ms, took_ms=0, count=0, differences=[]
-                )
+                self.last = _began("running", now_ms)
                 threading.Thread(target=self._run, args=(store,), name="proof", daemon=True).start()
             return self.last
 

@@ -7,8 +7,7 @@ from pydantic import ConfigDict, Field
 
 from posthouse.accounts.queries import list_keys
 from posthouse.accounts.service import create_key
-from posthouse.api.context import From as Visitor
-from posthouse.api.context import FromDevice, Here, SessionSecret, Who
+from posthouse.api.context import From, FromDevice, Here, SessionSecret, Who
 from posthouse.api.frame import Router
 from posthouse.api.own_site import OwnSite
 from posthouse.api.permissions import PUBLIC, Permission
@@ -16,6 +15,7 @@ from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
 from posthouse.api.values import Answer, Body
 from posthouse.catalogue.site import GITHUB
+from posthouse.kernel.errors import Language
 from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import proof_of_work, registration
 from posthouse.people.registration import FREE_KEY_NAME, Applicant, Registered
@@ -26,8 +26,6 @@ router = Router("register")
 
 # Of one address: a class that registers together, and no more.
 ASKING = Throttle("register_address", 40, HOUR_MS)
-
-Language = Literal["en", "zh"]
 
 
 class ElsewhereAnswer(Answer):
@@ -123,7 +121,7 @@ def register(
     here: Here,
     body: RegisterBody,
     response: Response,
-    visit: Visitor,
+    visit: From,
     device: FromDevice,
     secret: SessionSecret,
     site: OwnSite,
@@ -155,7 +153,7 @@ def verify_registration(
     here: Here,
     body: VerifyBody,
     response: Response,
-    visit: Visitor,
+    visit: From,
     device: FromDevice,
     secret: SessionSecret,
 ) -> WelcomeAnswer:
@@ -177,7 +175,7 @@ def create_first_key(here: Here, who: Who) -> FirstKeyAnswer:
 
 
 def _welcome(
-    here: Here, response: Response, visit: Visitor, device: FromDevice, secret: str, made: Registered
+    here: Here, response: Response, visit: From, device: FromDevice, secret: str, made: Registered
 ) -> WelcomeAnswer:
     with here.store.begin() as connection:
         fresh = open_session(connection, made.account_id, device, now_ms=here.now_ms())

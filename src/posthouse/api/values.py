@@ -56,7 +56,7 @@ class Body(BaseModel):
 
 
 class Answer(BaseModel):
-    """Base of what is answered. Made of a service's struct by `Model.of(struct)`, or field by field."""
+    """Base of what is answered. Made of a service's struct by `model_validate`, or field by field."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 

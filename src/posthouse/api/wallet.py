@@ -19,6 +19,7 @@ from posthouse.api.money import (
 )
 from posthouse.api.permissions import Permission
 from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, MoneyIn, Ms
+from posthouse.kernel.periods import DAY_MS
 from posthouse.payments import codes, invoices, orders, queries, rules, watch
 from posthouse.payments.rules import OrderStatus
 from posthouse.people.throttles import Throttle, forgive, try_all
@@ -29,7 +30,7 @@ router = Router("wallet")
 CODES_OF_ACCOUNT = Throttle("code-account", tries=10, window_ms=600_000)
 CODES_OF_ADDRESS = Throttle("code-address", tries=30, window_ms=600_000)
 # Orders that are cancelled at once would fill the operator's list in spite of the few that may be open.
-ORDERS_OF_ACCOUNT = Throttle("orders", tries=20, window_ms=86_400_000)
+ORDERS_OF_ACCOUNT = Throttle("orders", tries=20, window_ms=DAY_MS)
 
 OrderId = Annotated[str, Path(max_length=40, description="The order's id.")]
 Month = Annotated[str, Path(max_length=10, description="Such as 2026-11.")]

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from posthouse.catalogue.fields import Amount, Count, Seconds, amount_nanos, checked
 from posthouse.catalogue.site import SiteDef
 from posthouse.kernel.money import parse_ratio
+from posthouse.kernel.periods import DAY_MS, HOUR_MS, MINUTE_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.limits.rules import Subject
 from posthouse.routing.channels import (
@@ -66,8 +67,8 @@ ENDPOINTS = (
 )
 
 _WINDOW = re.compile(r"(\d+)\s*(s|second|m|minute|h|hour|d|day)s?")
-_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-WINDOW_MS_MAX = 31 * 86_400_000  # counters are rebuilt from the usage records of one window at start
+_UNIT_MS = {"s": 1000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+WINDOW_MS_MAX = 31 * DAY_MS  # counters are rebuilt from the usage records of one window at start
 
 
 class _Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

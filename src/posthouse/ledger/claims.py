@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy import Connection, delete, select, update
 
 from posthouse.kernel.outcome import Ending, Outcome
+from posthouse.kernel.periods import DAY_MS
 from posthouse.ledger.errors import ClaimOfOtherBody, ClaimRunning
 from posthouse.store.schema import idempotency, processes
 from posthouse.store.upsert import insert_if_absent
 
-KEPT_MS = 24 * 3_600_000
+KEPT_MS = DAY_MS
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -4,13 +4,14 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from posthouse.kernel.ids import new_id
+from posthouse.kernel.periods import DAY_MS
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.letters import Letter
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import mails
 from posthouse.store.sealing import seal
 
-KEPT_MS = 24 * 3_600_000  # what could not be sent for a day is no longer worth reading
+KEPT_MS = DAY_MS  # what could not be sent for a day is no longer worth reading
 CLAIMED_MS = 300_000  # more than a mail server gets to take a mail; then another process tries
 
 

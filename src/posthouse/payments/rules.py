@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from posthouse.kernel.money import NANOS, format_nanos
-from posthouse.kernel.periods import Span, span_at
+from posthouse.kernel.periods import DAY_MS, Span, span_at
 from posthouse.kernel.problems import UnfitValue
 from posthouse.ledger.rules import BALANCE_NANOS_MAX, IDEMPOTENCY_CHARS_MAX
 from posthouse.payments.errors import MistypedCode
@@ -19,7 +19,7 @@ CodeKind = Literal["topup", "promotion"]
 InvoiceStatus = Literal["open", "issued", "declined"]
 
 CENT_NANOS = NANOS // 100  # nobody can pay less
-ORDER_MS = 3 * 86_400_000  # a bank transfer takes so long; an order that is over can still be marked paid
+ORDER_MS = 3 * DAY_MS  # a bank transfer takes so long; an order that is over can still be marked paid
 OPEN_ORDERS_MAX = 5  # of one account: the operator looks at each
 OPEN_INVOICES_MAX = 5  # the same
 TEXT_CHARS_MAX = 200  # names, notes, references: one line

@@ -23,6 +23,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.kernel.secrets import SecretText
 from posthouse.people import one_time
 from posthouse.people.errors import NotAnEmail, SignInElsewhere
@@ -30,7 +31,7 @@ from posthouse.people.identities import Stranger
 from posthouse.people.rules import is_askable, parse_mailbox
 from posthouse.store.engine import Store
 
-TRIP_MS = 10 * 60_000  # somebody types a password there, and a code
+TRIP_MS = 10 * MINUTE_MS  # somebody types a password there, and a code
 TIMEOUT_S = 10.0  # of each of at most four requests to the provider as a whole, in a thread of the API's
 ANSWER_BYTES_MAX = 512 * 1024  # key sets are a few KiB
 METADATA_S = 3600.0  # how long a provider's addresses and keys are kept

@@ -23,6 +23,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.outbox import post
@@ -37,7 +38,7 @@ from posthouse.store.audit import note
 from posthouse.store.engine import Store
 from posthouse.store.schema_people import passkeys, profiles
 
-CEREMONY_MS = 5 * 60_000  # somebody looks for the telephone
+CEREMONY_MS = 5 * MINUTE_MS  # somebody looks for the telephone
 PASSKEYS_MAX = 20  # of one account: a list that a person can read
 NAME_CHARS_MAX = 60
 

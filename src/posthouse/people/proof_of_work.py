@@ -8,12 +8,13 @@ from typing import Any
 import altcha
 import msgspec
 
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.kernel.secrets import SecretBox
 from posthouse.people import one_time
 from posthouse.people.errors import ProofMissing
 from posthouse.store.engine import Store
 
-LIVES_MS = 15 * 60_000  # to fill a form in; a used proof is remembered as long
+LIVES_MS = 15 * MINUTE_MS  # to fill a form in; a used proof is remembered as long
 ALGORITHM = "SHA-256"  # any browser has it in script, also where no secure context gives it WebCrypto
 ROUNDS = 1
 COUNTER_MIN, COUNTER_MAX = 50_000, 150_000  # hashes until found: about half a second on a telephone

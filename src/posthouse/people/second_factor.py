@@ -8,6 +8,7 @@ import msgspec
 import pyotp
 from sqlalchemy import Connection, delete, insert, select, update
 
+from posthouse.kernel.periods import MINUTE_MS
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.outbox import post
 from posthouse.people import one_time
@@ -24,7 +25,7 @@ STEP_S = 30  # RFC 6238's, and what every app assumes
 LEEWAY_STEPS = 1  # clocks that are half a minute apart, and a slow hand
 SECRET_CHARS = 32  # 160 bits, RFC 4226's recommendation
 RECOVERY_CODES = 10
-SETTING_UP_MS = 15 * 60_000  # from the QR code to the first code
+SETTING_UP_MS = 15 * MINUTE_MS  # from the QR code to the first code
 
 
 class Beginning(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
+from posthouse.kernel.periods import HOUR_MS
 from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
 from posthouse.store.schema import changes
@@ -17,7 +18,7 @@ ChangeKind = Literal["account", "key", "balance", "configuration", "recall", "ch
 Listener = Callable[[ChangeKind, str], Awaitable[None]]
 
 POLL_S = 0.2  # a change reaches every process within a second
-KEPT_MS = 3_600_000  # how long a server may be out of reach of the store and still hear of everything
+KEPT_MS = HOUR_MS  # how long a server may be out of reach of the store and still hear of everything
 _CHANGES_LOCK = 0x6368616E  # "chan"
 
 
