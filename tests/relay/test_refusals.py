@@ -15,14 +15,14 @@ def outcome(account_id: str, at_ms: int = 1, ending: Ending = Ending.REFUSED) ->
 
 
 def unknown_model(name: str = "gpt-9") -> Refusal:
-    return Refusal(RelayCode.MODEL_NOT_FOUND, model=name, retry_after_s=3)
+    return Refusal(RelayCode.MODEL_NOT_FOUND, model=name)
 
 
 def test_a_refusal_reads_as_the_caller_was_told() -> None:
     refusals = Refusals()
     refusals.note(outcome("acc_1", 7), unknown_model())
     (call,) = refusals.of_account("acc_1")
-    assert (call.at_ms, call.request_id, call.retry_after_s) == (7, "req_7", 3)
+    assert (call.at_ms, call.request_id) == (7, "req_7")
     for language in ("en", "zh"):
         assert call.message(language) == unknown_model().message(language)
         assert "gpt-9" in call.message(language)

@@ -49,9 +49,8 @@ ProviderName = Annotated[str, Path(description="Which provider.")]
 
 # Of one address. Each trip asks the provider up to four times, in a thread of ours.
 SETTING_OUT = Throttle("elsewhere_address", 60, HOUR_MS)
-CODES = Throttle(
-    "second_factor", 10, 20 * MINUTE_MS
-)  # of one account: a code has a million values, three count
+# Of one account: a code has a million values, of which three count.
+CODES = Throttle("second_factor", 10, 20 * MINUTE_MS)
 
 # What went wrong, as the console's pages name it.
 _CODES: dict[type[PosthouseError], str] = {

@@ -15,7 +15,7 @@ ACCOUNTS_MAX = 10_000  # about 4 KB each; the account that was refused longest a
 
 
 class RefusedCall(Struct, frozen=True, gc=False):
-    """`model` is "" where the call was refused before that was looked at; `retry_after_s` None: unknown."""
+    """`model` is "" where the call was refused before that was looked at."""
 
     at_ms: int
     request_id: str
@@ -24,7 +24,6 @@ class RefusedCall(Struct, frozen=True, gc=False):
     code: RelayCode
     situation: str
     fields: dict[str, object]
-    retry_after_s: float | None
 
     @property
     def row(self) -> ErrorRow:
@@ -61,7 +60,6 @@ class Refusals:
                 refusal.code,
                 refusal.situation,
                 refusal.fields,
-                refusal.retry_after_s,
             )
         )
 
