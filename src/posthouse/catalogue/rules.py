@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
 
+from posthouse.accounts.rules import parse_prefix
 from posthouse.catalogue.fields import Amount, Count, Seconds, amount_nanos, checked
 from posthouse.catalogue.site import SiteDef
 from posthouse.kernel.money import parse_ratio
@@ -95,8 +96,7 @@ class OperatorDef(_Definition, frozen=True):
     def __post_init__(self) -> None:
         checked("exchange_rate", _positive_ratio, self.exchange_rate)
         checked("timezone", _time_zone, self.timezone)
-        if re.fullmatch(r"[A-Za-z0-9_-]{0,20}", self.key_prefix) is None:
-            raise UnfitValue("key_prefix", "key_prefix")
+        parse_prefix(self.key_prefix)
 
 
 class FamilyDef(_Definition, frozen=True):
