@@ -44,6 +44,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
     modulePreload: { polyfill: false },
     target: "es2022",
+    chunkSizeWarningLimit: 600, // kB, unpacked; what counts is the first view packed, which a test holds
     // Two files rather than a hundred small ones, which pack worse and each cost a round trip: what the first page
     // needs, and what many of the console's pages share.
     rolldownOptions: {

@@ -117,7 +117,7 @@ def test_prices_are_imported_from_the_list(operator: Browser) -> None:
     until(lambda: any(one["name"] == "gpt-4.1-nano" for one in operator.get("/models").json()["items"]))
     history = operator.get("/price-history", params={"model": "gpt-4.1-nano"}).json()["items"]
     assert (history[0]["kind"], history[0]["name"], history[0]["before"]) == ("model", "gpt-4.1-nano", None)
-    assert history[0]["actor"] == operator.account_id
+    assert (history[0]["actor"], history[0]["actor_email"]) == (operator.account_id, operator.email)
     known = operator.get("/official-prices", params={"search": "openai/gpt-4.1-nano"}).json()["items"]
     assert known[0]["is_known"] is True
     wrong = operator.post("/price-import", {**body, "names": ["openai/gpt-5000"]})

@@ -2,22 +2,11 @@
 are read as they were written, and none of them does anything."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page
-from sqlalchemy import insert
-from tests.api.conftest import Browser
-from tests.browser.conftest import OpenTab, Site, settle
-from tests.browser.past import give_past
-
-from posthouse.accounts.service import KeyChange, update_key
-from posthouse.kernel.clock import now_ms
-from posthouse.people.sessions import Device, open_session
-from posthouse.store.schema_people import identities, passkeys
-from posthouse.store.schema_rollups import address_days
+from tests.browser.conftest import OpenTab, Site
+from tests.browser.everything import fill, places, walk
 
 pytestmark = pytest.mark.browser
 
@@ -78,91 +67,35 @@ FOREIGN = (
 )
 
 
-def made(answer: Any) -> Any:
-    assert answer.is_success, answer.text
-    return answer.json() if answer.content else None
-
-
-def fill(site: Site, member: Browser, operator: Browser) -> dict[str, str]:
-    """One of each thing that holds a text of somebody's, with EVIL in it; the ids that addresses need."""
-    key_id = give_past(site, member.account_id, calls=60, models={MODEL: 1})
-    update_key(site.store, key_id, KeyChange(name=f"key{EVIL}"))
-    made(member.patch("/profile", json={"name": EVIL}))
-    made(member.post("/tokens", {"name": EVIL, "scopes": ["own:read"]}))
-    ticket = made(member.post("/tickets", {"subject": EVIL, "text": MARKDOWN}))["id"]
-    made(operator.post(f"/admin/tickets/{ticket}/messages", {"text": MARKDOWN}))
-    made(member.post("/tickets", {"subject": EVIL, "text": MARKDOWN}))  # which waits
-    orders = [made(member.post("/wallet/orders", {"amount": "5", "note": EVIL}))["id"] for _ in range(3)]
-    made(operator.post(f"/orders/{orders[0]}/pay", {"reference": EVIL}))
-    made(operator.post(f"/orders/{orders[1]}/cancel", {"reason": EVIL}))
-    who = {"account": member.account_id, "amount": "2", "reason": EVIL}
-    made(operator.post("/transfers/credit", who))
-    made(operator.post("/transfers/debit", who))
-    invoice = {"title": EVIL, "email": '"><x-evil>@example.org', "tax_number": EVIL, "details": MARKDOWN}
-    asked = [made(member.post("/wallet/invoices", {"amount": "1", **invoice}))["id"] for _ in range(3)]
-    made(operator.post(f"/invoices/{asked[0]}/issue", {"number": EVIL}))
-    made(operator.post(f"/invoices/{asked[1]}/decline", {"reason": EVIL}))
-    batch = made(operator.post("/codes", {"name": EVIL, "amount": "1", "count": 2}))
-    made(member.post("/wallet/codes", {"code": batch["codes"][0]}))
-    made(operator.post("/invitations", {"note": EVIL}))
-    made(operator.patch(f"/admin/members/{member.account_id}", json={"note": MARKDOWN}))
-    news = {"title_en": EVIL, "text_en": MARKDOWN, "pinned": True, "from_ms": now_ms() - 1000}
-    announcement = made(operator.post("/admin/announcements", news))["id"]
-    for name in ("landing", "faq", "payment", "terms", "privacy"):
-        made(operator.put(f"/admin/pages/{name}/en", {"text": MARKDOWN}))
-    frozen, _ = site.account()
-    made(operator.post("/admin/abuse/freeze", {"account_ids": [frozen], "reason": EVIL}))
-    owned = {"account_id": member.account_id, "created_ms": now_ms(), "name": EVIL}
-    day = {"address_hash": b"\x17" * 16, "day": now_ms() // 86_400_000, "requests": 5}
-    with site.store.begin() as connection:
-        connection.execute(insert(identities).values(provider="github", subject="7", **owned))
-        connection.execute(insert(passkeys).values(id="passkey", public_key=b"k", sign_count=0, **owned))
-        open_session(connection, member.account_id, Device("127.0.0.1", b"\1" * 16, EVIL), now_ms=now_ms())
-        uses = [{**day, "account_id": member.account_id, "key_id": f"key_{n}"} for n in range(6)]
-        connection.execute(insert(address_days), uses)
-    return {"ticket": ticket, "announcement": announcement}
-
-
 # Pages on which no text of anybody's but the site's name is to be expected.
-PLAIN = {"/docs", "/register", "/sign-in", "/admin/reconciliation", "/admin/abuse"}
-
-
-OPEN = "prices status docs faq terms privacy sign-in register"
-OWN = "dashboard keys usage wallet playground tickets announcements profile"
-DESK = (
-    "channels models plans members keys usage orders codes transfers reconciliation tickets announcements "
-    "invitations abuse settings audit configuration"
-)
-
-
-def places(ids: dict[str, str], member: Browser) -> Iterator[tuple[str, list[str]]]:
-    """Who walks through which pages."""
-    yield "visitor", ["/", *(f"/{one}" for one in OPEN.split())]
-    own = [*OWN.split(), f"tickets/{ids['ticket']}", f"wallet/statements/{month()}"]
-    yield "member", [f"/{one}" for one in own]
-    channel = f"channels/{quote(CHANNEL, safe='')}"
-    desk = [*DESK.split(), channel, f"{channel}/edit", f"tickets/{ids['ticket']}"]
-    desk += [f"members/{member.account_id}", f"announcements/{ids['announcement']}"]
-    desk += [f"models/edit?name={quote(MODEL, safe='')}", f"plans/edit?name={quote(PLAN, safe='')}"]
-    yield "operator", ["/admin", *(f"/admin/{one}" for one in desk)]
-
-
-def month() -> str:
-    return datetime.now(UTC).strftime("%Y-%m")
+PLAIN = {
+    "/docs",
+    "/admin/reconciliation",
+    "/admin/abuse",
+    "/balance",
+    "/register",
+    "/sign-in",
+    "/reset",
+    "/verify",
+}
+PLAIN |= {"/setup", "/nowhere", "/confirm-email", "/admin/channels/new", "/admin/announcements/new"}
+PLAIN |= {"/admin/models/edit", "/admin/models/import", "/admin/plans/edit", "/wallet?tab=statements"}
+PLAIN |= {f"/admin/settings?tab={one}" for one in ("mail", "money", "calls")}
 
 
 def test_no_text_does_anything(site: Site, open_tab: OpenTab) -> None:
     member, operator = site.as_("member"), site.as_("operator")
-    ids = fill(site, member, operator)
+    texts = {"text": EVIL, "markdown": MARKDOWN, "email": '"><x-evil>@example.org'}
+    ids = fill(site, member, operator, models={MODEL: 1}, **texts)
     whose = {"visitor": "", "member": member.account_id, "operator": operator.account_id}
     faults: list[str] = []
-    for who, paths in places(ids, member):
+    for who, paths in places(ids, member, channel=CHANNEL, model=MODEL, plan=PLAN):
         page = open_tab("/faq", account_id=whose[who])
         page.context.add_init_script("window.hits = 0; window.hit = () => { window.hits += 1; }")
+        page.reload()
+        page.wait_for_selector("h1")
         for path in paths:
-            page.goto(path)
-            page.wait_for_selector("h1")
-            settle(page)
+            walk(page, path)
             faults += [f"{who} {path}: {one}" for one in told_of(page, path)]
     assert faults == [], "\n".join(faults)
 

@@ -64,8 +64,8 @@ function consoleShell(side: "member" | "operator") {
 const router = createBrowserRouter([
   { Component: PublicShell, ErrorBoundary: FailedPage, children: [...inShell("public"), { path: "*", Component: MissingPage }] },
   { Component: NarrowShell, ErrorBoundary: FailedPage, children: inShell("narrow") },
-  { lazy: consoleShell("member"), ErrorBoundary: FailedPage, children: inShell("member") },
-  { lazy: consoleShell("operator"), ErrorBoundary: FailedPage, children: inShell("operator") },
+  { lazy: consoleShell("member"), HydrateFallback: PageSkeleton, ErrorBoundary: FailedPage, children: inShell("member") },
+  { lazy: consoleShell("operator"), HydrateFallback: PageSkeleton, ErrorBoundary: FailedPage, children: inShell("operator") },
 ]);
 
 const Notifications = lazy(() => import("@/ui/NoticesPlace"));

@@ -65,7 +65,7 @@ function Frame({ side, session }: { side: Side; session: Session }) {
           </p>
         )}
         <Announcements />
-        <main id="main" className={styles.main}>
+        <main id="main" tabIndex={-1} className={styles.main}>
           <Outlet />
         </main>
       </div>

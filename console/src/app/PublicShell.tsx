@@ -50,7 +50,7 @@ export function PublicShell() {
         </nav>
       )}
       <Announcements />
-      <main id="main" className={styles.main}>
+      <main id="main" tabIndex={-1} className={styles.main}>
         <Outlet />
       </main>
       <Foot />

@@ -119,6 +119,8 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default-border": "#3b444c",
     "--mantine-color-anchor": "#4fc3a1",
     "--mantine-color-error": "#f08d82",
+    "--mantine-color-red-light-color": "#f08d82",
+    "--mantine-color-pine-light-color": "#4fc3a1",
     "--accent": "#4fc3a1",
     "--accent-wash": "#17302a",
     "--line": "#2b3238",

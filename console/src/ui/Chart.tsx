@@ -22,7 +22,7 @@ export interface ChartProps {
 /** A chart over time, with its values as a table for who cannot see it. Drawn by uPlot, fetched when first used. */
 export function Chart(props: ChartProps) {
   return (
-    <Suspense fallback={<Skeleton height={props.height ?? 220} />}>
+    <Suspense fallback={<Skeleton height={props.height ?? 220} aria-busy />}>
       <Drawn {...props} />
     </Suspense>
   );

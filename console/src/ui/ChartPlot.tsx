@@ -122,7 +122,7 @@ export default function ChartPlot(props: ChartProps) {
   const when = props.formatTime ?? ((ms: number) => formatTime(ms, i18n.language));
   return (
     <figure className={styles.figure}>
-      <div ref={sizeRef} role="img" aria-label={label} style={{ height }}>
+      <div ref={sizeRef} role="img" aria-label={label} className={styles.plot} style={{ height }}>
         <div ref={box} />
       </div>
       <figcaption className={styles.legend}>

@@ -1,6 +1,7 @@
-import { Modal, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { Dialog } from "./Dialog";
 import { DialogFoot } from "./DialogFoot";
 import { ErrorNote } from "./ErrorNote";
 
@@ -22,7 +23,7 @@ export function Confirm({ title, children, action, isOpen, onClose, onConfirm, i
     onClose();
   };
   return (
-    <Modal opened={isOpen} onClose={close} title={title}>
+    <Dialog opened={isOpen} onClose={close} title={title}>
       {children && (
         <Text component="div" size="md" mb="md">
           {children}
@@ -30,6 +31,6 @@ export function Confirm({ title, children, action, isOpen, onClose, onConfirm, i
       )}
       {run.error && <ErrorNote error={run.error} />}
       <DialogFoot action={action} isRunning={run.isPending} onCancel={close} onAct={() => run.mutate()} isDestructive={isDestructive} isCancelFirst />
-    </Modal>
+    </Dialog>
   );
 }

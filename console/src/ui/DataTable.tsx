@@ -61,7 +61,7 @@ export function DataTable<T>({ label, list, columns, rowKey, empty, onRow }: Pro
               : list.items.map((row) => (
                   <tr key={rowKey(row)} role="row" data-opens={onRow ? true : undefined} onClick={onRow && (() => onRow(row))}>
                     {columns.map((column) => (
-                      <td key={column.key} role="cell" data-align={column.align} data-lead={column.isLead} data-label={column.title}>
+                      <td key={column.key} role="cell" data-align={column.align} data-lead={column.isLead} data-label={column.title} data-buttons={!column.title || undefined}>
                         {column.render(row)}
                       </td>
                     ))}

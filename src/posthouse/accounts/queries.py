@@ -56,6 +56,14 @@ def emails_of(store: Store, account_ids: Iterable[str]) -> dict[str, str]:
         return {row.id: row.email for row in connection.execute(query)}
 
 
+def emails_of_actors(store: Store, actors: Iterable[str]) -> dict[str, str]:
+    """The emails of who made changes, by what the log calls them: an account's id, with a token's behind a
+    slash. Who is no account is left out."""
+    account_ids = {actor: actor.partition("/")[0] for actor in actors}
+    emails = emails_of(store, account_ids.values())
+    return {actor: emails[one] for actor, one in account_ids.items() if one in emails}
+
+
 def find_key(connection: Connection, key_id: str) -> Key:
     """The key of that id. Raises UnknownKey."""
     row = connection.execute(select(keys).where(keys.c.id == key_id)).first()

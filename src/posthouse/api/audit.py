@@ -6,7 +6,7 @@ import msgspec
 from fastapi import Query
 from pydantic import Field
 
-from posthouse.accounts.queries import emails_of
+from posthouse.accounts.queries import emails_of_actors
 from posthouse.api.context import Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
@@ -48,13 +48,13 @@ def list_audit(
     before_id = cursor_parts(after, int)[0] if after else None
     asked = ChangeFilter(actor=actor, action=action, subject=subject, from_ms=from_ms, to_ms=to_ms)
     found = list_changes(here.store, asked, before_id=before_id, limit=limit)
-    emails = emails_of(here.store, {one.actor.partition("/")[0] for one in found})
+    emails = emails_of_actors(here.store, (one.actor for one in found))
     items = [
         Change(
             id=one.id,
             at_ms=one.at_ms,
             actor=one.actor,
-            actor_email=emails.get(one.actor.partition("/")[0], ""),
+            actor_email=emails.get(one.actor, ""),
             action=one.action,
             subject=one.subject,
             before=msgspec.json.decode(one.before),

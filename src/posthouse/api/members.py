@@ -65,6 +65,7 @@ class MemberPage(Answer):
     email_verified_ms: int | None = Field(description="When the email was confirmed; null: it is not.")
     seen_ms: int | None = Field(description="When they last used the console; null: unknown.")
     invited_by: str = Field(description="The account that invited them; may be empty.")
+    invited_by_email: str = Field(description="That account's email; may be empty.")
     invited: int = Field(description="How many they have invited.")
     deleted_ms: int | None = Field(description="When the account was deleted; null: it is not.")
     may_change: bool = Field(description="Whether the caller may change this account.")

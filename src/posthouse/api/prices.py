@@ -3,8 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
+from msgspec.structs import asdict
 from pydantic import Field
 
+from posthouse.accounts.queries import emails_of_actors
 from posthouse.api.context import Here, Who
 from posthouse.api.definitions import Amount, Name
 from posthouse.api.editing import Changes, DryRun, make
@@ -67,6 +69,7 @@ class PriceNoteAnswer(Answer):
 
     at_ms: Ms
     actor: str = Field(description="Who did it: an account, with its token behind a slash, or cli.")
+    actor_email: str = Field(description="That account's email; empty: it was no account, or has gone.")
     kind: Literal["model", "plan", "operator"] = Field(description="What was changed.")
     name: str = Field(description="Which one.")
     before: dict[str, Any] | None = Field(description="Its fields before; null: there was none.")
@@ -123,7 +126,11 @@ def list_price_history(
     """List what changed prices, the newest first."""
     before_id = cursor_parts(after, int)[0] if after else 0
     notes = price_notes(here.store, model=model, before_id=before_id, limit=limit + 1)
-    items = [PriceNoteAnswer.model_validate(one) for one in notes[:limit]]
+    emails = emails_of_actors(here.store, (one.actor for one in notes))
+    items = [
+        PriceNoteAnswer.model_validate({**asdict(one), "actor_email": emails.get(one.actor, "")})
+        for one in notes[:limit]
+    ]
     return Listing(items=items, next=cursor(notes[limit - 1].id) if len(notes) > limit else "")
 
 

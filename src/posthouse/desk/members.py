@@ -51,6 +51,7 @@ class MemberDetail(Struct, frozen=True, kw_only=True):
     email_verified_ms: int | None
     seen_ms: int | None
     invited_by: str
+    invited_by_email: str
     invited: int
     deleted_ms: int | None
 
@@ -213,7 +214,10 @@ def _names_key(text: str, prefix: str) -> ColumnElement[bool]:
 
 
 def _detail(connection: Connection, account_id: str) -> MemberDetail:
-    profile = connection.execute(select(profiles).where(profiles.c.account_id == account_id)).first()
+    inviter = accounts.alias()
+    joined = profiles.outerjoin(inviter, inviter.c.id == profiles.c.invited_by)
+    own = select(profiles, inviter.c.email.label("inviter")).select_from(joined)
+    profile = connection.execute(own.where(profiles.c.account_id == account_id)).first()
     seen = select(func.max(sessions.c.seen_ms)).where(
         sessions.c.account_id == account_id, sessions.c.viewing_id.is_(None)
     )
@@ -229,6 +233,7 @@ def _detail(connection: Connection, account_id: str) -> MemberDetail:
         email_verified_ms=profile.email_verified_ms if profile else None,
         seen_ms=connection.execute(seen).scalar(),
         invited_by=(profile.invited_by or "") if profile else "",
+        invited_by_email=(profile.inviter or "") if profile else "",
         invited=connection.execute(invited).scalar_one(),
         deleted_ms=profile.deleted_ms if profile else None,
     )

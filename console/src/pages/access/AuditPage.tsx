@@ -1,14 +1,18 @@
-import { Group, Modal, TextInput, UnstyledButton } from "@mantine/core";
+import { Group, TextInput, UnstyledButton } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import type { TFunction } from "i18next";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
+import { mayUse, useMember } from "@/api/session";
+import { Actor } from "@/ui/Actor";
 import { useAddress } from "@/ui/address";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { startOfDay } from "@/ui/days";
+import { Dialog } from "@/ui/Dialog";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import styles from "./Audit.module.css";
@@ -46,14 +50,14 @@ export default function AuditPage() {
         <TextInput type="date" label={t("to")} value={text("to")} onChange={(event) => set({ to: event.currentTarget.value })} />
       </Group>
       <DataTable label={t("audit")} list={list} columns={columnsOf(t, setOpen)} rowKey={(change) => String(change.id)} empty={t("no_changes")} />
-      <Modal
+      <Dialog
         opened={open !== null}
         onClose={() => setOpen(null)}
         title={open?.action}
         size="xl"
       >
         {open && <Details change={open} />}
-      </Modal>
+      </Dialog>
     </Page>
   );
 }
@@ -61,7 +65,7 @@ export default function AuditPage() {
 function columnsOf(t: TFunction<"access">, onOpen: (change: Change) => void): Column<Change>[] {
   return [
     { key: "time", title: t("common:time"), render: (change) => <Time ms={change.at_ms} look="seconds" /> },
-    { key: "who", title: t("who"), render: (change) => <span title={change.actor}>{change.actor_email || change.actor}</span> },
+    { key: "who", title: t("who"), render: (change) => <Actor actor={change.actor} email={change.actor_email} /> },
     {
       key: "action",
       title: t("action"),
@@ -72,12 +76,21 @@ function columnsOf(t: TFunction<"access">, onOpen: (change: Change) => void): Co
         </UnstyledButton>
       ),
     },
-    { key: "subject", title: t("subject"), render: (change) => <code className={styles.subject}>{change.subject}</code> },
+    { key: "subject", title: t("subject"), render: (change) => <Subject of={change.subject} /> },
     { key: "what", title: t("what"), render: (change) => <Summary change={change} /> },
   ];
 }
 
+/** What was changed; an account leads to its page. */
+function Subject({ of }: { of: string }) {
+  const mayLook = mayUse(useMember(), "members:read");
+  const [, id] = /^account:(acc_\w+)$/.exec(of) ?? [];
+  const words = <code className={styles.subject}>{of}</code>;
+  return id && mayLook ? <Link to={`/admin/members/${id}`}>{words}</Link> : words;
+}
+
 const SUMMED_UP = 2;
+const SHOWN_CHARS = 100; // of a value in a row; a page's text has thousands
 
 /** The first differences, for the row. */
 function Summary({ change }: { change: Change }) {
@@ -88,14 +101,19 @@ function Summary({ change }: { change: Change }) {
       {found.slice(0, SUMMED_UP).map((one) => (
         <div key={one.path}>
           {one.path && <span className={styles.path}>{one.path} </span>}
-          {one.before !== undefined && <del>{inOneLine(one.before)}</del>}
+          {one.before !== undefined && <del>{shortened(one.before)}</del>}
           {one.before !== undefined && one.after !== undefined && " → "}
-          {one.after !== undefined && <ins>{inOneLine(one.after)}</ins>}
+          {one.after !== undefined && <ins>{shortened(one.after)}</ins>}
         </div>
       ))}
       {found.length > SUMMED_UP && <span className={styles.path}>{t("more_differences", { count: found.length - SUMMED_UP })}</span>}
     </div>
   );
+}
+
+function shortened(value: unknown): string {
+  const text = [...inOneLine(value)];
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS).join("")}…` : text.join("");
 }
 
 function Details({ change }: { change: Change }) {
@@ -104,7 +122,7 @@ function Details({ change }: { change: Change }) {
   return (
     <>
       <p className={styles.line}>
-        <Time ms={change.at_ms} look="seconds" /> · {change.actor_email || change.actor} · <code className={styles.subject}>{change.subject}</code>
+        <Time ms={change.at_ms} look="seconds" /> · <Actor actor={change.actor} email={change.actor_email} /> · <Subject of={change.subject} />
       </p>
       {found.length === 0 ? (
         <p>{t("no_difference")}</p>

@@ -1,7 +1,8 @@
-import { Button, Group, Modal } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { sayDone } from "@/ui/notices";
@@ -21,11 +22,11 @@ export function useProposal(onDone: () => void) {
   const [proposed, setProposed] = useState<Proposed | null>(null);
   return {
     propose: async (run: Run) => setProposed({ preview: await run(true), run }),
-    dialog: <Dialog proposed={proposed} onClose={() => setProposed(null)} onDone={onDone} />,
+    dialog: <Preview proposed={proposed} onClose={() => setProposed(null)} onDone={onDone} />,
   };
 }
 
-function Dialog({ proposed, onClose, onDone }: { proposed: Proposed | null; onClose: () => void; onDone: () => void }) {
+function Preview({ proposed, onClose, onDone }: { proposed: Proposed | null; onClose: () => void; onDone: () => void }) {
   const { t } = useTranslation("catalogue");
   const client = useQueryClient();
   const apply = useMutation({
@@ -45,7 +46,7 @@ function Dialog({ proposed, onClose, onDone }: { proposed: Proposed | null; onCl
   };
   const isEmpty = proposed?.preview.changes.length === 0;
   return (
-    <Modal opened={proposed !== null} onClose={close} size="lg" title={t("preview.title")}>
+    <Dialog opened={proposed !== null} onClose={close} size="lg" title={t("preview.title")}>
       {proposed && <ChangePreview changes={proposed.preview} />}
       {apply.error && <ErrorNote error={apply.error} />}
       {isEmpty ? (
@@ -57,6 +58,6 @@ function Dialog({ proposed, onClose, onDone }: { proposed: Proposed | null; onCl
       ) : (
         <DialogFoot action={t("preview.apply")} isRunning={apply.isPending} onCancel={close} onAct={() => apply.mutate()} isCancelFirst />
       )}
-    </Modal>
+    </Dialog>
   );
 }

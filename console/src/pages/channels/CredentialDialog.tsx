@@ -1,8 +1,9 @@
-import { Modal, NumberInput, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { NumberInput, PasswordInput, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -20,13 +21,13 @@ const CEILINGS = ["concurrency", "requests_per_minute", "tokens_per_minute"] as 
 export function CredentialDialog({ draft, onClose }: { draft: Draft | null; onClose: () => void }) {
   const { t } = useTranslation("channels");
   return (
-    <Modal
+    <Dialog
       opened={draft !== null}
       onClose={onClose}
       title={draft?.credential ? t("credential.edit_title", { name: draft.credential.name }) : t("credential.add")}
     >
       {draft && <Fields draft={draft} onClose={onClose} />}
-    </Modal>
+    </Dialog>
   );
 }
 

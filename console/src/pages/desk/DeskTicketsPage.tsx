@@ -7,6 +7,7 @@ import { useAddress } from "@/ui/address";
 import { Choice } from "@/ui/Choice";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import styles from "./Desk.module.css";
@@ -64,7 +65,7 @@ function useColumns(): Column<Ticket>[] {
         </Link>
       ),
     },
-    { key: "email", title: t("member"), render: (one) => one.email },
+    { key: "email", title: t("member"), render: (one) => <MemberLink id={one.account_id} email={one.email} /> },
     { key: "status", title: t("status"), render: (one) => <TicketStatus status={one.status} side="desk" /> },
     { key: "messages", title: t("messages"), align: "right", render: (one) => <Count value={one.messages} /> },
     { key: "updated", title: t("updated"), align: "right", render: (one) => <Time ms={one.updated_ms} look="relative" /> },

@@ -1,9 +1,10 @@
-import { Modal, Stack, Textarea, TextInput } from "@mantine/core";
+import { Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { api, take } from "@/api/client";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -20,7 +21,7 @@ export function NewTicket({ isOpen, onClose }: { isOpen: boolean; onClose: () =>
     await navigate(`/tickets/${made.id}`);
   });
   return (
-    <Modal opened={isOpen} onClose={onClose} title={t("ask")} size="lg">
+    <Dialog opened={isOpen} onClose={onClose} title={t("ask")} size="lg">
       <form onSubmit={submit}>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -45,6 +46,6 @@ export function NewTicket({ isOpen, onClose }: { isOpen: boolean; onClose: () =>
           <DialogFoot action={t("send")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

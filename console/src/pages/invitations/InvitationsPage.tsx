@@ -1,4 +1,4 @@
-import { Button, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
+import { Button, NumberInput, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -10,6 +10,7 @@ import { Confirm } from "@/ui/Confirm";
 import { CopyLine } from "@/ui/Code";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { endOfDay } from "@/ui/days";
+import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { Page } from "@/ui/Page";
@@ -54,14 +55,14 @@ export default function InvitationsPage() {
   return (
     <Page title={t("title")} lead={t("lead")} actions={<Button onClick={() => setMaking(true)}>{t("create")}</Button>}>
       <DataTable label={t("title")} list={list} columns={columns} rowKey={(one) => one.id} empty={t("none")} />
-      <Modal opened={isMaking} onClose={() => setMaking(false)} title={t("create")}>
+      <Dialog opened={isMaking} onClose={() => setMaking(false)} title={t("create")}>
         <NewInvitation
           onMade={async () => {
             setMaking(false);
             await refresh();
           }}
         />
-      </Modal>
+      </Dialog>
       <Confirm
         title={t("revoke_title", { code: doomed?.code ?? "" })}
         action={t("revoke")}

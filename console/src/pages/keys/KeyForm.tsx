@@ -1,4 +1,4 @@
-import { Collapse, Group, Modal, MultiSelect, Select, Stack, Textarea, TextInput, UnstyledButton } from "@mantine/core";
+import { Collapse, Group, MultiSelect, Select, Stack, Textarea, TextInput, UnstyledButton } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { AmountInput } from "@/ui/AmountInput";
 import { dayOf, endOfDay } from "@/ui/days";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -56,7 +57,7 @@ export function KeyForm({ edited, plan, onClose, onMade, onChanged }: Props) {
   });
   const { values } = form;
   return (
-    <Modal opened onClose={onClose} title={t(edited ? "edit_title" : "create")} size="lg">
+    <Dialog onClose={onClose} title={t(edited ? "edit_title" : "create")} size="lg">
       <form onSubmit={submit}>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -96,7 +97,7 @@ export function KeyForm({ edited, plan, onClose, onMade, onChanged }: Props) {
           <DialogFoot action={edited ? t("common:save") : t("create")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Stack } from "@mantine/core";
+import { Button, Group, Stack } from "@mantine/core";
 import { useTranslation } from "react-i18next";
+import { Dialog } from "@/ui/Dialog";
 import { SecretOnce } from "@/ui/SecretOnce";
 import { Connect } from "./Connect";
 
@@ -7,7 +8,7 @@ import { Connect } from "./Connect";
 export function KeyShown({ secret, plan, onClose }: { secret: string | null; plan?: string; onClose: () => void }) {
   const { t } = useTranslation("keys");
   return (
-    <Modal
+    <Dialog
       opened={secret !== null}
       onClose={onClose}
       title={t("made")}
@@ -25,6 +26,6 @@ export function KeyShown({ secret, plan, onClose }: { secret: string | null; pla
           </Group>
         </Stack>
       )}
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,8 +1,9 @@
-import { Modal, Radio, Stack, Text } from "@mantine/core";
+import { Radio, Stack, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { formatSpan } from "@/ui/span";
@@ -36,7 +37,7 @@ export function RotateKey({ rotated, onClose, onMade, onChanged }: Props) {
     },
   });
   return (
-    <Modal opened onClose={onClose} title={t("rotate_title", { key: titleOf(rotated) })}>
+    <Dialog onClose={onClose} title={t("rotate_title", { key: titleOf(rotated) })}>
       <Stack gap="md">
         <Text size="md">{t("rotate_text")}</Text>
         <Radio.Group label={t("overlap")} value={overlap} onChange={choose}>
@@ -49,6 +50,6 @@ export function RotateKey({ rotated, onClose, onMade, onChanged }: Props) {
         {rotate.error && <ErrorNote error={rotate.error} />}
         <DialogFoot action={t("rotate")} isRunning={rotate.isPending} onCancel={onClose} onAct={() => rotate.mutate()} />
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

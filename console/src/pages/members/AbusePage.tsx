@@ -119,7 +119,7 @@ function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
     title: "",
     align: "right",
     render: (one) => (
-      <span className={styles.buttons}>
+      <>
         {one.key_status === "active" && (
           <Button size="compact-sm" variant="default" onClick={() => freezeKey.mutate(one)}>
             {t("freeze_key")}
@@ -133,7 +133,7 @@ function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
         <Button size="compact-sm" variant="subtle" onClick={() => dismiss.mutate(one)}>
           {t("harmless")}
         </Button>
-      </span>
+      </>
     ),
   };
 }

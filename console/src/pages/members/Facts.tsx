@@ -31,7 +31,7 @@ export function Facts({ shown }: { shown: Shown }) {
     [t("language"), LANGUAGES[shown.language as keyof typeof LANGUAGES] ?? t("unknown")],
     [t("invited"), shown.invited],
   ];
-  if (shown.invited_by) facts.push([t("invited_by"), <MemberLink id={shown.invited_by} email="" />]);
+  if (shown.invited_by) facts.push([t("invited_by"), <MemberLink id={shown.invited_by} email={shown.invited_by_email} />]);
   if (shown.deleted_ms !== null) facts.push([t("deleted"), <Time ms={shown.deleted_ms} />]);
   return (
     <dl className={styles.list}>

@@ -64,7 +64,7 @@ export function KeyTable({ filter, mayChange, empty, isOneMembers }: Props) {
       render: (one) =>
         mayChange &&
         one.status !== "revoked" && (
-          <span className={styles.buttons}>
+          <>
             <Button
               size="compact-sm"
               variant="default"
@@ -76,7 +76,7 @@ export function KeyTable({ filter, mayChange, empty, isOneMembers }: Props) {
             <Button size="compact-sm" variant="subtle" color="red" onClick={() => setRevoked(one)}>
               {t("revoke")}
             </Button>
-          </span>
+          </>
         ),
     },
   ];

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, Select, Stack, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Group, Select, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { IconPencil, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import { showRefusal } from "@/pages/catalogue/fields";
 import { useProposal } from "@/pages/catalogue/Proposal";
 import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { sayFailed } from "@/ui/notices";
@@ -69,13 +70,13 @@ export function Families({ mayWrite }: { mayWrite: boolean }) {
           {t("family.add")}
         </Button>
       )}
-      <Modal
+      <Dialog
         opened={draft !== null}
         onClose={() => setDraft(null)}
         title={draft === "new" || draft === null ? t("family.add") : t("family.edit_title", { name: draft.name })}
       >
         {draft && <FamilyForm family={draft === "new" ? null : draft} propose={proposal.propose} />}
-      </Modal>
+      </Dialog>
       {proposal.dialog}
     </>
   );

@@ -2,6 +2,7 @@ import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
 import type { components } from "@/api/schema";
+import { Actor } from "@/ui/Actor";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Time } from "@/ui/Time";
 import styles from "./Models.module.css";
@@ -32,7 +33,7 @@ export function History({ model = "" }: { model?: string }) {
     },
     { key: "before", title: t("catalogue:before"), render: (one) => <Said fields={one.before} isBefore /> },
     { key: "after", title: t("catalogue:after"), render: (one) => <Said fields={one.after} /> },
-    { key: "by", title: t("history.by"), render: (one) => one.actor },
+    { key: "by", title: t("history.by"), render: (one) => <Actor actor={one.actor} email={one.actor_email} /> },
   ];
   return (
     <DataTable

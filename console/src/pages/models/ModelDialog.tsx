@@ -1,9 +1,10 @@
-import { Button, Group, Modal } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { PriceName } from "@/pages/catalogue/ChangePreview";
 import { PriceCell } from "@/pages/prices/PriceCell";
 import { Count } from "@/ui/Count";
+import { Dialog } from "@/ui/Dialog";
 import type { KnownModel, PriceLine } from "./data";
 import { History } from "./History";
 import styles from "./Models.module.css";
@@ -11,9 +12,9 @@ import styles from "./Models.module.css";
 /** One model with all prices by plan, what each channel takes, and what changed its price. */
 export function ModelDialog({ model, mayWrite, onClose }: { model: KnownModel | null; mayWrite: boolean; onClose: () => void }) {
   return (
-    <Modal opened={model !== null} onClose={onClose} size="lg" title={model?.name}>
+    <Dialog opened={model !== null} onClose={onClose} size="lg" title={model?.name}>
       {model && <Details model={model} mayWrite={mayWrite} />}
-    </Modal>
+    </Dialog>
   );
 }
 

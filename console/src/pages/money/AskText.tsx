@@ -1,7 +1,8 @@
-import { Modal, Stack, TextInput } from "@mantine/core";
+import { Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -28,7 +29,7 @@ export function AskText({ title, children, label, hint, action, isDestructive, o
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
           {children}
@@ -44,6 +45,6 @@ export function AskText({ title, children, label, hint, action, isDestructive, o
           <DialogFoot action={action} isRunning={form.submitting} onCancel={onClose} isDestructive={isDestructive} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

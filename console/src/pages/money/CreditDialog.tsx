@@ -1,4 +1,4 @@
-import { Modal, Radio, Stack, TextInput } from "@mantine/core";
+import { Radio, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -7,6 +7,7 @@ import { api, take } from "@/api/client";
 import { isAmount } from "@/pages/wallet/amounts";
 import { AmountInput } from "@/ui/AmountInput";
 import { Choice } from "@/ui/Choice";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -50,7 +51,7 @@ export function CreditDialog({ account = "", onClose }: Props) {
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={t("move")}>
+    <Dialog onClose={onClose} title={t("move")}>
       <form onSubmit={move} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -73,7 +74,7 @@ export function CreditDialog({ account = "", onClose }: Props) {
           <DialogFoot action={t(isCredit ? "credit_do" : "debit_do")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -120,14 +120,14 @@ function useColumns(act: (doing: Doing) => void): Column<Invoice>[] {
       render: (one) =>
         mayAct &&
         one.status === "open" && (
-          <span className={styles.buttons}>
+          <>
             <Button size="compact-sm" onClick={() => act({ invoice: one, what: "issue" })}>
               {t("issue")}
             </Button>
             <Button size="compact-sm" variant="default" onClick={() => act({ invoice: one, what: "decline" })}>
               {t("decline")}
             </Button>
-          </span>
+          </>
         ),
     },
   ];

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Stack, TextInput } from "@mantine/core";
+import { Button, Group, Radio, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -10,6 +10,7 @@ import { saveCsv } from "@/pages/wallet/csv";
 import { AmountInput } from "@/ui/AmountInput";
 import { Copy } from "@/ui/Copy";
 import { endOfDay } from "@/ui/days";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -26,8 +27,7 @@ export function MakeCodes({ onClose }: { onClose: () => void }) {
   const [made, setMade] = useState<Made | null>(null);
   const isMade = made !== null;
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       title={made ? t("made_title", { count: made.codes.length, name: made.batch.name }) : t("make_codes")}
       size="lg"
@@ -35,7 +35,7 @@ export function MakeCodes({ onClose }: { onClose: () => void }) {
       closeOnEscape={!isMade}
     >
       {made ? <Codes made={made} onClose={onClose} /> : <BatchForm onMade={setMade} onClose={onClose} />}
-    </Modal>
+    </Dialog>
   );
 }
 

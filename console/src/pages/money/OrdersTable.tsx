@@ -119,14 +119,14 @@ function useColumns(act: (doing: Doing) => void): Column<Order>[] {
       render: (one) =>
         mayAct &&
         isWaiting(one) && (
-          <span className={styles.buttons}>
+          <>
             <Button size="compact-sm" onClick={() => act({ order: one, what: "pay" })}>
               {t("pay")}
             </Button>
             <Button size="compact-sm" variant="default" onClick={() => act({ order: one, what: "cancel" })}>
               {t("common:cancel")}
             </Button>
-          </span>
+          </>
         ),
     },
   ];

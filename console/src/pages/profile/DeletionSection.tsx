@@ -1,8 +1,9 @@
-import { Button, Modal, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { Section } from "@/ui/Page";
@@ -27,7 +28,7 @@ export function DeletionSection({ profile }: { profile: Profile }) {
         </Button>
       }
     >
-      <Modal opened={isOpen} onClose={() => setOpen(false)} title={t("delete_title")}>
+      <Dialog opened={isOpen} onClose={() => setOpen(false)} title={t("delete_title")}>
         <form onSubmit={submit}>
           <Stack gap="sm">
             <Text size="sm">{t("delete_text")}</Text>
@@ -52,7 +53,7 @@ export function DeletionSection({ profile }: { profile: Profile }) {
             </Button>
           </Stack>
         </form>
-      </Modal>
+      </Dialog>
     </Section>
   );
 }

@@ -1,10 +1,11 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { CopyLine } from "@/ui/Code";
 import { Copy } from "@/ui/Copy";
+import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { sayDone, sayFailed } from "@/ui/notices";
@@ -77,7 +78,7 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
     >
       <StatusBadge tone={profile.has_totp ? "good" : "quiet"}>{profile.has_totp ? t("on") : t("off")}</StatusBadge>
       {codes.length > 0 && <RecoveryCodes codes={codes} />}
-      <Modal opened={begun !== null} onClose={() => setBegun(null)} title={t("turn_on")}>
+      <Dialog opened={begun !== null} onClose={() => setBegun(null)} title={t("turn_on")}>
         {begun && (
           <Stack gap="sm">
             <Text size="sm">{t("scan")}</Text>
@@ -86,8 +87,8 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
             <CodeForm action={t("turn_on")} onCode={turnOn} />
           </Stack>
         )}
-      </Modal>
-      <Modal
+      </Dialog>
+      <Dialog
         opened={asks !== null}
         onClose={() => setAsks(null)}
         title={asks === "off" ? t("turn_off") : t("renew_codes")}
@@ -96,7 +97,7 @@ export function SecondFactorSection({ profile }: { profile: Profile }) {
           <Text size="sm">{asks === "off" ? t("turn_off_lead") : t("renew_lead")}</Text>
           <CodeForm action={asks === "off" ? t("turn_off") : t("renew_codes")} onCode={asks === "off" ? turnOff : renew} />
         </Stack>
-      </Modal>
+      </Dialog>
     </Section>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Modal, Select, Stack, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Select, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -9,6 +9,7 @@ import { wholeList } from "@/api/lists";
 import type { components } from "@/api/schema";
 import { Confirm } from "@/ui/Confirm";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
@@ -80,7 +81,7 @@ function NewToken({ grantable, onClose }: { grantable: string[]; onClose: () => 
     await client.invalidateQueries({ queryKey: KEY });
   });
   return (
-    <Modal opened onClose={onClose} title={t("new_token")}>
+    <Dialog onClose={onClose} title={t("new_token")}>
       {made ? (
         <Stack gap="md">
           <SecretOnce secret={made} label={t("token")} />
@@ -110,6 +111,6 @@ function NewToken({ grantable, onClose }: { grantable: string[]; onClose: () => 
           </Stack>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }

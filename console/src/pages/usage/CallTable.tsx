@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import type { List } from "@/api/lists";
 import { Count, formatDuration } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
+import { MemberLink } from "@/ui/MemberLink";
 import { Money } from "@/ui/Money";
 import { StatusBadge, type Tone } from "@/ui/StatusBadge";
 import { Time } from "@/ui/Time";
@@ -69,7 +70,7 @@ function columnsOf(t: TFunction<"usage">, locale: string, longest: number, ofSit
         </UnstyledButton>
       ),
     },
-    ofSite && { key: "account", title: t("account"), render: (call) => isOfSite(call) && <span className={styles.breaks}>{call.email || call.account_id}</span> },
+    ofSite && { key: "account", title: t("account"), render: (call) => isOfSite(call) && <MemberLink id={call.account_id} email={call.email} /> },
     { key: "key", title: t("key"), render: (call) => <span className={styles.soft}>{call.key_kind === "playground" ? t("playground") : call.key_name}</span> },
     ofSite && { key: "channel", title: t("channel"), render: (call) => isOfSite(call) && <span className={styles.soft}>{call.channel || "–"}</span> },
     { key: "tokens", title: t("tokens"), align: "right", render: (call) => <Tokens call={call} /> },

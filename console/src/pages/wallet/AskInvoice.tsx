@@ -1,10 +1,11 @@
-import { Group, Modal, Stack, Textarea, TextInput } from "@mantine/core";
+import { Group, Stack, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useMember } from "@/api/session";
 import { AmountInput } from "@/ui/AmountInput";
+import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
@@ -37,7 +38,7 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={t("invoice_ask")} size="lg">
+    <Dialog onClose={onClose} title={t("invoice_ask")} size="lg">
       <form onSubmit={ask} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -66,7 +67,7 @@ export function AskInvoice({ invoiceable, onClose }: { invoiceable: string; onCl
           <DialogFoot action={t("invoice_send")} isRunning={form.submitting} onCancel={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

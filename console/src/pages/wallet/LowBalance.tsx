@@ -1,10 +1,11 @@
-import { Button, Group, Modal, Stack, UnstyledButton } from "@mantine/core";
+import { Button, Group, Stack, UnstyledButton } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { AmountInput } from "@/ui/AmountInput";
+import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useSubmit } from "@/ui/forms";
 import { Money } from "@/ui/Money";
@@ -30,12 +31,12 @@ export function LowBalance({ wallet, mayChange }: { wallet: Wallet; mayChange: b
         value={wallet.low_balance === null ? t("low_off") : <Money value={wallet.low_balance} />}
         note={change}
       />
-      {isOpen && <Dialog wallet={wallet} onClose={dialog.close} />}
+      {isOpen && <Form wallet={wallet} onClose={dialog.close} />}
     </>
   );
 }
 
-function Dialog({ wallet, onClose }: { wallet: Wallet; onClose: () => void }) {
+function Form({ wallet, onClose }: { wallet: Wallet; onClose: () => void }) {
   const { t } = useTranslation("wallet");
   const client = useQueryClient();
   const form = useForm({
@@ -49,7 +50,7 @@ function Dialog({ wallet, onClose }: { wallet: Wallet; onClose: () => void }) {
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title={t("low")}>
+    <Dialog onClose={onClose} title={t("low")}>
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
           {error && <ErrorNote error={error} />}
@@ -67,6 +68,6 @@ function Dialog({ wallet, onClose }: { wallet: Wallet; onClose: () => void }) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
