@@ -22,8 +22,8 @@ MARKDOWN = (
     "I paid **10** an hour ago.\n\n| from | to |\n| --- | --- |\n| 1 | 2 |\n\n`req_42`, [status](/status)"
 )
 WIDTHS = (1280, 768, 360)
-# Who has a key already gets none on the first page after registering: the answer is 409. A page that is left waits
-# for nothing more.
+# Who has a key already gets none on the first page after registering: the answer is 409. A page that is left
+# waits for nothing more.
 EXPECTED = re.compile("/register/key|status of 409|net::ERR_ABORTED")
 
 
