@@ -67,6 +67,7 @@ class Visit(Struct, eq=False):
     about: tuple[Owned, ...] = ()
     attempts: list[AttemptRecord] = []
     granted: Granted | None = None
+    is_over: bool = False  # and reported
 
     @property
     def query(self) -> dict[str, str]:
@@ -136,17 +137,12 @@ class StoredCalls:
             refuse(request, door, refusal, outcome)
             return
         except asyncio.CancelledError:
-            await finish(self._left(visit))
+            await finish(self._finished(visit, Ending.CANCELLED, 0))
             raise
         except BaseException:
             await finish(self._end(visit, _outcome(visit, self._market, Ending.FAILED, 0)))
             raise
         door.respond(status, headers, body)
-
-    async def _left(self, visit: Visit) -> None:
-        outcome = _outcome(visit, self._market, Ending.CANCELLED, 0)
-        await self._end(visit, outcome)
-        self._observer.finished(outcome)
 
     async def _end(self, visit: Visit, outcome: Outcome) -> None:
         """Count the call where it was answered, and write its record where it was sent upstream. What costs
@@ -159,12 +155,19 @@ class StoredCalls:
         if visit.attempts:
             self._ledger.settle(None, outcome).add_done_callback(retrieve)
 
+    async def _finished(self, visit: Visit, ending: Ending, status: int) -> None:
+        """End a call that gets no error of ours, and report it; a second time does nothing."""
+        if visit.is_over:  # its caller left right after its end
+            return
+        visit.is_over = True
+        outcome = _outcome(visit, self._market, ending, status)
+        await self._end(visit, outcome)
+        self._observer.finished(outcome)
+
     async def _completed(self, visit: Visit, status: int) -> bytes:
         """End an answered call; returns the relay's own headers."""
         headers = visit.granted.headers if visit.granted is not None else b""
-        outcome = _outcome(visit, self._market, Ending.COMPLETED, status)
-        await finish(self._end(visit, outcome))
-        self._observer.finished(outcome)
+        await finish(self._finished(visit, Ending.COMPLETED, status))
         return headers + b"x-posthouse-attempts: %d\r\n" % len(visit.attempts)
 
     # -- one ---------------------------------------------------------------------------------------------
@@ -224,6 +227,7 @@ class StoredCalls:
         if query.get("order", "asc") not in ("asc", "desc"):
             raise _bad_query("order", "asc, desc")
         (after,) = await self._objects.find(account_id, [query["after"]]) if query.get("after") else (None,)
+        model = self._market.catalogue.model(query.get("model", ""))
         try:
             return await asyncio.to_thread(
                 owned.page,
@@ -234,7 +238,7 @@ class StoredCalls:
                 limit=_limit(query) + 1,
                 after=after,
                 newest_first=query.get("order") == "desc",
-                model=query.get("model", ""),
+                model=query.get("model", "") if model is None else model.name,
             )
         except StoreDown:
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
