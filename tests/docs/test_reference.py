@@ -270,6 +270,17 @@ def test_every_field_of_the_configuration_stands_with_its_default(words: Words, 
     assert {row[0]: row[1] for row in rows} == expected
 
 
+# -- where things are ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["docs/design.md", "docs/channels.md", "docs/channels.zh.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    """A file's path of two parts and more is one of the sources' or of the whole tree."""
+    folders = (ROOT / "src/posthouse", ROOT / "console", ROOT)
+    for path in re.findall(r"`([a-z_]+/[a-z0-9_./-]+[.][a-z]+)`", read(page)):
+        assert any((folder / path).exists() for folder in folders), path
+
+
 # -- the glossary --------------------------------------------------------------------------------------------
 
 
