@@ -8,6 +8,7 @@ A `Browser` is a client with a session's cookie that sends the CSRF token along;
 caller, statuses are not.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import event, insert
+from tests.store.conftest import new_database
 
 from posthouse.accounts.service import create_account
 from posthouse.kernel.clock import now_ms
@@ -133,8 +135,19 @@ def api_upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def api(api_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with EmbeddedRelay(tmp_path_factory.mktemp("api"), api_upstream.base_url) as relay:
+def database(request: pytest.FixtureRequest) -> str:
+    """Of the module's relay: an SQLite one, or with POSTHOUSE_TEST_DATABASE=postgresql a real server's."""
+    if os.environ.get("POSTHOUSE_TEST_DATABASE") != "postgresql":
+        return ""
+    return new_database(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture(scope="module")
+def api(
+    api_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory, database: str
+) -> Iterator[Api]:
+    directory = tmp_path_factory.mktemp("api")
+    with EmbeddedRelay(directory, api_upstream.base_url, database=database) as relay:
         api = Api(relay)
         yield api
         for browser in api.browsers:
@@ -162,10 +175,17 @@ def statements(api: Api) -> Statements:
             if threading.current_thread().name.startswith("AnyIO"):
                 asked.append(statement)
 
+        def note_begin(_: Any) -> None:
+            """PostgreSQL's driver says it by itself."""
+            if engine.dialect.name == "postgresql" and threading.current_thread().name.startswith("AnyIO"):
+                asked.append("BEGIN")
+
         event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "begin", note_begin)
         try:
             yield asked
         finally:
             event.remove(engine, "before_cursor_execute", note)
+            event.remove(engine, "begin", note_begin)
 
     return counting

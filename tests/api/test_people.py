@@ -100,6 +100,7 @@ def api(
     mail_port: int,
     issuer: str,
     github: Github,
+    database: str,
 ) -> Iterator[Api]:
     provider_of = routes.provider_of
 
@@ -113,7 +114,8 @@ def api(
         patch.setattr(routes, "provider_of", nearby)
         patch.setattr(proof_of_work, "COUNTER_MIN", 10)
         patch.setattr(proof_of_work, "COUNTER_MAX", 20)
-        with EmbeddedRelay(tmp_path_factory.mktemp("people"), api_upstream.base_url, configuration) as relay:
+        directory = tmp_path_factory.mktemp("people")
+        with EmbeddedRelay(directory, api_upstream.base_url, configuration, database=database) as relay:
             api = Api(relay)
             yield api
             for browser in api.browsers:

@@ -17,6 +17,11 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql_server: str) -> str:
     """A database of its own, for each room whose conftest takes this fixture."""
+    return new_database(postgresql_server)
+
+
+def new_database(postgresql_server: str) -> str:
+    """An empty one; its address."""
     name = f"room{next(_numbers)}"
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))

@@ -48,12 +48,13 @@ class EmbeddedRelay(Operated):
         configuration: str = MINIMAL,
         *,
         upstream_key: str = "sk-upstream-credential",
+        database: str = "",
         **settings: Any,
     ) -> None:
-        super().__init__(directory, upstream_url, configuration, upstream_key=upstream_key)
+        super().__init__(directory, upstream_url, configuration, upstream_key=upstream_key, database=database)
         self.outcomes: list[Outcome] = []
         self.complaints: list[dict[str, Any]] = []  # of the loop: exceptions that nobody looked at
-        self._settings = Settings(data=self.data, host="127.0.0.1", **settings)
+        self._settings = Settings(data=self.data, host="127.0.0.1", database=database, **settings)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name="relay", daemon=True)
