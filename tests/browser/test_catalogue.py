@@ -80,6 +80,10 @@ def test_a_channel_is_added_tested_drained_and_changed(busy: Site, open_tab: Ope
     expect(page.get_by_text("Answer's head")).to_be_visible()
     axe(page)
     shot(page, "channel-test", whole=True)
+    usual, busy.upstream.default = busy.upstream.default, Script(status=404)
+    page.get_by_role("button", name="Ask for its models").click()
+    expect(page.get_by_text("ask a model to be sure")).to_be_visible()
+    busy.upstream.default = usual
 
     page.get_by_role("button", name="Set apart").click()
     page.get_by_role("menuitem", name="Drain").click()

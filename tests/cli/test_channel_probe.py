@@ -53,6 +53,8 @@ def test_each_phase_is_shown(cli: Cli, ask: Ask, upstream: ScriptedUpstream) -> 
     assert found["verdict"] == "ok"
     assert found["phases"]["connect_ms"] > 0
     assert found["phases"]["tls_ms"] is None
+    upstream.default = Script(status=404)
+    assert "ask a --model to be sure" in cli("channel", "test", "main").stdout
 
 
 def test_a_credential_by_name(cli: Cli, upstream: ScriptedUpstream) -> None:

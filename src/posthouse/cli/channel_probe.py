@@ -69,7 +69,8 @@ def _said(found: Probe) -> str:
         return f"{answers}: it does not have this model; see the channel's `models` and `model_map`"
     if not found.works:
         return f"{answers} in {found.duration_ms} ms ({found.verdict})"
-    listed = "no list of models" if found.models is None else f"{found.models} models"
+    unsure = "no list of models: ask a --model to be sure that the base URL is right"
+    listed = unsure if found.models is None else f"{found.models} models"
     what = f"{found.model} is there" if found.model else listed
     return f"{found.channel}: {found.status} in {found.duration_ms} ms, {what}"
 

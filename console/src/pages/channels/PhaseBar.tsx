@@ -16,21 +16,27 @@ const PHASES = [
   ["body_ms", "--series-1"],
 ] as const;
 
+interface Props {
+  result: TestResult;
+  model: string; // which was asked; "": none, but for the list
+}
+
 /** Where the time of a test went: a bar of its phases, the one in which it failed in red. */
-export function PhaseBar({ result }: { result: TestResult }) {
+export function PhaseBar({ result, model }: Props) {
   const { t, i18n } = useTranslation("channels");
   const measured = PHASES.flatMap(([phase, colour]) => {
     const ms = result.phases[phase];
     return ms === null || ms === undefined ? [] : [{ phase, colour, ms }];
   });
+  const isUnsure = result.works && !model && result.models === null; // any website answers so
   const failed = result.fault ? measured.at(-1)?.phase : undefined;
   const tint = (one: (typeof measured)[number]) => `var(${one.phase === failed ? "--bad" : one.colour})`;
   const format = (ms: number) => new Intl.NumberFormat(i18n.language, { maximumFractionDigits: 1 }).format(ms) + " ms";
   return (
     <div>
       <div className={styles.verdict} role="status">
-        <StatusBadge tone={result.works ? "good" : "bad"}>
-          <b>{t(result.works ? "test.works" : "test.fails")}</b>
+        <StatusBadge tone={isUnsure ? "warn" : result.works ? "good" : "bad"}>
+          <b>{t(isUnsure ? "test.unsure" : result.works ? "test.works" : "test.fails")}</b>
         </StatusBadge>
         <span>{t(`verdict.${result.verdict}`)}</span>
         {result.status > 0 && <span className={styles.quiet}>HTTP {result.status}</span>}

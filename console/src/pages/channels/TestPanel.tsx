@@ -16,11 +16,11 @@ export function TestPanel({ channel }: { channel: Channel }) {
   const [model, setModel] = useState("");
   const [credential, setCredential] = useState<string | null>(null);
   const test = useMutation({
-    mutationFn: () =>
+    mutationFn: (asked: string) =>
       take(
         api.POST("/api/v1/channels/{name}/test", {
           params: { path: { name: channel.name } },
-          body: { model: model.trim(), credential: credential ?? "" },
+          body: { model: asked, credential: credential ?? "" },
         }),
       ),
   });
@@ -36,7 +36,7 @@ export function TestPanel({ channel }: { channel: Channel }) {
         className={styles.ask}
         onSubmit={(event) => {
           event.preventDefault();
-          test.mutate();
+          test.mutate(model.trim());
         }}
       >
         <Autocomplete
@@ -68,7 +68,7 @@ export function TestPanel({ channel }: { channel: Channel }) {
       {test.error && <ErrorNote error={test.error} />}
       {test.data && (
         <div style={{ marginTop: "1rem" }}>
-          <PhaseBar result={test.data} />
+          <PhaseBar result={test.data} model={test.variables} />
         </div>
       )}
     </div>
