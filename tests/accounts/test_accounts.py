@@ -187,7 +187,8 @@ def test_a_keys_life(store: Store) -> None:
 def test_a_keys_life_is_in_the_audit_log_without_its_secret(store: Store) -> None:
     account = service.create_account(store, "ada@example.org")
     made = service.create_key(store, account.id, name="laptop", actor=account.id)
-    service.set_key_budget(store, made.id, 7, "month", actor=account.id)
+    change = service.KeyChange(budget_nanos=7, budget_period="month")
+    service.update_key(store, made.id, change, actor=account.id)
     rotated = service.rotate_key(store, made.id, overlap_ms=1000, actor="acc_x/tok_y")
     service.delete_key(store, made.id)
     with store.read() as connection:

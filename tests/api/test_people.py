@@ -4,8 +4,6 @@ The mail server, the OpenID provider and the authenticator are real ones; GitHub
 import base64
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -21,6 +19,7 @@ from tests.api.conftest import COOKIE, PASSWORD, Api, Browser, Statements
 from tests.api.github import CLIENT_ID, CLIENT_SECRET, Github
 from tests.mail.conftest import OnFreePort, Postbox
 from tests.people.authenticator import Authenticator
+from tests.people.provider import openid_provider
 
 from posthouse.api import elsewhere as routes
 from posthouse.kernel.clock import now_ms
@@ -52,12 +51,6 @@ client_secret = "works & secret"
 accounts_per_address_per_day = 1000
 blocked_mail_domains = ["blocked.test"]
 """
-PROVIDER = """
-import sys, oidc_provider_mock
-with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
-    print(server.server_port, flush=True)
-    sys.stdin.read()
-"""
 MAIL_S = 10.0
 _numbers = count(1)
 
@@ -77,14 +70,8 @@ def mail_port(postbox: Postbox) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """In a process of its own: what it is made of warns of itself."""
-    command = [sys.executable, "-W", "ignore", "-c", PROVIDER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield f"http://localhost:{int(process.stdout.readline())}"
-        process.communicate("")
+    with openid_provider() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

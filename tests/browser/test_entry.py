@@ -1,8 +1,6 @@
 """People come in by the console: by mail, with password, code and passkey, and from elsewhere."""
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -15,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.api.conftest import PASSWORD
 from tests.browser.conftest import CONFIGURATION, OpenTab, Site, axe, no_sideways_scroll, settle, shot
 from tests.mail.conftest import OnFreePort, Postbox
+from tests.people.provider import openid_provider
 
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.upstream import ScriptedUpstream
@@ -36,13 +35,6 @@ client_secret = "works-secret"
 [site.registration]
 accounts_per_address_per_day = 1000
 """
-# In a process of its own: what it is made of warns of itself.
-PROVIDER = """
-import sys, oidc_provider_mock
-with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
-    print(server.server_port, flush=True)
-    sys.stdin.read()
-"""
 MAIL_S = 15.0
 _numbers = count(1)
 
@@ -54,13 +46,8 @@ def postbox() -> Postbox:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    command = [sys.executable, "-W", "ignore", "-c", PROVIDER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield f"http://localhost:{int(process.stdout.readline())}"
-        process.communicate("")
+    with openid_provider() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

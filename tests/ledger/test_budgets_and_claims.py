@@ -5,7 +5,6 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from posthouse.accounts.queries import get_key
-from posthouse.accounts.service import set_key_budget
 from posthouse.kernel.outcome import Ending
 from posthouse.ledger import claims, service
 from posthouse.ledger.budgets import key_budgets
@@ -13,7 +12,7 @@ from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
 from posthouse.store.engine import Store
 from posthouse.store.schema import configuration, idempotency
-from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of
+from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of, set_key_budget
 
 
 def run(store: Store, story: Callable[[Ledger], Awaitable[None]]) -> None:

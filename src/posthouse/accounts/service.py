@@ -16,7 +16,6 @@ from posthouse.accounts.queries import default_plan, find_account, find_key, key
 from posthouse.accounts.rules import Account, AccountStatus, FrozenBy, Key, NewKey
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.ids import new_id
-from posthouse.kernel.periods import BudgetPeriod
 from posthouse.kernel.secrets import hash_key, new_key
 from posthouse.store import audit
 from posthouse.store.changes import announce
@@ -271,15 +270,6 @@ def issue_playground_key(store: Store, account_id: str, *, lifetime_ms: int) -> 
         connection.execute(update(keys).where(keys.c.id == row.id).values(**values, expires_ms=expires_ms))
         announce(connection, "key", row.id, now_ms())
     return made
-
-
-def set_key_budget(
-    store: Store, key_id: str, budget_nanos: int | None, period: BudgetPeriod = "total", *, actor: str = "cli"
-) -> Key:
-    """Limit what the key may spend in all its life, or in each day or month of the operator's time zone;
-    None: no limit. Raises UnknownKey, UnfitValue."""
-    change = KeyChange(budget_nanos=budget_nanos, budget_period=period)
-    return update_key(store, key_id, change, actor=actor)
 
 
 _PARSED: dict[str, Callable[[Any], Any]] = {

@@ -19,12 +19,13 @@ from posthouse import store as store_room
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.queries import find_entry
 from posthouse.accounts.service import (
+    KeyChange,
     create_account,
     create_key,
     freeze_account,
     freeze_key,
     rotate_key,
-    set_key_budget,
+    update_key,
 )
 from posthouse.catalogue.events import list_events
 from posthouse.catalogue.sealed import load_credentials, reseal, write_credentials
@@ -87,6 +88,11 @@ class Member(msgspec.Struct, frozen=True):
     account_id: str
     key_id: str
     key: str
+
+
+def set_key_budget(store: Store, key_id: str, budget_nanos: int, period: str = "total") -> None:
+    """Limit what a key may spend in all its life, or in each day or month."""
+    update_key(store, key_id, KeyChange(budget_nanos=budget_nanos, budget_period=period))
 
 
 def new_member(store: Store, balance_nanos: int = 0, *, budget_nanos: int | None = None) -> Member:
