@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.e2e.conftest import client, email, key
 
 from posthouse.testing.served import ServedRelay
 
+__all__ = ["client", "email", "key"]  # fixtures
 STOP_TIMEOUT_S = 10.0
 CONFIGURATION = """
 [operator]

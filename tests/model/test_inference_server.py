@@ -3,8 +3,6 @@ what it answers is what the caller gets."""
 
 import json
 import urllib.request
-from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import openai
@@ -25,23 +23,6 @@ CHAT = {
     "seed": 7,
 }
 STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
-_numbers = count(1)
-
-
-@pytest.fixture
-def email() -> str:
-    return f"model{next(_numbers)}@example.org"
-
-
-@pytest.fixture
-def key(relay: ServedRelay, email: str) -> str:
-    return relay.member(email, credit="10")
-
-
-@pytest.fixture
-def client(relay: ServedRelay, key: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=relay.base_url, api_key=key, max_retries=0) as client:
-        yield client
 
 
 def record_of(relay: ServedRelay, email: str) -> Outcome:
