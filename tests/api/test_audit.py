@@ -22,6 +22,13 @@ def test_who_changed_what_and_how_it_was(api: Api) -> None:
     assert (thawed["action"], thawed["actor"], thawed["actor_email"]) == ("account.unfreeze", "cli", "")
     assert (made["action"], made["before"]) == ("account.create", None)
     assert member.email not in str(log)  # it has to be forgotten with the account
+    assert operator.get("/audit", params={"subject": member.email.upper()}).json() == log
+    freeze_account(api.store, member.account_id, actor=f"{operator.account_id}/tok_1")
+    by_token, by_hand = operator.get("/audit", params={"actor": operator.email, "action": "account"}).json()[
+        "items"
+    ]
+    assert (by_token["actor"], by_hand) == (f"{operator.account_id}/tok_1", frozen)
+    assert operator.get("/audit", params={"actor": "nobody@example.org"}).json()["items"] == []
 
 
 def test_pages_and_filters(api: Api, statements: Statements) -> None:

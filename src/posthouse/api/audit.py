@@ -6,7 +6,8 @@ import msgspec
 from fastapi import Query
 from pydantic import Field
 
-from posthouse.accounts.queries import emails_of_actors
+from posthouse.accounts.errors import UnknownAccount
+from posthouse.accounts.queries import emails_of_actors, get_account
 from posthouse.api.context import Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
@@ -36,9 +37,11 @@ class Change(Answer):
 @router.get("/audit", Permission.AUDIT_READ)
 def list_audit(
     here: Here,
-    actor: Annotated[Text, Query(description="An account's id, a token's with it, or cli.")] = "",
+    actor: Annotated[
+        Text, Query(description="An account's email or id, an id with a token's behind a slash, or cli.")
+    ] = "",
     action: Annotated[Text, Query(description="An action, or the noun of several: account.")] = "",
-    subject: Annotated[Text, Query(description="Such as account:acc_….")] = "",
+    subject: Annotated[Text, Query(description="Such as account:acc_…, or an account's email.")] = "",
     from_ms: Annotated[int | None, Query(ge=0, le=MS_MAX, description="Changes since then.")] = None,
     to_ms: Annotated[int | None, Query(ge=0, le=MS_MAX, description="Changes before then.")] = None,
     after: After = "",
@@ -46,7 +49,13 @@ def list_audit(
 ) -> Listing[Change]:
     """List changes, the latest first: who changed what and when, and how it was before."""
     before_id = cursor_parts(after, int)[0] if after else None
-    asked = ChangeFilter(actor=actor, action=action, subject=subject, from_ms=from_ms, to_ms=to_ms)
+    asked = ChangeFilter(
+        actor=_account_id(here, actor) or actor,
+        action=action,
+        subject=f"account:{account_id}" if (account_id := _account_id(here, subject)) else subject,
+        from_ms=from_ms,
+        to_ms=to_ms,
+    )
     found = list_changes(here.store, asked, before_id=before_id, limit=limit)
     emails = emails_of_actors(here.store, (one.actor for one in found))
     items = [
@@ -63,3 +72,13 @@ def list_audit(
         for one in found
     ]
     return Listing[Change](items=items, next=cursor(items[-1].id) if len(items) == limit else "")
+
+
+def _account_id(here: Here, text: str) -> str:
+    """Of the account that has this email; else empty."""
+    if "@" not in text:
+        return ""
+    try:
+        return get_account(here.store, text).id
+    except UnknownAccount:
+        return ""

@@ -3,7 +3,7 @@ there is no change without its line and no line without its change."""
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from posthouse.store.engine import Store
 from posthouse.store.schema_desk import audit_log
@@ -58,7 +58,8 @@ class Change(Struct, frozen=True):
 
 class ChangeFilter(Struct, frozen=True):
     """Which lines; what is empty filters nothing. `action` may be a noun: "account" means all its verbs.
-    `from_ms` is the first time, `to_ms` the first after it."""
+    An `actor` without a slash means the account's tokens as well. `from_ms` is the first time, `to_ms` the
+    first after it."""
 
     actor: str = ""
     action: str = ""
@@ -86,7 +87,8 @@ def _conditions(asked: ChangeFilter) -> list[ColumnElement[bool]]:
     columns = audit_log.c
     found = list[ColumnElement[bool]]()
     if asked.actor:
-        found.append(columns.actor == asked.actor)
+        of_tokens = columns.actor.startswith(f"{asked.actor}/", autoescape=True)
+        found.append(or_(columns.actor == asked.actor, of_tokens))
     if asked.subject:
         found.append(columns.subject == asked.subject)
     noun, _, verb = asked.action.partition(".")
