@@ -227,6 +227,7 @@ def test_the_programs_on_the_members_page_print_an_answer(
     relay: ServedRelay, key: str, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = blocks_of((ROOT / "docs" / page).read_text("utf-8"), "python")
+    blocks = [block for block in blocks if "import openai" not in block.text]
     assert len(blocks) == 2
     for block in blocks:
         program = block.text.replace("https://api.example.com", relay.origin).replace("YOUR_KEY", key)

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import openai
 import pytest
+from tests.docs.pages import ROOT, blocks_of
 from tests.e2e.stage import eventually
 
 from posthouse.accounts.service import create_key
@@ -274,6 +275,18 @@ def test_other_methods_and_paths_are_told_apart(scene: Scene, ann: openai.OpenAI
     assert (wrong.status_code, wrong.json()["error"]["relay_code"]) == (404, 48004)
     deeper = httpx.get(scene.relay.base_url + "/chat/completions/chatcmpl-1/choices", headers=headers)
     assert deeper.json()["error"]["relay_code"] == 48004
+
+
+@pytest.mark.parametrize("page", ["members.md", "members.zh.md"])
+def test_the_program_on_the_members_page(scene: Scene, page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = blocks_of((ROOT / "docs" / page).read_text("utf-8"), "python")
+    (program,) = [block.text for block in blocks if "import openai" in block.text]
+    key = scene.relay.member(f"{page}@example.org", credit="10")
+    names: dict[str, Any] = {}
+    program = program.replace("https://api.example.com/v1", scene.relay.base_url).replace("YOUR_KEY", key)
+    exec(compile(program, page, "exec"), names)
+    names["client"].close()
+    assert capsys.readouterr().out == f"{TEXT}\n{names['made'].id} {MODEL}\n"
 
 
 def test_a_relay_that_starts_again_knows_what_was_stored(tmp_path: Path) -> None:
