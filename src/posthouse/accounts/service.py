@@ -114,7 +114,7 @@ def _note_account(
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a key; UNSET leaves a field as it is, None lifts a restriction."""
+    """What to change of a key, or to make it of: UNSET leaves a field as it is, None lifts a restriction."""
 
     name: str | UnsetType = UNSET
     expires_ms: int | UnsetType | None = UNSET
@@ -141,39 +141,7 @@ def create_key(
 ) -> NewKey:
     """Make a key for an account and return it, the only time that it is seen: only its hash is stored. None
     restricts nothing. Raises UnknownAccount, UnfitValue, TooManyKeys."""
-    with store.begin() as connection:
-        return add_key(
-            connection,
-            find_account(connection, who).id,
-            name=name,
-            expires_ms=expires_ms,
-            budget_nanos=budget_nanos,
-            budget_period=budget_period,
-            models=models,
-            endpoints=endpoints,
-            addresses=addresses,
-            keys_max=keys_max,
-            actor=actor,
-        )
-
-
-def add_key(
-    connection: Connection,
-    account_id: str,
-    *,
-    name: str = "",
-    expires_ms: int | None = None,
-    budget_nanos: int | None = None,
-    budget_period: str = "total",
-    models: tuple[str, ...] | None = None,
-    endpoints: tuple[str, ...] | None = None,
-    addresses: tuple[str, ...] | None = None,
-    keys_max: int | None = None,
-    actor: str = "cli",
-) -> NewKey:
-    """The same for an account that is there, within the caller's transaction. Raises UnfitValue,
-    TooManyKeys."""
-    change = KeyChange(
+    wanted = KeyChange(
         name=name,
         expires_ms=expires_ms,
         budget_nanos=budget_nanos,
@@ -182,7 +150,22 @@ def add_key(
         endpoints=endpoints,
         addresses=addresses,
     )
-    values = _columns(change)
+    with store.begin() as connection:
+        account_id = find_account(connection, who).id
+        return add_key(connection, account_id, wanted, keys_max=keys_max, actor=actor)
+
+
+def add_key(
+    connection: Connection,
+    account_id: str,
+    wanted: KeyChange,
+    *,
+    keys_max: int | None = None,
+    actor: str = "cli",
+) -> NewKey:
+    """The same for an account that is there, within the caller's transaction. Raises UnfitValue,
+    TooManyKeys."""
+    values = _columns(wanted)
     if keys_max is not None:
         _check_count(connection, account_id, keys_max)
     made = _insert_key(connection, account_id, **values)

@@ -13,9 +13,8 @@ from posthouse.api.usage_values import zone_of
 from posthouse.api.values import Answer, Money, Ms
 from posthouse.kernel.clock import monotonic_s
 from posthouse.ledger.queries import Difference
-from posthouse.ledger.queries import verify as verify_ledger
 from posthouse.ledger.reconciliation import reconcile
-from posthouse.payments.proof import verify as verify_payments
+from posthouse.payments.proof import verify_all
 from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
 
@@ -89,7 +88,7 @@ class Prover:
     def _run(self, store: Store) -> None:
         began_s, found, state = monotonic_s(), list[Difference](), "failed"
         try:
-            found, state = [*verify_ledger(store), *verify_payments(store)], "done"
+            found, state = verify_all(store), "done"
         except StoreDown:
             pass
         finally:

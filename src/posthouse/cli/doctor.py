@@ -21,8 +21,8 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.secrets import MASTER_KEY, OLD_MASTER_KEY
 from posthouse.kernel.settings import Settings
-from posthouse.ledger.queries import verify
 from posthouse.metering.tokens import TokenCounter
+from posthouse.payments.proof import verify_all
 from posthouse.store.schema import changes
 
 CLOCK_AHEAD_MS_MAX = 60_000  # two machines' clocks may differ by this much and no more
@@ -170,7 +170,7 @@ def _tokenizer(desk: Desk) -> Iterator[Finding]:
 
 
 def _ledger(desk: Desk) -> Iterator[Finding]:
-    differences = verify(desk.store)
+    differences = verify_all(desk.store)
     if differences:
         yield Finding(
             "ledger", False, f"{len(differences)} differences", "posthouse ledger verify names them"

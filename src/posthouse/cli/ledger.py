@@ -5,8 +5,7 @@ import typer
 from posthouse.cli import output
 from posthouse.cli.desk import Desk, command
 from posthouse.kernel.money import format_nanos
-from posthouse.ledger.queries import verify as verify_ledger
-from posthouse.payments.proof import verify as verify_payments
+from posthouse.payments.proof import verify_all
 
 app = typer.Typer(help="Prove the books.", no_args_is_help=True)
 
@@ -15,7 +14,7 @@ app = typer.Typer(help="Prove the books.", no_args_is_help=True)
 def verify(desk: Desk) -> None:
     """Recompute every balance from its rows, and orders and codes from their transfers; the exit status
     is 0 only when nothing differs."""
-    differences = verify_ledger(desk.store) + verify_payments(desk.store)
+    differences = verify_all(desk.store)
     columns = ("what", "of", ">expected", ">stored")
     rows = (
         (one.what, one.subject, format_nanos(one.expected), format_nanos(one.actual)) for one in differences

@@ -1,4 +1,4 @@
-"""Proves that orders, codes and their transfers agree; changes nothing. `ledger verify` says so too."""
+"""Proves that orders, codes and their transfers agree, and the books with them; changes nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,9 +6,15 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from posthouse.ledger.queries import DIFFERENCES_MAX, Difference
+from posthouse.ledger.queries import verify as verify_books
 from posthouse.store.engine import Store
 from posthouse.store.schema import transfers
 from posthouse.store.schema_payments import code_batches, codes, orders
+
+
+def verify_all(store: Store) -> list[Difference]:
+    """All that `ledger verify` looks at: the books, and what brought their transfers."""
+    return [*verify_books(store), *verify(store)]
 
 
 def verify(store: Store) -> list[Difference]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from posthouse.accounts.errors import EmailTaken
 from posthouse.accounts.rules import NewKey
-from posthouse.accounts.service import add_account, add_key
+from posthouse.accounts.service import KeyChange, add_account, add_key
 from posthouse.kernel.errors import Language
 from posthouse.kernel.periods import DAY_MS, HOUR_MS
 from posthouse.kernel.secrets import SecretBox
@@ -158,7 +158,7 @@ def admit(
     )
     key = None
     if rules.free_key and with_key:
-        key = add_key(connection, account.id, name=FREE_KEY_NAME, actor=account.id)
+        key = add_key(connection, account.id, KeyChange(name=FREE_KEY_NAME), actor=account.id)
     note(
         connection,
         actor=account.id,
