@@ -112,24 +112,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         chooser = Chooser(health, random.random)
         router = Router(chooser, health, watch.left, watch.model_missing)
         forwarder = Forwarder(client, router, lambda: market.catalogue.operator, settings.answer_bytes_max)
-
-        def follow() -> None:
-            """The configuration is there, or has changed."""
-            forwarder.forget()
-            is_model = market.catalogue.model
-            health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
-            chooser.by_latency = market.catalogue.operator.choice == "latency"
-
-        follow()
-        market.on_replaced = follow
-
-        def forgive(channel: str) -> None:
-            """The channel, or one of its credentials, was enabled by hand."""
-            health.reset(channel, now_s=loop.time())
-            if channel in market.pools:
-                market.pools[channel].forget()
-
-        market.on_enabled = forgive
+        _follow(market, health, chooser, forwarder)
         for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 
@@ -198,15 +181,41 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         )
         asgi = AsgiApp(relay, settings, addresses, is_relay_path, api)
         app = App(settings, store, relay, lane, asgi, market, ledger, observer)
-        observer.sources.append(lambda: _figures(loop, watch, client))
-        observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
-        observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
-        observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
-        observer.gauge("posthouse_request_bodies_bytes", "Request bodies in memory.", lambda: lane.body_bytes)
-        observer.gauge(
-            "posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count
-        )
+        _show_figures(observer, relay, lane, ledger, watch, client)
         yield app
+
+
+def _follow(market: Market, health: Health, chooser: Chooser, forwarder: Forwarder) -> None:
+    """Let what decides about channels follow the configuration, as it is and as it changes."""
+
+    def follow() -> None:
+        """The configuration is there, or has changed."""
+        forwarder.forget()
+        is_model = market.catalogue.model
+        health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
+        chooser.by_latency = market.catalogue.operator.choice == "latency"
+
+    def forgive(channel: str) -> None:
+        """The channel, or one of its credentials, was enabled by hand."""
+        health.reset(channel, now_s=asyncio.get_running_loop().time())
+        if channel in market.pools:
+            market.pools[channel].forget()
+
+    follow()
+    market.on_replaced, market.on_enabled = follow, forgive
+
+
+def _show_figures(
+    observer: Observer, relay: Relay, lane: Lane, ledger: Ledger, watch: Watch, client: UpstreamClient
+) -> None:
+    """What the metrics tell of this moment."""
+    loop = asyncio.get_running_loop()
+    observer.sources.append(lambda: _figures(loop, watch, client))
+    observer.gauge("posthouse_requests_running", "Requests being answered.", lambda: relay.running)
+    observer.gauge("posthouse_connections", "Open connections of callers.", lambda: len(lane.connections))
+    observer.gauge("posthouse_held_nanos", "Held by calls under way.", lambda: ledger.held_nanos)
+    observer.gauge("posthouse_request_bodies_bytes", "Request bodies in memory.", lambda: lane.body_bytes)
+    observer.gauge("posthouse_upstream_exchanges", "Calls under way upstream.", lambda: client.active_count)
 
 
 def _mail_server(store: Store, box: SecretBox, site: SiteDef) -> MailServer | None:
