@@ -254,8 +254,8 @@ def _on_demand(make: Callable[..., Asgi], **objects: Any) -> Asgi:
 
 
 def _make_api(**objects: Any) -> Asgi:
-    """The REST API over the process's objects. To import it takes a second and 40 MB, which commands, and a
-    relay that nobody looks at, do without."""
+    """The REST API over the process's objects. It is large and slow to load: commands, and a relay that
+    nobody looks at, do without."""
     from posthouse.api.app import make_api
     from posthouse.api.context import Context
 
