@@ -110,6 +110,8 @@ def test_prices_are_imported_from_the_list(operator: Browser) -> None:
     names = [one["name"] for one in listed["items"]]
     assert "openai/gpt-4.1-nano" in names
     body = {"names": ["openai/gpt-4.1-nano"], "mode": "fix", "exchange_rate": "7", "multiplier": "1.5"}
+    (error,) = operator.post("/price-import", body | {"multiplier": 1.5}).json()["errors"]
+    assert (error["field"], error["message"].partition(" such")[0]) == ("multiplier", "must be an amount")
     preview = operator.post("/price-import", body, params={"dry_run": True}).json()
     prices = {(one["component"], one["service_tier"]): one for one in preview["prices"]}
     assert (prices["input", "default"]["before"], prices["input", "default"]["after"]) == (None, "1.05")

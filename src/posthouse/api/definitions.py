@@ -4,10 +4,12 @@ The fields are those of catalogue.rules, whose definitions they become: a field 
 default, also a later version's. Amounts and ratios are text or whole numbers, so that no digit is lost.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from pydantic import Field, StrictInt, StrictStr, StringConstraints
+from pydantic import Field, StrictInt, StrictStr, StringConstraints, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from posthouse.api.values import Body
 from posthouse.catalogue.masking import masked
@@ -16,9 +18,20 @@ from posthouse.catalogue.rules import Definition
 NAME_CHARS_MAX = 200
 LISTED_MAX = 2_000  # models of a channel, limits of a plan: far more than anybody writes
 
+
+def _one_error(value: object, read: Callable[[object], object]) -> object:
+    """What a union reads; its refusal once, not once for each of its members by a name that nobody sent."""
+    try:
+        return read(value)
+    except ValidationError:
+        raise PydanticCustomError("amount", "an amount is decimal text, or a whole number") from None
+
+
 Name = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]
 Text = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]
-Amount = Annotated[StrictStr, StringConstraints(max_length=40)] | StrictInt
+Amount = Annotated[
+    Annotated[StrictStr, StringConstraints(max_length=40)] | StrictInt, WrapValidator(_one_error)
+]
 Names = Annotated[list[Name], Field(max_length=LISTED_MAX)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]

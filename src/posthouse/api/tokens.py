@@ -66,8 +66,8 @@ def create_token(here: Here, who: Who, body: TokenBody) -> NewTokenAnswer:
 
     It is shown this once, and sent as `Authorization: Bearer`. Nobody can give a token more than they may
     themselves; no token may change how its owner signs in."""
-    if not set(body.scopes) <= _grantable(who):
-        raise UnfitValue("scopes", "scopes")
+    if beyond := set(body.scopes) - _grantable(who):
+        raise UnfitValue("scopes", "scopes", scopes=", ".join(sorted(beyond)))
     made = tokens.create_token(
         here.store,
         who.account_id,
