@@ -45,7 +45,7 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
     padding: [10, 20, 0, 0], // the last time stands half beyond the axis
     cursor: { y: false, points: { show: kind === "lines" }, drag: { x: false, y: false } },
     scales: {
-      ...(kind === "bars" ? { x: { range: roomForBars(props.times) } } : {}),
+      x: { range: rangeOf(props.times, kind) },
       y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] },
     },
     axes: [
@@ -54,7 +54,7 @@ function optionsOf(props: ChartProps, width: number, locale: string, onHover: (i
         grid: { show: false },
         size: 26,
         space: 64,
-        ...(stepOf(props.times) >= MONTH_S ? { splits: monthsOf(props.times) } : {}),
+        ...(stepOf(props.times) >= MONTH_S || props.times.length === 1 ? { splits: splitsOf(props.times) } : {}),
         values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => tickText(tick * 1000, Math.max(step, stepOf(props.times)), locale)),
       },
       { ...axis, grid: { stroke: line, width: 1 }, size: widthOf, space: 38, values: (_plot, ticks) => ticks.map(format) },
@@ -80,14 +80,15 @@ function alone(plot: uPlot, series: number): number[] {
   return [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null);
 }
 
-/** Bars stand over their times, the first and the last as wide as the others. */
-function roomForBars(times: number[]): (plot: uPlot, low: number, high: number) => uPlot.Range.MinMax {
-  const half = stepOf(times) / 2;
-  return (_plot, low, high) => [low - half, high + half];
+/** From the first time to the last. Bars stand over their times, the first and the last as wide as the others; a single
+ * time stands in the middle. */
+function rangeOf(times: number[], kind: "bars" | "lines"): () => uPlot.Range.MinMax {
+  const room = kind === "bars" || times.length === 1 ? stepOf(times) / 2 : 0;
+  return () => [(times[0] ?? 0) / 1000 - room, (times[times.length - 1] ?? 0) / 1000 + room];
 }
 
-/** Ticks at the begins of months, at most TICKS_MAX of them. */
-function monthsOf(times: number[]): () => number[] {
+/** Ticks at the times themselves, at most TICKS_MAX of them. */
+function splitsOf(times: number[]): () => number[] {
   const every = Math.ceil(times.length / TICKS_MAX);
   return () => times.filter((_, at) => at % every === 0).map((ms) => ms / 1000);
 }

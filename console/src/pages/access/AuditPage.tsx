@@ -86,7 +86,7 @@ function Subject({ of }: { of: string }) {
   const mayLook = mayUse(useMember(), "members:read");
   const [, id] = /^account:(acc_\w+)$/.exec(of) ?? [];
   const words = <code className={styles.subject}>{of}</code>;
-  return id && mayLook ? <Link to={`/admin/members/${id}`}>{words}</Link> : words;
+  return id && mayLook ? <Link to={`/admin/members/${id}`} className={styles.account}>{words}</Link> : words;
 }
 
 const SUMMED_UP = 2;
