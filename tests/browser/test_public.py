@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, settle, shot
 from tests.browser.past import give_past
 
@@ -135,3 +135,18 @@ def test_pinned_announcements_are_shown_until_put_away(open_tab: OpenTab, site: 
 
 def _wait_for_page(page: Page) -> None:
     page.wait_for_selector("h1")
+
+
+def test_the_status_claims_nothing_of_models_that_nobody_called(open_tab: OpenTab) -> None:
+    page = open_tab("/terms")
+
+    def quieten(route: Route) -> None:
+        status = route.fetch().json()
+        for model in status["models"]:
+            model["state"] = "quiet"
+        route.fulfill(json=status)
+
+    page.route("**/api/v1/status?*", quieten)
+    page.get_by_role("link", name="Status").click()
+    expect(page.get_by_text("No model was called lately.")).to_be_visible()
+    expect(page.get_by_text("All models answer.")).to_have_count(0)

@@ -69,6 +69,13 @@ export default function StatusPage() {
 function Verdict({ models }: { models: StatusModel[] }) {
   const { t, i18n } = useTranslation("status");
   if (models.length === 0) return <EmptyState title={t("none")} />;
+  if (models.every((model) => model.state === "quiet")) {
+    return (
+      <p className={styles.verdict} data-tone="quiet">
+        {t("all_quiet")}
+      </p>
+    );
+  }
   const ill = models.filter((model) => model.state === "down" || model.state === "impaired");
   const isDown = ill.some((model) => model.state === "down");
   const names = new Intl.ListFormat(i18n.language, { type: "conjunction" }).format(ill.map((model) => model.name));
