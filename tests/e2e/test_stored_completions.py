@@ -14,7 +14,8 @@ import pytest
 from tests.docs.pages import ROOT, blocks_of
 from tests.e2e.stage import eventually
 
-from posthouse.accounts.service import create_key
+from posthouse.accounts.queries import get_account
+from posthouse.accounts.service import create_key, issue_playground_key
 from posthouse.catalogue.service import set_by_hand
 from posthouse.catalogue.states import State
 from posthouse.kernel.clock import now_ms
@@ -225,6 +226,17 @@ def test_they_are_free_counted_and_on_record(scene: Scene, request: pytest.Fixtu
         ("chat/completions/stored", MODEL, 0)
     ] * 2
     assert {one.channel for one in (made, *about)} == {scene.keeper(name)}
+
+
+def test_the_playground_counts_on_the_limits_of_the_oldest_key(scene: Scene) -> None:
+    email = "playing@example.org"
+    with scene.client(email) as client:
+        name = stored(client)
+    account_id = get_account(scene.relay.store, email).id
+    key = issue_playground_key(scene.relay.store, account_id, lifetime_ms=60_000).key
+    with openai.OpenAI(base_url=scene.relay.base_url, api_key=key, max_retries=0) as page:
+        raw = page.chat.completions.with_raw_response.retrieve(name)
+    assert raw.headers["x-ratelimit-remaining-requests"] == "98"
 
 
 def test_only_a_key_whose_scope_has_the_endpoint_may_ask(scene: Scene) -> None:

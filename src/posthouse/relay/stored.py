@@ -270,7 +270,7 @@ class StoredCalls:
             for rule in () if model is None else catalogue.rules(key.plan, model.name):
                 rules[rule.name, rule.subject] = rule
         demand = Demand(
-            key_id=key.key_id,
+            key_id=key.limited_as,
             address=visit.request.address_hash,
             account_id=key.account_id,
             plan=key.plan,
