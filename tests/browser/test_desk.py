@@ -91,6 +91,11 @@ def test_a_member_is_found_frozen_and_noted(site: Site, open_tab: OpenTab) -> No
     page.get_by_label("Note").fill("Has not paid")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved")).to_be_visible()
+    page.get_by_role("button", name="See as the member").click()
+    expect(page.get_by_text("Nothing can be changed")).to_be_visible()
+    axe(page)
+    page.get_by_role("button", name="Stop viewing").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Members")
 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

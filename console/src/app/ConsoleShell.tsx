@@ -59,16 +59,26 @@ function Frame({ side, session }: { side: Side; session: Session }) {
         <Foot side={side} session={session} />
       </Drawer>
       <div className={styles.page}>
-        {session.is_view_only && (
-          <p className={styles.viewing} role="status">
-            {t("viewing", { email: session.email })}
-          </p>
-        )}
+        {session.is_view_only && <Viewing session={session} />}
         <Announcements />
         <main id="main" tabIndex={-1} className={styles.main}>
           <Outlet />
         </main>
       </div>
+    </div>
+  );
+}
+
+/** That these are a member's pages, and the way back to one's own. */
+function Viewing({ session }: { session: Session }) {
+  const { t } = useTranslation();
+  const signOut = useSignOut(session);
+  return (
+    <div className={styles.viewing}>
+      <span role="status">{t("viewing", { email: session.email })}</span>
+      <UnstyledButton className={styles.end} disabled={signOut.isPending} onClick={() => signOut.mutate()}>
+        {t("nav.end_view")}
+      </UnstyledButton>
     </div>
   );
 }
