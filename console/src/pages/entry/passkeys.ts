@@ -14,8 +14,13 @@ function text(buffer: ArrayBuffer): string {
   return btoa(plain).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
+/** Whether this browser can make passkeys for this site. They belong to a name: for a bare address there are none. */
 export function hasPasskeys(): boolean {
-  return "PublicKeyCredential" in window;
+  return "PublicKeyCredential" in window && !isBareAddress(window.location.hostname);
+}
+
+function isBareAddress(host: string): boolean {
+  return host.startsWith("[") || /^[\d.]+$/.test(host);
 }
 
 /** Whether somebody closed the browser's window instead of choosing a passkey: nothing to complain about. */

@@ -7,12 +7,18 @@ import type { Message, Parameters } from "./conversations";
 const PATH = "/v1/chat/completions";
 const RENEW_MS = 300_000; // before the key ends
 const UNAUTHORIZED = 401;
-const COST_TRIES = 5;
-const COST_PAUSE_MS = 400; // an answer that was stopped is charged a moment later
+const COST_TRIES = 15;
+const COST_PAUSE_MS = 400; // an answer that was stopped is charged a moment later, once its tokens are counted
 
 interface Key {
   key: string;
   expires_ms: number;
+}
+
+export interface Charged {
+  promptTokens: number;
+  completionTokens: number;
+  charge: string;
 }
 
 export interface Delta {
@@ -81,14 +87,14 @@ export async function ask(
   return ended;
 }
 
-/** What a call cost, exactly as it was charged; null where that is not to be had. */
-export async function costOf(requestId: string): Promise<string | null> {
+/** What a call used and cost, exactly as it was charged; null where that is not to be had. */
+export async function chargedOf(requestId: string): Promise<Charged | null> {
   for (let tries = 0; requestId && tries < COST_TRIES; tries += 1) {
     if (tries > 0) await new Promise((done) => setTimeout(done, COST_PAUSE_MS));
     const { data } = await api
       .GET("/api/v1/usage/{request_id}", { params: { path: { request_id: requestId } } })
       .catch(() => ({ data: undefined }));
-    if (data) return data.charge;
+    if (data) return { promptTokens: data.prompt_tokens, completionTokens: data.completion_tokens, charge: data.charge };
   }
   return null;
 }

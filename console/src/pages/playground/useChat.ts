@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { newId } from "@/ui/ids";
 import { titled, type Conversation, type Message } from "./conversations";
-import { ask, costOf, Refused } from "./relay";
+import { ask, chargedOf, Refused } from "./relay";
 
 interface Chat {
   conversation: Conversation;
@@ -48,12 +48,16 @@ export function useChat(first: Conversation, keep: (conversation: Conversation) 
     }
     show.now();
     setAnswering(false);
+    const finish = () => {
+      const whole = titled({ ...asked, messages: [...asked.messages, { ...reply }] });
+      setConversation((now) => (now.id === whole.id ? { ...now, title: whole.title, messages: whole.messages } : now));
+      keep(whole);
+    };
+    finish();
     if (reply.answered && (reply.text || reply.thinking)) {
-      reply.answered = { ...reply.answered, charge: await costOf(reply.answered.requestId) };
+      reply.answered = { ...reply.answered, ...(await chargedOf(reply.answered.requestId)) };
+      if (running.current === stopper) finish(); // else a newer question stands below it
     }
-    const whole = titled({ ...asked, messages: [...asked.messages, { ...reply }] });
-    setConversation((now) => (now.id === whole.id ? { ...now, title: whole.title, messages: whole.messages } : now));
-    keep(whole);
   };
 
   return {

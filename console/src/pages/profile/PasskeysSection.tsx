@@ -1,4 +1,4 @@
-import { Button, Group, TextInput } from "@mantine/core";
+import { Button, Group, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -67,7 +67,7 @@ export function PasskeysSection() {
         rowKey={(one) => one.id}
         empty={t("no_passkeys")}
       />
-      {hasPasskeys() && (
+      {hasPasskeys() ? (
         <Group align="end" gap="sm">
           <TextInput
             label={t("passkey_label")}
@@ -81,6 +81,10 @@ export function PasskeysSection() {
             {t("add_passkey")}
           </Button>
         </Group>
+      ) : (
+        <Text c="dimmed" size="sm">
+          {t("passkeys_need_a_name")}
+        </Text>
       )}
       <Confirm
         title={t("remove_passkey", { name: doomed?.name ?? "" })}
