@@ -42,7 +42,6 @@ def _proved(site: Site) -> object:
 
 
 def seen(page: Page, name: str) -> None:
-    axe(page)
     no_sideways_scroll(page)
     shot(page, name, whole=True)
 
@@ -142,7 +141,6 @@ def test_an_invoice_and_a_mail_about_a_low_balance(open_tab: OpenTab, site: Site
     wallet = open_tab("/wallet", account_id=account_id, language="zh")
     wallet.get_by_role("button", name="修改").click()
     wallet.get_by_label("余额低于此金额时发邮件提醒我").fill("5")
-    axe(wallet)
     wallet.get_by_role("button", name="保存").click()
     expect(wallet.get_by_text("$5.00", exact=True)).to_be_visible()
     wallet.get_by_role("tab", name="发票").click()
@@ -151,7 +149,6 @@ def test_an_invoice_and_a_mail_about_a_low_balance(open_tab: OpenTab, site: Site
     dialog.get_by_role("button", name="提交申请").click()
     expect(dialog.get_by_text("此项必填。")).to_be_visible()
     dialog.get_by_label("发票抬头").fill("示例科技有限公司")
-    axe(wallet)
     shot(wallet, "invoice-ask-zh")
     dialog.get_by_role("button", name="提交申请").click()
     expect(wallet.get_by_role("cell", name="处理中")).to_be_visible()
@@ -178,7 +175,6 @@ def test_transfers_are_listed_and_made(open_tab: OpenTab, site: Site, payer: str
     dialog.get_by_label("Member").fill(email)
     dialog.get_by_label("Amount").fill("3.21")
     dialog.get_by_label("Reason").fill("cash at the desk")
-    axe(desk)
     shot(desk, "credit")
     dialog.get_by_role("button", name="Add to balance").click()
     expect(desk.get_by_text("Done: the balance is $3.21, the plan paid")).to_be_visible()

@@ -36,20 +36,6 @@ def call(site: Site, key: str, model: str = "gpt-4o-mini") -> None:
         client.post(url, json=chat_body(model), headers={"authorization": f"Bearer {key}"})
 
 
-@pytest.mark.parametrize("path", ["/dashboard", "/keys", "/playground"])
-def test_pages_on_a_desk_and_a_phone(open_tab: OpenTab, member: str, path: str) -> None:
-    name = path.strip("/")
-    page = open_tab(path, account_id=member)
-    if path == "/dashboard":
-        page.wait_for_selector("canvas")
-    shot(page, name, whole=True)
-    axe(page)
-    phone = open_tab(path, account_id=member, language="zh", scheme="dark", phone=True)
-    no_sideways_scroll(phone)
-    shot(phone, f"{name}-phone-zh", whole=True)
-    axe(phone)
-
-
 def test_a_key_is_made_shown_once_rotated_and_deleted(open_tab: OpenTab, site: Site) -> None:
     account_id, email = site.account()
     set_plan(site.store, account_id, "paid")
@@ -64,7 +50,6 @@ def test_a_key_is_made_shown_once_rotated_and_deleted(open_tab: OpenTab, site: S
     expect(form.get_by_text("must be an amount", exact=False)).to_be_visible()
     form.get_by_label("Budget", exact=True).fill("2.50")
     shot(page, "key-form")
-    axe(page)
     form.get_by_role("button", name="New key").click()
     shown = page.get_by_role("dialog", name="Your new key")
     first = shown.get_by_test_id("secret").inner_text()
@@ -137,7 +122,6 @@ def test_a_key_is_looked_up_without_signing_in(open_tab: OpenTab, site: Site, me
     expect(page.get_by_text("gpt-4o-mini")).to_be_visible()
     no_sideways_scroll(page)
     shot(page, "balance-phone-zh", whole=True)
-    axe(page)
     page = open_tab("/balance")
     page.locator("input[type=password]").fill("sk-nothing-of-the-kind")
     page.get_by_role("button", name="Look").click()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, settle, shot
+from tests.browser.conftest import OpenTab, Site, axe, settle, shot
 from tests.browser.past import give_past
 
 from posthouse.desk.announcements import Words, announce
@@ -14,26 +14,12 @@ from posthouse.kernel.clock import now_ms
 pytestmark = pytest.mark.browser
 
 FIRST_VIEW_BYTES_MAX = 250_000  # as they travel: packed
-PATHS = ("/", "/prices", "/status", "/docs", "/faq")  # terms and privacy are made as the FAQ is
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _past(site: Site) -> None:
     account_id, _ = site.account()
     give_past(site, account_id, calls=900)
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_pages_on_a_desk_and_a_phone(open_tab: OpenTab, path: str) -> None:
-    name = path.strip("/") or "home"
-    page = open_tab(path)
-    axe(page)
-    shot(page, name)
-    phone = open_tab(path, language="zh", scheme="dark", phone=True)
-    expect(phone.locator("html")).to_have_attribute("lang", "zh-CN")
-    no_sideways_scroll(phone)
-    axe(phone)
-    shot(phone, f"{name}-phone-zh")
 
 
 def test_terms_and_privacy_are_the_operators(open_tab: OpenTab, site: Site) -> None:
@@ -86,7 +72,6 @@ def test_status_over_ninety_days(open_tab: OpenTab) -> None:
     page = open_tab("/status")
     page.get_by_text("90 days").click()
     expect(page.get_by_role("img", name=re.compile("^o3: impaired in [2-5] periods"))).to_be_visible()
-    axe(page)
     shot(page, "status-quarter")
 
 
