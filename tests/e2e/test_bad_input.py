@@ -687,7 +687,7 @@ def test_connection_close_is_respected(relay: ServedRelay, key: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        *("/v1", "/v1/", "/v1/nothing", "/v1//chat/completions", "/v1/chat", "/v1/chat/completions/x"),
+        *("/v1", "/v1/", "/v1/nothing", "/v1//chat/completions", "/v1/chat", "/v1/completions/x"),
         *("/v1/v1/chat/completions", "/v1/../v1/chat/completions", "/v1/chat/completions;a", "/v1/%00"),
         *("/v1/chat%2Fcompletions%00", "/v1/chat/comp%6Cetions", "/dashboard/", "/v1/engines/a/b"),
     ],
@@ -731,7 +731,7 @@ def test_what_is_not_the_relays_is_no_call(relay: ServedRelay, unused: str, targ
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
 def test_a_wrong_method(relay: ServedRelay, unused: str, method: str) -> None:
-    reply = ask_once(relay, request(unused, method=method), method)
+    reply = ask_once(relay, request(unused, method=method, target="/v1/embeddings"), method)
     assert reply.status == 404
     assert method == "HEAD" or reply.relay_code == NO_ENDPOINT
 
