@@ -148,6 +148,7 @@ def test_what_a_site_can_not_be_is_named_with_its_place(lines: str, problem: str
         ({"name": "Works"}, "name: has at most 40 of a-z"),
         ({"name": "github"}, "name: 'github' is taken"),
         ({"issuer": "id.example.org"}, "issuer: needs a URL"),
+        ({"issuer": "http://id.example.org"}, "issuer: needs a URL"),
         ({"scopes": ["email"]}, "scopes: lacks 'openid'"),
     ],
 )

@@ -11,7 +11,6 @@ from posthouse.kernel.secrets import SecretText
 from posthouse.people import elsewhere
 from posthouse.people.elsewhere import Provider, Trip, set_out
 from posthouse.people.errors import SignInElsewhere
-from posthouse.people.rules import is_askable
 from posthouse.store.engine import Store
 
 
@@ -90,21 +89,3 @@ def test_an_unfit_provider_is_given_up(
 
 def test_a_fit_one_is_gone_to(store: Store, unfit: str) -> None:
     assert trip_to(store, f"{unfit}/fit").startswith(f"{unfit}/authorize?")
-
-
-@pytest.mark.parametrize(
-    ("url", "issuer", "may"),
-    [
-        ("https://keys.example.org/jwks", "https://id.example.org", True),
-        ("http://keys.example.org/jwks", "https://id.example.org", False),
-        ("http://127.0.0.1:9090/", "https://id.example.org", False),
-        ("http://127.0.0.1:9090/", "http://localhost:8080", True),
-        ("http://keys.example.org/", "http://localhost:8080", False),
-        ("http://id.example.org", "http://id.example.org", False),
-        ("ftp://id.example.org/", "https://id.example.org", False),
-        ("https://", "https://id.example.org", False),
-        ("https://[", "https://id.example.org", False),
-    ],
-)
-def test_where_a_provider_may_be_asked(url: str, issuer: str, may: bool) -> None:
-    assert is_askable(url, issuer) is may
