@@ -37,6 +37,7 @@ CSV_COLUMNS = (
     "ending",
     "http_status",
     "channel",
+    "attempts",  # how many channels and credentials were tried
     "prompt_tokens",
     "completion_tokens",
     "quantities",
@@ -255,6 +256,7 @@ def _since(since_ms: int) -> list[ColumnElement[bool]]:
 def _csv_row(row: Row[Any], columns: Sequence[str]) -> list[str]:
     values = dict(row._mapping)
     values["started_utc"] = iso_utc(row.started_ms)
+    values["attempts"] = len(msgspec.json.decode(row.attempts))
     for column in ("charge", "shortfall", "cost"):
         values[column] = format_nanos(values[f"{column}_nanos"])
     return [str(values[column]) for column in columns]
