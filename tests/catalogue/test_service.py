@@ -109,7 +109,7 @@ def test_a_plan_with_members_stays(store: Store, box: SecretBox) -> None:
         connection.execute(insert(accounts).values(row))
     text = '[plans.paid]\nkind = "paid"\n[operator]\n'
     with pytest.raises(
-        ConfigurationError, match=r"plans\.free: can't go: 1 accounts are on it; move them first"
+        ConfigurationError, match=r"plans\.free: can't go while accounts are on it \(1\); move them first"
     ):
         applied(store, box, text)
 
