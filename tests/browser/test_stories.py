@@ -154,7 +154,7 @@ def test_a_member_comes_calls_pays_and_asks(site: Site, open_tab: OpenTab) -> No
     page.get_by_role("button", name="Redeem").click()
     expect(page.get_by_role("main")).to_contain_text("paid")
 
-    ask(site, key, "gpt-4o")
+    eventually(lambda: ask(site, key, "gpt-4o"), openai.PermissionDeniedError)
     record = list_usage(site.store, UsageFilter(account="ann@example.org", model="gpt-4o")).records[0]
     assert record.charge_nanos > 0
     left = format_nanos(parse_nanos("20") - record.charge_nanos)
