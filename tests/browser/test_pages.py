@@ -196,10 +196,10 @@ def test_dialogs(
 
 
 TABS_MAX = 60
-# A ring around it, or for fields and what is chosen from a line of its own.
+# A ring around it, or for fields a line of their own; a menu that has just opened holds the focus for its first item.
 RINGED = """() => {
   const look = getComputedStyle(document.activeElement);
-  return look.outlineStyle !== "none" || document.activeElement.matches("input, textarea");
+  return look.outlineStyle !== "none" || document.activeElement.matches("input, textarea, [role=presentation]");
 }"""
 
 
