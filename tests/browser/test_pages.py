@@ -196,10 +196,12 @@ def test_dialogs(
 
 
 TABS_MAX = 60
-# A ring around it, or for fields a line of their own; a menu that has just opened holds the focus for its first item.
+# A ring around it, or for fields a line of their own.
+# A menu that has just opened holds the focus itself for a moment.
 RINGED = """() => {
   const look = getComputedStyle(document.activeElement);
-  return look.outlineStyle !== "none" || document.activeElement.matches("input, textarea, [role=presentation]");
+  const own = "input, textarea, [role=presentation]";
+  return look.outlineStyle !== "none" || document.activeElement.matches(own);
 }"""
 
 
