@@ -109,9 +109,13 @@ def say(client: anthropic.Anthropic, model: str = CLAUDE, **fields: Any) -> Any:
     return client.messages.create(model=model, max_tokens=50, messages=HELLO, extra_body=fields)
 
 
-def code_of(error: anthropic.APIStatusError) -> int:
-    body: Any = error.body
-    return int(body["error"]["relay_code"])
+def error_of(answer: anthropic.APIStatusError) -> dict[str, Any]:
+    body: Any = answer.body
+    return dict(body["error"])
+
+
+def code_of(answer: anthropic.APIStatusError) -> int:
+    return int(error_of(answer)["relay_code"])
 
 
 def test_a_container_takes_its_owner_back_to_its_channel_and_credential(scene: Scene) -> None:
@@ -127,7 +131,7 @@ def test_a_container_takes_its_owner_back_to_its_channel_and_credential(scene: S
     assert code_of(refused.value) == 40253
     with pytest.raises(anthropic.NotFoundError) as unknown:
         say(scene.ann, container="container_of_nobody")
-    assert unknown.value.body["error"] == refused.value.body["error"]  # type: ignore[index]  # an object
+    assert error_of(unknown.value) == error_of(refused.value)
     assert (scene.used(), len(scene.relay.usage())) == ([], before)
 
 

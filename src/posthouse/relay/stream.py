@@ -37,7 +37,7 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: bytearray = bytearray()
-    takes_plain: bool = False  # the door is open, and the next byte begins an event
+    plain_door: Door | None = None  # the open door, while the next byte begins an event
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
@@ -45,10 +45,10 @@ class EventStream(Struct, eq=False):
 
     def take_chunk(self, chunk: bytes) -> bool:
         """Take in a piece that may be one whole HTTP chunk; False when it is not."""
-        if self.takes_plain:
+        if self.plain_door is not None:
             out = self.meter.feed_chunk(chunk)
             if out is not None:
-                self.door.write_chunk(out)  # type: ignore[union-attr]  # open, else it takes none
+                self.plain_door.write_chunk(out)
                 return True
         piece = unframed(chunk)
         if piece is not None:
@@ -56,12 +56,12 @@ class EventStream(Struct, eq=False):
         return piece is not None
 
     def feed(self, piece: bytes) -> None:
-        if not (self.takes_plain and self.take_chunk(framed(piece))):
+        if self.plain_door is None or not self.take_chunk(framed(piece)):
             self._feed_events(piece)
 
     def _feed_events(self, piece: bytes) -> None:
         self._look_at(piece)
-        self.takes_plain = self.door is not None and not self.is_over and self.splitter.is_between
+        self.plain_door = self.door if self.splitter.is_between and not self.is_over else None
 
     def _look_at(self, piece: bytes) -> None:
         try:

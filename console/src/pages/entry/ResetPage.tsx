@@ -2,7 +2,7 @@ import { Anchor, Button, Checkbox, Stack, Text, TextInput } from "@mantine/core"
 import { useForm } from "@mantine/form";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useNavigate } from "react-router";
+import { Link, useLocation, useNavigate } from "react-router";
 import { api, take } from "@/api/client";
 import { useRefreshSession } from "@/api/session";
 import { language } from "@/app/i18n";
@@ -42,7 +42,8 @@ function NewPassword({ token }: { token: string }) {
 function Forgotten() {
   const { t } = useTranslation("entry");
   const [mailedTo, setMailedTo] = useState("");
-  const form = useForm({ initialValues: { email: "" } });
+  const typed = (useLocation().state as { email?: string } | null)?.email;
+  const form = useForm({ initialValues: { email: typed ?? "" } });
   const { error, submit } = useSubmit(form, async ({ email }) => {
     await take(api.POST("/api/v1/password/forgotten", { body: { email, language: language() } }));
     setMailedTo(email);

@@ -95,7 +95,7 @@ export default function SignInPage() {
         )}
         {!asksCode && ways.data?.password && (
           <Text size="sm">
-            <Anchor component={Link} to="/reset">
+            <Anchor component={Link} to="/reset" state={{ email: form.values.email }}>
               {t("forgotten")}
             </Anchor>
           </Text>
