@@ -72,6 +72,13 @@ def test_the_difference_names_each_field(store: Store, box: SecretBox) -> None:
     ]
 
 
+def test_what_is_left_out_is_no_other_than_its_default(store: Store, box: SecretBox) -> None:
+    applied(store, box, MINIMAL)
+    assert "timezone" not in MINIMAL
+    text = MINIMAL.replace("[operator]", '[operator]\ntimezone = "UTC"')
+    assert applied(store, box, text.replace("exchange_rate = 1 ", 'exchange_rate = "1" ')) == []
+
+
 def test_the_order_of_multipliers_is_a_difference(store: Store, box: SecretBox) -> None:
     plan = '[plans.p]\nkind = "paid"\nmultipliers = { %s }\n'
     applied(store, box, plan % '"a*" = 1, "*b" = 2')

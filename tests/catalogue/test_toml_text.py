@@ -174,6 +174,12 @@ def test_what_is_written_is_toml(values: dict[str, str]) -> None:
     assert plan.get("multipliers", {}) == dict.fromkeys(values, 1)
 
 
+def test_a_bound_that_was_lifted_is_read_back() -> None:
+    lifted = {"accounts_per_address_per_day": None, "free_keys_max": None, "paid_keys_max": None}
+    site = define("site", "site", {"registration": lifted})
+    assert again({("site", "site"): site}) == {("site", "site"): site}
+
+
 # --- what is not shown ---
 
 

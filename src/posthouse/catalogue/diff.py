@@ -54,16 +54,25 @@ def _change(key: tuple[Kind, str], before: Definition | None, after: Definition 
         return Change(kind, name, "add")
     if after is None:
         return Change(kind, name, "remove")
-    fields = tuple(_fields(msgspec.to_builtins(before), msgspec.to_builtins(after)))
+    fields = tuple(_fields(before, after))
     return Change(kind, name, "change", fields) if fields else None
 
 
-def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
-    for field in dict.fromkeys((*before, *after)):
-        # As JSON: the order of `multipliers` has a meaning, which == on dicts overlooks.
-        if msgspec.json.encode(before.get(field)) != msgspec.json.encode(after.get(field)):
+def _fields(before: Definition, after: Definition) -> Iterator[FieldChange]:
+    """A field that is left out is no other than one that says its default."""
+    said: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in (before, after)]
+    for field in before.__struct_fields__:
+        if _meant(getattr(before, field)) != _meant(getattr(after, field)):
             hidden = field in _HIDDEN
-            yield FieldChange(field, *("(hidden)" if hidden else one.get(field) for one in (before, after)))
+            yield FieldChange(field, *("(hidden)" if hidden else one.get(field) for one in said))
+
+
+def _meant(value: Any) -> Any:
+    """A value to compare: an amount is the same as number and as text, and the order of `multipliers` has a
+    meaning, which == on dicts overlooks."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return str(value) if isinstance(value, int) else value
 
 
 def _text(value: Any) -> str:

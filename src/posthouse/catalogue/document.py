@@ -106,7 +106,8 @@ def read_document(text: str, *, source: str, environment: Mapping[str, str]) -> 
 
 
 def define(kind: Kind, name: str, fields: Mapping[str, Any], path: Path = ()) -> Definition:
-    """The definition that the fields make. Raises ConfigurationError; its paths begin with `path`."""
+    """The definition that the fields make; a number may be text, and "null" is none. Raises
+    ConfigurationError; its paths begin with `path`."""
     struct = TYPES[kind]
     if kind == "channel":
         fields = {**fields, "name": name}

@@ -105,7 +105,7 @@ def fixed(lines: Iterable[ListLine], factor: Fraction) -> PriceDef | tuple[Price
             table = tables.setdefault((line.prompt_tokens_over, line.service_tier, size, quality), {})
             table[component] = format_nanos(line.nanos, places_min=0)
     found = tuple(
-        PriceDef(prompt_tokens_over=over, service_tier=tier, size=size, quality=quality, **amounts)
+        PriceDef(prompt_tokens_over=over, service_tier=tier, size=size or (), quality=quality, **amounts)
         for (over, tier, size, quality), amounts in tables.items()
     )
     return found[0] if len(found) == 1 else found

@@ -102,6 +102,8 @@ def _inline(value: Any) -> str:
         return _quoted(value)
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return '"null"'  # TOML has no word for it; this one is read as none (document.define)
     return repr(value)
 
 

@@ -100,8 +100,16 @@ def answer(
     text = rules.parse_text("text", text, rules.MESSAGE_CHARS_MAX)
     with store.begin() as connection:
         ticket = _find(connection, ticket_id, lock=True)
-        note(connection, actor=actor, action="ticket.answer", subject=f"ticket:{ticket_id}", at_ms=now_ms)
         answered = _add(connection, ticket, author_id, text, is_staff=True, now_ms=now_ms)
+        note(
+            connection,
+            actor=actor,
+            action="ticket.answer",
+            subject=f"ticket:{ticket_id}",
+            before={"status": ticket.status},
+            after={"status": answered.status},
+            at_ms=now_ms,
+        )
         tell(connection, answered)
         return answered
 

@@ -62,14 +62,14 @@ def pay_order(
     store: Store, order_id: str, *, reference: str, rewards: Rewards = NO_REWARDS, actor: str = "cli"
 ) -> Order:
     """Say that an order was paid, and credit its amount; one whose time is over too, since the money came.
-    Nothing where it is paid already. Raises UnknownOrder, OrderClosed when it was cancelled, UnfitValue,
-    BalanceFull."""
+    Nothing where it is paid already by that reference. Raises UnknownOrder, OrderClosed when it was cancelled
+    or is paid by another, UnfitValue, BalanceFull."""
     reference = rules.parse_text(reference, "reference", needed=True)
     with store.begin() as connection:
         order = find_order(connection, order_id, lock=True)
-        if order.status == "paid":
+        if order.status == "paid" and order.reference == reference:
             return order
-        if order.status == "cancelled":
+        if order.status in ("paid", "cancelled"):
             raise OrderClosed
         wanted = Credit(
             order.account_id,

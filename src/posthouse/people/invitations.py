@@ -63,7 +63,7 @@ def create_invitation(
     made = Invitation(new_id("ivt"), new_code(), note_text.strip(), uses_max, 0, expires_ms, None, now_ms)
     with store.begin() as connection:
         connection.execute(insert(invitations).values(msgspec.structs.asdict(made)))
-        _note(connection, made.id, "invitation.create", actor, now_ms, {"uses_max": uses_max})
+        _note(connection, "invitation.create", actor, now_ms, after=made)
     return made
 
 
@@ -71,10 +71,14 @@ def revoke_invitation(store: Store, invitation_id: str, *, actor: str, now_ms: i
     """Let nobody else in with it. False where there is none of that id that counts."""
     mine = (invitations.c.id == invitation_id) & invitations.c.revoked_ms.is_(None)
     with store.begin() as connection:
-        done = connection.execute(update(invitations).where(mine).values(revoked_ms=now_ms)).rowcount == 1
-        if done:
-            _note(connection, invitation_id, "invitation.revoke", actor, now_ms)
-    return done
+        revoking = update(invitations).where(mine).values(revoked_ms=now_ms).returning(invitations)
+        row = connection.execute(revoking).first()
+        if row is None:
+            return False
+        revoked = Invitation(**row._mapping)
+        open_one = msgspec.structs.replace(revoked, revoked_ms=None)
+        _note(connection, "invitation.revoke", actor, now_ms, before=open_one, after=revoked)
+    return True
 
 
 def list_invitations(store: Store, *, before_id: str = "", limit: int = PAGE_MAX) -> list[Invitation]:
@@ -112,7 +116,26 @@ def _counts(code: str, now_ms: int) -> Any:
 
 
 def _note(
-    connection: Connection, invitation_id: str, action: str, actor: str, now_ms: int, after: object = None
+    connection: Connection,
+    action: str,
+    actor: str,
+    now_ms: int,
+    *,
+    before: Invitation | None = None,
+    after: Invitation,
 ) -> None:
-    subject = f"invitation:{invitation_id}"
-    note(connection, actor=actor, action=action, subject=subject, after=after, at_ms=now_ms)
+    note(
+        connection,
+        actor=actor,
+        action=action,
+        subject=f"invitation:{after.id}",
+        before=before and _told(before),
+        after=_told(after),
+        at_ms=now_ms,
+    )
+
+
+def _told(invitation: Invitation) -> dict[str, object]:
+    """What the log says of one: all but its code, which lets people in."""
+    names = ("note", "uses_max", "used", "expires_ms", "revoked_ms")
+    return {name: getattr(invitation, name) for name in names}
