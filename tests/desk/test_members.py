@@ -142,6 +142,22 @@ def test_registrations_from_one_address_are_shown(store: Store, ann: str, ben: s
     assert signals(store)["registrations"].finding.account_ids == tuple(sorted((ann, ben)))
 
 
+def test_of_a_burst_all_can_be_frozen(store: Store, staff: str) -> None:
+    """Not only those who are shown; whoever runs the service shares its address."""
+    ids = [create_account(store, f"burst{n}@example.org").id for n in range(abuse.PEOPLE_MAX + 2)]
+    for account_id in ids:
+        registered(store, account_id, b"\x09")
+    called(store, b"\x09", ids[0], "key_x")
+    called(store, b"\x09", staff, "key_y")
+    assert signals(store)["accounts_of_address"].freezable == (ids[0],)
+    found = signals(store)["registrations"]
+    assert (len(found.people), sorted(found.freezable)) == (abuse.PEOPLE_MAX, sorted(ids))
+    first = [one.id for one in found.people]
+    abuse.freeze_members(store, first, reason="burst", now_ms=NOW_MS)
+    rest = signals(store)["registrations"]
+    assert {one.id for one in rest.people[:2]} == set(rest.freezable) == set(ids) - set(first)
+
+
 def test_what_is_long_ago_is_no_signal(store: Store, ann: str, ben: str) -> None:
     for account_id in (ann, ben):
         registered(store, account_id, b"\x09", NOW_MS - 8 * 86_400_000)

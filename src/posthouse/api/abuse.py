@@ -39,7 +39,8 @@ class SignalAnswer(Answer):
     size: int = Field(description="How many keys, accounts, addresses or registrations.")
     requests: int = Field(description="Calls behind it.")
     accounts: int = Field(description="How many accounts are behind it.")
-    people: list[PersonAnswer] = Field(description="The first of them.")
+    people: list[PersonAnswer] = Field(description="The first of them, the frozen ones last.")
+    freezable: list[str] = Field(description="The ids to freeze at once: members, and not frozen yet.")
     key_hint: str = Field(description="Of the key that it is about; else empty.")
     key_status: str = Field(description="Of that key: active, frozen or revoked.")
 
@@ -118,6 +119,7 @@ def _signal(one: Suspicion) -> SignalAnswer:
         requests=one.finding.requests,
         accounts=len(one.finding.account_ids),
         people=[PersonAnswer.model_validate(person) for person in one.people],
+        freezable=list(one.freezable),
         key_hint=one.key_hint,
         key_status=one.key_status,
     )

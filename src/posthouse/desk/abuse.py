@@ -23,6 +23,7 @@ from posthouse.store.schema_people import profiles
 DISMISSED_MS = 30 * DAY_MS  # what was harmless a month ago may have grown
 FINDINGS_MAX = 100  # shown at once: whoever has more begins with the largest
 PEOPLE_MAX = 20  # shown of one finding
+IDS_MAX = 10_000  # asked for at once: a third of what SQLite takes
 
 
 class Person(Struct, frozen=True):
@@ -36,11 +37,13 @@ class Person(Struct, frozen=True):
 
 
 class Suspicion(Struct, frozen=True):
-    """A finding with the accounts behind it, at most PEOPLE_MAX of them. `key_hint`: of the key that it is
-    about, with its state; else empty."""
+    """A finding with the accounts behind it, those that still may call first, at most PEOPLE_MAX of them.
+    `freezable`: ids of its members who are not frozen yet, at most FREEZE_MAX. `key_hint`: of the key that it
+    is about, with its state; else empty."""
 
     finding: Finding
     people: tuple[Person, ...]
+    freezable: tuple[str, ...]
     key_hint: str
     key_status: str
 
@@ -65,8 +68,7 @@ def freeze_members(
     of the operator's people is passed over: they share an office. Raises UnfitValue."""
     reason = rules.parse_line("reason", reason, rules.REASON_CHARS_MAX)
     with store.begin() as connection:
-        people = _people(connection, account_ids).values()
-        fresh = sorted(one.id for one in people if one.role == "member" and one.status == "active")
+        fresh = sorted(one.id for one in _people(connection, account_ids).values() if _is_freezable(one))
         for account_id in fresh:
             account = find_account(connection, account_id)
             change_account(connection, account, status="frozen", actor=actor)
@@ -119,26 +121,39 @@ def _dismissed(connection: Connection, now_ms: int) -> set[tuple[str, str]]:
 
 
 def _with_people(connection: Connection, findings: list[Finding]) -> Iterator[Suspicion]:
-    people = _people(connection, {id_ for one in findings for id_ in one.account_ids[:PEOPLE_MAX]})
+    people = _people(connection, {id_ for one in findings for id_ in one.account_ids})
     subjects = [one.subject for one in findings if one.signal == "addresses_of_key"]
     rows = connection.execute(select(keys.c.id, keys.c.hint, keys.c.status).where(keys.c.id.in_(subjects)))
     found = {row.id: row for row in rows}
     for one in findings:
         key = found.get(one.subject)
-        known = tuple(people[id_] for id_ in one.account_ids[:PEOPLE_MAX] if id_ in people)
-        yield Suspicion(one, known, key.hint if key else "", key.status if key else "")
+        known = [people[id_] for id_ in one.account_ids if id_ in people]
+        known.sort(key=lambda person: person.status != "active")
+        freezable = [person.id for person in known if _is_freezable(person)]
+        yield Suspicion(
+            finding=one,
+            people=tuple(known[:PEOPLE_MAX]),
+            freezable=tuple(freezable[: rules.FREEZE_MAX]),
+            key_hint=key.hint if key else "",
+            key_status=key.status if key else "",
+        )
+
+
+def _is_freezable(person: Person) -> bool:
+    return person.role == "member" and person.status == "active"
 
 
 def _people(connection: Connection, account_ids: Collection[str]) -> dict[str, Person]:
-    query = (
-        select(
-            accounts.c.id,
-            accounts.c.email,
-            func.coalesce(profiles.c.role, "member"),
-            accounts.c.status,
-            accounts.c.created_ms,
-        )
-        .outerjoin(profiles, profiles.c.account_id == accounts.c.id)
-        .where(accounts.c.id.in_(account_ids))
-    )
-    return {row.id: Person(*row) for row in connection.execute(query)}
+    query = select(
+        accounts.c.id,
+        accounts.c.email,
+        func.coalesce(profiles.c.role, "member"),
+        accounts.c.status,
+        accounts.c.created_ms,
+    ).outerjoin(profiles, profiles.c.account_id == accounts.c.id)
+    asked = list(account_ids)
+    found: dict[str, Person] = {}
+    for start in range(0, len(asked), IDS_MAX):
+        of_these = query.where(accounts.c.id.in_(asked[start : start + IDS_MAX]))
+        found |= {row.id: Person(*row) for row in connection.execute(of_these)}
+    return found

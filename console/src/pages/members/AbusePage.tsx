@@ -95,10 +95,6 @@ function People({ signal }: { signal: Signal }) {
   );
 }
 
-function freezable(signal: Signal): string[] {
-  return signal.people.filter((one) => one.role === "member" && one.status === "active").map((one) => one.id);
-}
-
 function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
   const { t } = useTranslation("members");
   const client = useQueryClient();
@@ -125,9 +121,9 @@ function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
             {t("freeze_key")}
           </Button>
         )}
-        {freezable(one).length > 0 && (
+        {one.freezable.length > 0 && (
           <Button size="compact-sm" color="red" onClick={() => freezeAll(one)}>
-            {t("freeze_accounts", { count: freezable(one).length })}
+            {t("freeze_accounts", { count: one.freezable.length })}
           </Button>
         )}
         <Button size="compact-sm" variant="subtle" onClick={() => dismiss.mutate(one)}>
@@ -143,7 +139,7 @@ function FreezeAll({ signal, onClose }: { signal: Signal | null; onClose: () => 
   const { t } = useTranslation("members");
   const client = useQueryClient();
   const [reason, setReason] = useState("");
-  const ids = signal ? freezable(signal) : [];
+  const ids = signal?.freezable ?? [];
   const freeze = async () => {
     const told = reason.trim() || t(`signals.${signal!.signal}`, { count: signal!.size });
     const done = await take(api.POST("/api/v1/admin/abuse/freeze", { body: { account_ids: ids, reason: told } }));
