@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from tests.api.conftest import Browser
 from tests.browser.conftest import Site, settle
 from tests.browser.past import give_past
+from tests.browser.test_pictures import CONFIGURATION as SEVERAL
 
 from posthouse.accounts.service import KeyChange, update_key
 from posthouse.kernel.clock import now_ms
@@ -29,6 +30,11 @@ OPERATOR = (
     "configuration models?tab=definitions models?tab=families models?tab=history orders?tab=invoices "
     "orders?status=all settings?tab=mail settings?tab=sign_in settings?tab=registration settings?tab=money "
     "settings?tab=calls settings?tab=texts"
+)
+CONFIGURATION = SEVERAL.replace("[families]", '[site.topup]\ninvoice_from_total = "1"\n[families]', 1)
+MODELS = {"gpt-4o-mini": 5, "gpt-4o": 3, "o3": 2}
+MARKDOWN = (
+    "I paid **10** an hour ago.\n\n| from | to |\n| --- | --- |\n| 1 | 2 |\n\n`req_42`, [status](/status)"
 )
 
 
@@ -101,6 +107,17 @@ def places(
     desk += [f"members/{member.account_id}", f"announcements/{ids['announcement']}"]
     desk += [f"models/edit?name={model}", f"plans/edit?name={plan}"]
     yield "operator", ["/admin", *(f"/admin/{one}" for one in desk)]
+
+
+class Everything:
+    """A site of this CONFIGURATION with one of each thing, and who walks through which of its pages."""
+
+    def __init__(self, site: Site) -> None:
+        self.member, self.owner = site.as_("member"), site.as_("owner")
+        text = "A top-up of Tuesday that has not arrived"
+        ids = fill(site, self.member, self.owner, text=text, markdown=MARKDOWN, models=MODELS, calls=40)
+        self.paths = dict(places(ids, self.member, channel="openai", model="gpt-4o", plan="free"))
+        self.whose = {"visitor": "", "member": self.member.account_id, "operator": self.owner.account_id}
 
 
 # Goes as a link goes; a heading that stays is no sign that the new page is there.
