@@ -17,6 +17,7 @@ import pytest
 
 from posthouse.cli.serve import _address, _where
 from posthouse.kernel.settings import Settings
+from posthouse.server.console import is_built
 
 ROOT = Path(__file__).parents[2]
 POSTHOUSE = [sys.executable, "-m", "posthouse"]
@@ -88,6 +89,7 @@ def test_a_first_call_works_right_after_the_start(tmp_path: Path) -> None:
         with urllib.request.urlopen(sign_in) as signed_in:
             assert json.load(signed_in)["email"] == greeting["demo"]["account"]
         assert greeting["shows_mail"]
+        assert greeting["has_console"] is is_built()
 
         (record,) = json.loads(
             run(tmp_path, "usage", "list", "--account", greeting["demo"]["account"], "--json")

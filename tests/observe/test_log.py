@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from posthouse.observe.log import readable
+
 SECRET = "what the caller said"
 PROGRAM = """
 import asyncio, json, sys
@@ -45,3 +47,11 @@ def test_asyncios_own_words_hold_no_text_of_a_call(fault: str, error: str) -> No
     told = json.loads(line)
     assert (told["logger"], told["error"]) == ("asyncio", error)
     assert SECRET not in line
+
+
+def test_a_line_is_read_as_it_was_written() -> None:
+    """As mails shown in the log are; what moves the cursor or turns the text stays escaped."""
+    told = {"text": "请打开\n\x9b2J\u202e\u2028"}
+    line = readable(told)
+    assert line == '{"text": "请打开\\n\\u009b2J\\u202e\\u2028"}'
+    assert json.loads(line) == told

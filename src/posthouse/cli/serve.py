@@ -24,6 +24,7 @@ from posthouse.kernel.secrets import SecretBox
 from posthouse.kernel.settings import Settings
 from posthouse.people.owners import has_owner, setup_token
 from posthouse.server import runner
+from posthouse.server.console import is_built
 
 MODEL = "gpt-4o-mini"  # of the example call, where it is for sale
 
@@ -90,15 +91,19 @@ def _end(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
+NO_CONSOLE = "not built, all else works; to build it: scripts/console build"
+
+
 class Greeting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the server is reached; `has_channels` False: no call can succeed yet. `shows_mail`: what
-    would be mailed is in the log. `setup` is the link by which somebody becomes the first owner, while there
-    is none."""
+    """Where the server is reached; `has_console` False: its pages only say that it is not built.
+    `has_channels` False: no call can succeed yet. `shows_mail`: what would be mailed is in the log.
+    `setup` is the link by which somebody becomes the first owner, while there is none."""
 
     console: str
     api: str
     metrics: str
     model: str
+    has_console: bool
     has_channels: bool
     shows_mail: bool
     setup: str = ""
@@ -115,6 +120,7 @@ def greet(settings: Settings, app: App, box: SecretBox, member: Demo | None) -> 
         api=f"{base}/v1",
         metrics=f"{_address(settings.ops_host, settings.ops_port)}/metrics",
         model=MODEL if MODEL in models or not models else models[0],
+        has_console=is_built(),
         has_channels=bool(catalogue.channels),
         shows_mail=not catalogue.site.mail.host,
         setup="" if has_owner(app.store) else f"{base}/setup?token={setup_token(box)}",
@@ -127,13 +133,14 @@ def _print(settings: Settings, greeting: Greeting) -> None:
     body = f'{{"model": "{greeting.model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
     lines = [
         "Posthouse is serving.",
-        f"  console   {greeting.console}",
+        f"  console   {greeting.console if greeting.has_console else NO_CONSOLE}",
         f"  API       {greeting.api}",
         f"  metrics   {greeting.metrics}",
         "",
     ]
     if greeting.setup:
-        lines += ["Nobody owns this installation yet. Become its owner:", f"  {greeting.setup}", ""]
+        become = greeting.setup if greeting.has_console else f"{program} owner create you@example.com{where}"
+        lines += ["Nobody owns this installation yet. Become its owner:", f"  {become}", ""]
     if member is not None:
         lines += [
             "The provider is simulated: its answers are made up, no model is called.",

@@ -6,7 +6,9 @@ as type and places only: a message or a local variable may hold text of a call.
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import MutableMapping
@@ -15,6 +17,8 @@ from typing import Any
 import structlog
 
 FRAMES_MAX = 12
+# Characters that move a terminal's cursor, end a line, or turn the direction of reading.
+_UNSEEN = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def configure(level: str) -> None:
@@ -25,7 +29,7 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _exceptions_without_text,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(readable),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -37,6 +41,12 @@ def configure(level: str) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.WARNING)
+
+
+def readable(event: dict[str, Any], **options: Any) -> str:
+    """JSON with Chinese as people read it; what nobody sees, and could mislead who reads, stays escaped."""
+    line = json.dumps(event, ensure_ascii=False, **options)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def places_of(error: BaseException) -> list[str]:

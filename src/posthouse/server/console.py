@@ -21,6 +21,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+DATA = Path(str(resources.files("posthouse"))) / "data"
 NONCE = b"__NONCE__"  # stands in the built page where each answer's own nonce belongs
 NONCE_BYTES = 18
 # Files under assets/ carry a hash of their content in their name, so a browser never asks for one again.
@@ -47,6 +48,11 @@ def content_policy(nonce: str) -> bytes:
     ).encode()
 
 
+def is_built() -> bool:
+    """Whether this installation has the console that `Console` serves."""
+    return (DATA / "console" / "index.html").exists()
+
+
 class File(Struct, frozen=True):
     """One file as it goes out. `packed` is empty where the build did not pack it."""
 
@@ -61,8 +67,7 @@ class Console:
     that is built anew is served at once."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self._data = Path(str(resources.files("posthouse"))) / "data"
-        self._root = root or self._data / "console"
+        self._root = root or DATA / "console"
         self._built_ns = 0  # when the page was written whose files are in memory
         self._page = b""
         self._files: dict[str, File | None] = {}
@@ -96,7 +101,7 @@ class Console:
         try:
             built_ns = page.stat().st_mtime_ns
         except FileNotFoundError:
-            built_ns, page = -1, self._data / "welcome.html"
+            built_ns, page = -1, DATA / "welcome.html"
         if built_ns != self._built_ns:
             self._built_ns, self._files, self._page = built_ns, {}, page.read_bytes()
 

@@ -32,7 +32,7 @@ function NewPassword({ token }: { token: string }) {
   };
   return (
     <Page title={t("reset_title")} lead={t("reset_lead")}>
-      <PasswordForm action={t("reset_action")} onChosen={reset}>
+      <PasswordForm action={t("reset_action")} onChosen={reset} anew="/reset">
         <Checkbox label={t("revoke_tokens")} checked={revokes} onChange={(event) => setRevokes(event.currentTarget.checked)} />
       </PasswordForm>
     </Page>

@@ -31,7 +31,7 @@ export default function VerifyPage() {
   }
   return (
     <Page title={t("verify_title")} lead={t("verify_lead")}>
-      <PasswordForm action={t("finish")} onChosen={finish} />
+      <PasswordForm action={t("finish")} onChosen={finish} anew="/register" />
     </Page>
   );
 }
