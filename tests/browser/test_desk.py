@@ -117,6 +117,7 @@ def test_a_crowd_at_one_address_is_frozen_at_once(site: Site, open_tab: OpenTab)
     page.get_by_role("dialog").get_by_role("button", name="Freeze 3 accounts").click()
     expect(page.get_by_text("3 accounts frozen")).to_be_visible()
     page.get_by_role("button", name="Harmless").click()
+    page.get_by_role("dialog").get_by_role("button", name="Harmless").click()
     expect(page.get_by_text("Nothing suspicious")).to_be_visible()
 
 

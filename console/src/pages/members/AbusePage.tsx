@@ -32,7 +32,8 @@ export default function AbusePage() {
     queryFn: () => take(api.GET("/api/v1/admin/abuse", { params: { query: { days: Number(days) } } })),
   });
   const columns = useColumns();
-  const actions = useActions(setFrozen);
+  const [dismissed, setDismissed] = useState<Signal | null>(null);
+  const actions = useActions(setFrozen, setDismissed);
   return (
     <Page title={t("abuse")} lead={t("abuse_lead")}>
       <Choice
@@ -52,6 +53,7 @@ export default function AbusePage() {
         />
       </Section>
       <FreezeAll key={frozen?.subject} signal={frozen} onClose={() => setFrozen(null)} />
+      <Dismiss signal={dismissed} onClose={() => setDismissed(null)} />
     </Page>
   );
 }
@@ -95,19 +97,13 @@ function People({ signal }: { signal: Signal }) {
   );
 }
 
-function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
+function useActions(freezeAll: (signal: Signal) => void, dismiss: (signal: Signal) => void): Column<Signal> {
   const { t } = useTranslation("members");
   const client = useQueryClient();
-  const refresh = () => client.invalidateQueries({ queryKey: ["abuse"] });
-  const dismiss = useMutation({
-    mutationFn: ({ signal, subject }: Signal) => take(api.POST("/api/v1/admin/abuse/dismiss", { body: { signal, subject } })),
-    onSuccess: refresh,
-    onError: sayFailed,
-  });
   const freezeKey = useMutation({
     mutationFn: (one: Signal) =>
       take(api.PATCH("/api/v1/admin/keys/{key_id}", { params: { path: { key_id: one.subject } }, body: { status: "frozen" } })),
-    onSuccess: refresh,
+    onSuccess: () => client.invalidateQueries({ queryKey: ["abuse"] }),
     onError: sayFailed,
   });
   return {
@@ -126,7 +122,7 @@ function useActions(freezeAll: (signal: Signal) => void): Column<Signal> {
             {t("freeze_accounts", { count: one.freezable.length })}
           </Button>
         )}
-        <Button size="compact-sm" variant="subtle" onClick={() => dismiss.mutate(one)}>
+        <Button size="compact-sm" variant="subtle" onClick={() => dismiss(one)}>
           {t("harmless")}
         </Button>
       </>
@@ -162,6 +158,22 @@ function FreezeAll({ signal, onClose }: { signal: Signal | null; onClose: () => 
         value={reason}
         onChange={(event) => setReason(event.currentTarget.value)}
       />
+    </Confirm>
+  );
+}
+
+/** Puts a signal out of sight for a while. */
+function Dismiss({ signal, onClose }: { signal: Signal | null; onClose: () => void }) {
+  const { t } = useTranslation("members");
+  const client = useQueryClient();
+  const dismiss = async () => {
+    const { signal: kind, subject } = signal!;
+    await take(api.POST("/api/v1/admin/abuse/dismiss", { body: { signal: kind, subject } }));
+    await client.invalidateQueries({ queryKey: ["abuse"] });
+  };
+  return (
+    <Confirm title={t("harmless_question")} action={t("harmless")} isOpen={signal !== null} onClose={onClose} onConfirm={dismiss}>
+      {t("harmless_text")}
     </Confirm>
   );
 }

@@ -49,9 +49,33 @@ export function History({ model = "" }: { model?: string }) {
 function Said({ fields, isBefore }: { fields: Record<string, unknown> | null; isBefore?: boolean }) {
   const { t } = useTranslation("models");
   if (fields === null) return <span className={styles.none}>{t("history.nothing")}</span>;
-  return Object.entries(fields).map(([name, value]) => (
-    <span key={name} className={isBefore ? styles.before : undefined} style={{ display: "block" }}>
-      {name}: <span className={styles.value}>{value === null ? t("catalogue:preview.default") : JSON.stringify(value)}</span>
-    </span>
-  ));
+  return (
+    <div className={isBefore ? styles.before : undefined}>
+      {Object.entries(fields).map(([name, value]) => (
+        <div key={name}>
+          {name}:{" "}
+          {value === null
+            ? t("catalogue:preview.default")
+            : linesOf(value).map((line, at, { length }) => (
+                <span key={at} className={styles.value} style={{ display: length > 1 ? "block" : undefined }}>
+                  {line}
+                </span>
+              ))}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** Tables as a line each, "service_tier priority · input 4.25 · output 17"; another value as one. */
+function linesOf(value: unknown): string[] {
+  const parts: unknown[] = Array.isArray(value) ? value : [value];
+  return parts.map((part) =>
+    typeof part === "object" && part !== null
+      ? Object.entries(part)
+          .filter(([, said]) => said !== "")
+          .map(([name, said]) => `${name} ${String(said)}`)
+          .join(" · ")
+      : String(part),
+  );
 }

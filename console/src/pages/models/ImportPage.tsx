@@ -104,7 +104,7 @@ function Models({ names, onChange }: { names: string[]; onChange: (names: string
         />
       </div>
       {list.error && <ErrorNote error={list.error} onRetry={list.refetch} />}
-      {!list.isLoading && list.items.length === 0 && <EmptyState title={t("none_found")} />}
+      {!list.isLoading && !list.error && list.items.length === 0 && <EmptyState title={t("none_found")} />}
       {list.items.length > 0 && (
         <>
           <div className={styles.heads} aria-hidden="true">

@@ -1,8 +1,10 @@
 import { Button, FileButton, Group, Input } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, headersFor, problemOf, take } from "@/api/client";
 import { useSite } from "@/api/site";
+import { Confirm } from "@/ui/Confirm";
 import { ErrorNote } from "@/ui/ErrorNote";
 import styles from "./Settings.module.css";
 
@@ -16,8 +18,11 @@ export function Logo() {
     await client.invalidateQueries({ queryKey: ["site"] });
   };
   const upload = useMutation({ mutationFn: put, onSuccess: refresh });
-  const remove = useMutation({ mutationFn: () => take(api.DELETE("/api/v1/settings/logo")), onSuccess: refresh });
-  const error = upload.error ?? remove.error;
+  const [isLeaving, setLeaving] = useState(false);
+  const remove = async () => {
+    await take(api.DELETE("/api/v1/settings/logo"));
+    await refresh();
+  };
   return (
     <Input.Wrapper labelElement="div" label={t("logo")} description={t("logo_hint")}>
       <Group gap="xs" mt={6}>
@@ -30,12 +35,21 @@ export function Logo() {
           )}
         </FileButton>
         {logo && (
-          <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
+          <Button variant="subtle" color="red" onClick={() => setLeaving(true)}>
             {t("logo_remove")}
           </Button>
         )}
       </Group>
-      {error && <ErrorNote error={error} />}
+      {upload.error && <ErrorNote error={upload.error} />}
+      <Confirm
+        title={t("logo_remove_question")}
+        action={t("logo_remove")}
+        isOpen={isLeaving}
+        onClose={() => setLeaving(false)}
+        onConfirm={remove}
+      >
+        {t("logo_remove_text")}
+      </Confirm>
     </Input.Wrapper>
   );
 }
