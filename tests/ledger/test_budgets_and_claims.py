@@ -148,8 +148,12 @@ async def spend(ledger: Ledger, member: Member, nanos: int, started_ms: int) -> 
     return True
 
 
-def test_a_days_budget_begins_anew_with_the_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "in company"])  # other statements write them
+def test_a_days_budget_begins_anew_with_the_day(
+    store: Store, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
     member = new_member(store, 1_000)
+    company = [new_member(store, 1_000) for _ in range(others)]
     set_key_budget(store, member.key_id, 100, "day")
     clock = Clock(monkeypatch, MIDNIGHT_MS - HOUR_MS)
 
@@ -164,11 +168,19 @@ def test_a_days_budget_begins_anew_with_the_day(store: Store, monkeypatch: pytes
         assert await spend(ledger, member, 100, clock.now_ms)
         assert not await spend(ledger, member, 1, clock.now_ms)
         # It began yesterday, and ends today: today's budget does not know it.
-        await ledger.settle(late, outcome_of(member, 10, started_ms=evening), snapshot=PRICE)
+        ended = [(member, late)]
+        ended += [(one, (await ledger.load_wallet(one.account_id)).hold(10)) for one in company]
+        await asyncio.gather(
+            *(
+                ledger.settle(hold, outcome_of(one, 10, started_ms=evening), snapshot=PRICE)
+                for one, hold in ended
+            )
+        )
         await ledger.on_change("key", member.key_id)
         budget = await ledger.load_budget(member.key_id)
         assert (budget.spent_nanos, budget.until_ms) == (100, MIDNIGHT_MS + 24 * HOUR_MS)
         assert get_key(store, member.key_id).spent_nanos == 200
+        assert all(get_key(store, one.key_id).spent_nanos == 10 for one in company)
 
     run(store, story)
 

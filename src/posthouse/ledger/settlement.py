@@ -6,7 +6,7 @@ takes a single one step by step, where the group did not go through, and settles
 longer covers, without ever taking more than is there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,6 +79,13 @@ _UPDATE_KEYS = """
     UPDATE keys SET spent_nanos = spent_nanos + charged.column2, period_base_nanos = period_base_nanos
         + CASE WHEN period_since_ms > {mark} THEN charged.column2 ELSE 0 END
     FROM (VALUES {rows}) AS charged WHERE id = charged.column1"""
+# The same for one row, which is what most groups have: SQLite makes a table of its own for each FROM.
+_UPDATE_BALANCE = "UPDATE ledger_accounts SET balance_nanos = balance_nanos - ?2 WHERE id = ?1"
+_UPDATE_ALLOWANCE = """
+    UPDATE allowances SET spent_nanos = spent_nanos + ?2 WHERE account_id = ?1 AND process_id = ?3"""
+_UPDATE_KEY = """
+    UPDATE keys SET spent_nanos = spent_nanos + ?3, period_base_nanos = period_base_nanos
+        + CASE WHEN period_since_ms > ?1 THEN ?3 ELSE 0 END WHERE id = ?2"""
 _INSERT_PRICE = "INSERT INTO price_snapshots (id, lines) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"
 _READ_PROMISE = "SELECT promised FROM usage_watermark"
 _LOCK_BALANCES = "SELECT 1 FROM ledger_accounts WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
@@ -98,6 +105,10 @@ class GroupSql:
         self._update_balances = _by_length(_UPDATE_BALANCES, pair, mark)
         self._update_allowances = _by_length(_UPDATE_ALLOWANCES, pair, mark)
         self._update_keys = _by_length(_UPDATE_KEYS, pair, mark)
+        if not self._postgresql:
+            self._update_balances[1] = _UPDATE_BALANCE
+            self._update_allowances[1] = _UPDATE_ALLOWANCE
+            self._update_keys[1] = _UPDATE_KEY
         self._insert_price = _INSERT_PRICE.replace("{mark}", mark)
         self._insert_owned = owned.insert_sql(dialect)
         self._known_prices: set[str] = set()
@@ -123,7 +134,7 @@ class GroupSql:
             values: list[Any] = []
             for charged in part:
                 values += usage_row(charged.outcome)
-            connection.execute(self._insert_usage(len(part)), values)
+            connection.execute(self._insert_usage[len(part)], values)
         self._add(connection, self._update_balances, by_account)
         mine = (self._process_id,)
         if self._add(connection, self._update_allowances, by_account, last=mine) != len(by_account):
@@ -150,7 +161,7 @@ class GroupSql:
     def _add(
         self,
         connection: Any,
-        sql: Callable[[int], str],
+        sql: list[str],
         sums: dict[str, int],
         *,
         first: tuple[int, ...] = (),
@@ -163,7 +174,7 @@ class GroupSql:
         for start in range(0, len(items), GROUP_ROWS_MAX):
             part = items[start : start + GROUP_ROWS_MAX]
             values = [value for item in part for value in item]
-            rows += connection.execute(sql(len(part)), [*first, *values, *last]).rowcount
+            rows += connection.execute(sql[len(part)], [*first, *values, *last]).rowcount
         return rows
 
     def _write_prices(self, connection: Any, group: Sequence[Charged]) -> set[str]:
@@ -245,9 +256,9 @@ def _sums(group: Sequence[Charged]) -> tuple[dict[str, int], dict[int, dict[str,
     return by_account, by_quarter
 
 
-def _by_length(template: str, row: str, mark: str) -> Callable[[int], str]:
-    """The statement for so many rows, up to GROUP_ROWS_MAX: the same text each time, so that it stays
+def _by_length(template: str, row: str, mark: str) -> list[str]:
+    """The statements for so many rows, up to GROUP_ROWS_MAX: the same text each time, so that it stays
     prepared."""
     template = template.replace("{mark}", mark)
     lengths = range(GROUP_ROWS_MAX + 1)
-    return [template.replace("{rows}", ", ".join([row] * length)) for length in lengths].__getitem__
+    return [template.replace("{rows}", ", ".join([row] * length)) for length in lengths]
