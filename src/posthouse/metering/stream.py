@@ -124,15 +124,15 @@ class StreamMeter(Meter):
             chunk = _decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._feed_strange(event, data)
-        if self.is_opening:
-            self.is_opening = _says_nothing(data)
         choices = chunk.choices
         if choices:
             for choice in choices:
                 self._note_choice(choice)
             if self._shapes_left:
                 self._shapes_left -= 1
-                self._shape = _shape_of(event, chunk)
+                self._shape = _shape_of(event) if _is_plain(chunk) else None
+        if self.is_opening:
+            self.is_opening = not self.text_bytes and _says_nothing(data)
         if chunk.service_tier is not None:
             self.service_tier = chunk.service_tier
         if chunk.error is not UNSET:
@@ -256,12 +256,12 @@ class _Shape(Struct, gc=False):
 _CHUNK_END = b"\r\n"
 
 
-def _shape_of(event: bytes, chunk: _Chunk) -> _Shape | None:
-    """The shape of an event that only carries text: None when it does or says anything else. That what stands
-    between `before` and `end` is the text, and nothing but the text, is proved by parsing another there."""
+def _shape_of(event: bytes) -> _Shape | None:
+    """The shape of a plain event; None when it is written in another way. That what stands between `before`
+    and `end` is the text, and nothing but the text, is proved by parsing another there."""
     start = event.rfind(b'"content":"') + len(b'"content":"')
     end = event.find(b'"', start)
-    if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or not _is_plain(chunk) or end < 0:
+    if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or end < 0:
         return None
     before, after = event[:start], event[end:]
     try:

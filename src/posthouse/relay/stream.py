@@ -56,11 +56,18 @@ class EventStream(Struct, eq=False):
         return piece is not None
 
     def feed(self, piece: bytes) -> None:
-        if self.plain_door is None or not self.take_chunk(framed(piece)):
-            self._feed_events(piece)
+        if self.plain_door is not None:
+            out = self.meter.feed_chunk(framed(piece))
+            if out is not None:
+                self.plain_door.write_chunk(out)
+                return
+        self._feed_events(piece)
 
     def _feed_events(self, piece: bytes) -> None:
         self._look_at(piece)
+        self._note_place()
+
+    def _note_place(self) -> None:
         self.plain_door = self.door if self.splitter.is_between and not self.is_over else None
 
     def _look_at(self, piece: bytes) -> None:
@@ -122,6 +129,7 @@ class EventStream(Struct, eq=False):
             door.write(bytes(self.kept))
             self.kept.clear()
         self.door = door
+        self._note_place()
 
     async def _wait(self, is_reached: Callable[[], bool]) -> None:
         while not is_reached():

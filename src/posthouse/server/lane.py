@@ -260,7 +260,9 @@ class RelayProtocol(asyncio.Protocol):
         if self._turn is not None:
             self.lane.body_bytes -= self._turn.body_bytes
             self._turn = None
-        if self._task is not None:
+        if self._wake is not None:
+            self._wake_task()  # there being no turn, it ends
+        elif self._task is not None:
             self._task.cancel()
             # It settles what was delivered; uvicorn's graceful stop waits for it, the connection being gone.
             self.server_state.tasks.add(self._task)
@@ -450,10 +452,14 @@ class RelayProtocol(asyncio.Protocol):
         self._turn = turn
         self._wait_for_answer()
         if self._wake is not None:
-            self._wake.set_result(None)
-            self._wake = None
+            self._wake_task()
         elif self._task is None:
             self._task = self.loop.create_task(self._answer_turns())
+
+    def _wake_task(self) -> None:
+        assert self._wake is not None
+        self._wake.set_result(None)
+        self._wake = None
 
     async def _answer_turns(self) -> None:
         """One task for the connection's life: a new one for each request costs twice what waking it does."""
@@ -469,7 +475,7 @@ class RelayProtocol(asyncio.Protocol):
         except asyncio.CancelledError:
             # The connection is gone. A task that ends as cancelled keeps its traceback, and so connection and
             # request in a circle, until the garbage collector's rarest round: megabytes, under load.
-            pass
+            self._wake = None
 
     def want_body(self, turn: Turn) -> None:
         """The pipeline asks for a body that is not all here yet."""
