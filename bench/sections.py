@@ -145,12 +145,12 @@ def open_streams(gateways: Sequence[Gateway], mock_port: int, effort: Effort) ->
 
 def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:
     """Posthouse alone: CPU of a call whose model one channel offers, and how much more one costs that fifty
-    do. A round is many short slices of the two in turn (one, fifty, fifty, one, …), since a core's speed
-    drifts over seconds by more than the difference."""
+    do. A round is many short slices of the two in turn (one, fifty, fifty, one, …), of each the median, since
+    a core's speed drifts over seconds by more than the difference."""
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):
-            spent = {name: [0, 0] for name in ONE_AND_MANY}
+            costs: dict[str, list[float]] = {name: [] for name in ONE_AND_MANY}
             for turn in range(SLICES):
                 for name, model in sorted(ONE_AND_MANY.items(), reverse=turn % 2 == 0):
                     result = load.calls(
@@ -160,13 +160,14 @@ def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list
                         seconds=effort.seconds / SLICES,
                         probe=gateway.process.cpu_ns,
                     )
-                    spent[name][0] += result.cpu_ns
-                    spent[name][1] += result.calls
-            taken = {name: cpu_ns / 1000 / max(1, calls) for name, (cpu_ns, calls) in spent.items()}
-            samples.extend(
-                Sample(name, number, {"cpu_us_per_call": cost, "more_us_per_call": cost - taken["1 channel"]})
-                for name, cost in taken.items()
-            )
+                    costs[name].append(result.cpu_ns / 1000 / max(1, result.calls))
+            for name, of_slices in costs.items():
+                more = [cost - one for cost, one in zip(of_slices, costs["1 channel"], strict=True)]
+                values = {
+                    "cpu_us_per_call": statistics.median(of_slices),
+                    "more_us_per_call": statistics.median(more),
+                }
+                samples.append(Sample(name, number, values))
     return samples
 
 

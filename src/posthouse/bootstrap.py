@@ -112,7 +112,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         chooser = Chooser(health, random.random)
         router = Router(chooser, health, watch.left, watch.model_missing)
         forwarder = Forwarder(client, router, lambda: market.catalogue.operator, settings.answer_bytes_max)
-        _follow(market, health, chooser, forwarder)
+        _follow(market, health, chooser)
         for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 
@@ -185,12 +185,11 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         yield app
 
 
-def _follow(market: Market, health: Health, chooser: Chooser, forwarder: Forwarder) -> None:
+def _follow(market: Market, health: Health, chooser: Chooser) -> None:
     """Let what decides about channels follow the configuration, as it is and as it changes."""
 
     def follow() -> None:
         """The configuration is there, or has changed."""
-        forwarder.forget()
         is_model = market.catalogue.model
         health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
         chooser.by_latency = market.catalogue.operator.choice == "latency"

@@ -18,9 +18,7 @@ from posthouse.store.schema import price_snapshots, usage_records
 from posthouse.store.upsert import insert_if_absent
 from posthouse.testing.check_store import Member, outcome_of
 
-TARIFF = Tariff.of(
-    [PriceLine("input", "1M tokens", 150_000_000), PriceLine("output", "1M tokens", 600_000_001)]
-)
+TARIFF = Tariff([PriceLine("input", "1M tokens", 150_000_000), PriceLine("output", "1M tokens", 600_000_001)])
 HOUR_MS = 3_600_000
 
 

@@ -23,7 +23,7 @@ Cli = Callable[..., Result]
 Ask = Callable[..., Any]
 
 CHARGE_NANOS = 1_234_567
-TARIFF = Tariff.of([PriceLine("output", "1M tokens", CHARGE_NANOS * 200_000)])  # of 5 tokens
+TARIFF = Tariff([PriceLine("output", "1M tokens", CHARGE_NANOS * 200_000)])  # of 5 tokens
 PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
 
 

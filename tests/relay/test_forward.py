@@ -532,7 +532,6 @@ def test_a_changed_channel_is_used_as_it_is_now(
             name = "first" if upstream is first else "second"
             one = structs.replace(offer("one", upstream), credentials={"default": SecretText(f"sk-{name}")})
             assert (await _fetched(forwarder, (one,), BODY, HEADERS, CHAT, None, [])).exchange.status == 200
-        forwarder.forget()
         changed = structs.replace(one, credentials={"default": SecretText("sk-wrong")})
         assert (await _fetched(forwarder, (changed,), BODY, HEADERS, CHAT, None, [])).exchange.status == 401
 

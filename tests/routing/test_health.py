@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from posthouse.routing.health import (
+    ANSWERS_MAX,
     FAILURES,
     JITTER,
     PROBES_MAX,
@@ -505,6 +506,24 @@ PROBED = policy(probe_every_s=30, probe_model="tiny")
 
 def due(scene: Scene) -> list[tuple[str, str]]:
     return scene.health.probes_due({"a": scene.policy}, scene.now_s)
+
+
+def test_answers_are_counted_at_the_time_of_each_however_many_come_between_two_looks() -> None:
+    scene = Scene()
+    for number in range(2 * ANSWERS_MAX + 10):
+        scene.wait(POLICY.window_s / ANSWERS_MAX)
+        ticket = scene.health.begin("a", "m", POLICY, scene.now_s)
+        scene.health.end(ticket, OK, scene.now_s, ttft_s=0.1 if number else None)
+    assert ANSWERS_MAX * 11 / 12 <= scene.standing.calls <= ANSWERS_MAX  # the window's
+
+
+def test_the_time_to_the_first_byte_counts_of_the_call_that_tries_it_too() -> None:
+    scene = Scene()
+    scene.call(ERROR, 5)
+    scene.wait(POLICY.cool_down_max_s)
+    ticket = scene.health.begin("a", "m", POLICY, scene.now_s)
+    scene.health.end(ticket, OK, scene.now_s, ttft_s=0.5)
+    assert scene.standing.ttft_p50_s == pytest.approx(0.5, rel=0.05)
 
 
 def test_nothing_is_probed_unless_the_policy_wants_it() -> None:

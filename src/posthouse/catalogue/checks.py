@@ -99,7 +99,7 @@ def _list_price(path: Path, name: str, model: ModelDef, list_names: Collection[s
 def _own_price(path: Path, model: ModelDef) -> Iterator[Problem]:
     if model.prices:
         try:
-            Tariff.of(own_lines(model.prices))
+            Tariff(own_lines(model.prices))
         except UnfitValue as error:
             yield Problem.of(error, (*path, "price"))
 
@@ -108,7 +108,7 @@ def _channel(channel: ChannelDef) -> Iterator[Problem]:
     yield from channel_problems(channel)
     for pattern in channel.costs:
         try:
-            Tariff.of(own_lines(channel.cost_of(pattern)))
+            Tariff(own_lines(channel.cost_of(pattern)))
         except UnfitValue as error:
             yield Problem.of(error, ("channels", channel.name, "costs", pattern))
 

@@ -31,7 +31,7 @@ from posthouse.kernel.errors import RelayCode
 from posthouse.kernel.money import parse_nanos, parse_ratio
 from posthouse.limits.rules import LimitRule
 from posthouse.metering.official import OfficialModel, official, official_models
-from posthouse.metering.prices import Tariff, price
+from posthouse.metering.prices import PriceLine, Tariff, price
 from posthouse.routing.channels import ChannelSpec
 
 OTHER = "other"  # the family of models that name none
@@ -115,6 +115,7 @@ class Catalogue:
         self._plans = {name: self._plan(name, one) for name, one in configuration.plans.items()}
         self._tariffs: dict[tuple[str, str], Tariff | None] = {}
         self._costs: dict[tuple[str, str], Tariff | None] = {}
+        self._by_id: dict[str, Tariff] = {}
         self._rules: dict[tuple[str, str], tuple[LimitRule, ...]] = {}
         # By plan and dialect: hundreds of models at tens of channels take a while to look through.
         self._for_sale: dict[tuple[str, str], tuple[ModelSpec, ...]] = {}
@@ -172,7 +173,7 @@ class Catalogue:
         """What the plan's members pay for the model; None: not for sale."""
         key = (plan, model)
         if key not in self._tariffs:
-            self._tariffs[key] = self._price(plan, model)
+            self._tariffs[key] = self._tariff_of(self._price(plan, model))
         return self._tariffs[key]
 
     def cost(self, channel: ChannelSpec, model: str) -> Tariff | None:
@@ -180,8 +181,15 @@ class Catalogue:
         list price; None where there is neither."""
         key = (channel.name, model)
         if key not in self._costs:
-            self._costs[key] = self._cost(channel, model)
+            self._costs[key] = self._tariff_of(self._cost(channel, model))
         return self._costs[key]
+
+    def _tariff_of(self, lines: tuple[PriceLine, ...]) -> Tariff | None:
+        """The one tariff of these lines, whoever takes or pays them; None without a line."""
+        if not lines:
+            return None
+        tariff = Tariff(lines)
+        return self._by_id.setdefault(tariff.id, tariff)
 
     def rules(self, plan: str, model: str) -> tuple[LimitRule, ...]:
         """The limits that a call of the plan's member for the model counts against."""
@@ -238,10 +246,10 @@ class Catalogue:
             and any(one.offers(model.name) for one in spoken if not one.draining)
         )
 
-    def _price(self, plan_name: str, model_name: str) -> Tariff | None:
+    def _price(self, plan_name: str, model_name: str) -> tuple[PriceLine, ...]:
         plan, model = self._configuration.plans.get(plan_name), self._models.get(model_name)
         if plan is None or model is None:
-            return None
+            return ()
         definition = self._definitions[model_name]
         lines = own_lines(definition.prices)
         if definition.list:
@@ -251,18 +259,18 @@ class Catalogue:
             )
         if plan.kind == "free":
             lines = tuple(msgspec.structs.replace(line, nanos=0) for line in lines)
-        return Tariff.of(lines) if lines else None
+        return lines
 
-    def _cost(self, channel: ChannelSpec, model_name: str) -> Tariff | None:
+    def _cost(self, channel: ChannelSpec, model_name: str) -> tuple[PriceLine, ...]:
         own = self._configuration.channels[channel.name].cost_of(model_name)
         if own:
-            return Tariff.of(own_lines(own))
+            return own_lines(own)
         definition = self._definitions.get(model_name)
         listed = _listed(model_name, definition) if definition else None
-        if listed is None or not listed.lines:
-            return None
+        if listed is None:
+            return ()
         ratio = parse_ratio(channel.cost_multiplier)
-        return Tariff.of(price(listed.lines, self.operator.exchange_rate, ratio))
+        return price(listed.lines, self.operator.exchange_rate, ratio)
 
     def _limits(self, plan_name: str, model_name: str) -> tuple[LimitRule, ...]:
         plan, model = self._configuration.plans.get(plan_name), self._models.get(model_name)

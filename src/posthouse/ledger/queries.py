@@ -238,7 +238,7 @@ def _sums(connection: Connection) -> Iterator[Difference]:
 def _tariff(lines: str) -> Tariff | None:
     """The tariff of a price snapshot; None when it is none (any more)."""
     try:
-        return Tariff.of(msgspec.json.decode(lines, type=tuple[PriceLine, ...]))
+        return Tariff(msgspec.json.decode(lines, type=tuple[PriceLine, ...]))
     except (ValueError, msgspec.MsgspecError):
         return None
 

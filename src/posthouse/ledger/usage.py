@@ -130,7 +130,7 @@ def explain(store: Store, one: Outcome) -> Arithmetic | None:
     lines = price_lines(store, one.price_id) if one.quantities else ()
     if not lines:
         return None
-    tariff = Tariff.of(lines)
+    tariff = Tariff(lines)
     return arithmetic(tariff, one.quantities, prompt_tokens=one.prompt_tokens, service_tier=one.service_tier)
 
 

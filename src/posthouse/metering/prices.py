@@ -105,10 +105,6 @@ class Tariff:
         self._bounds = {tier: self._compile_bounds((DEFAULT_TIER, tier)) for tier in tiers}
         self._bounds["auto"] = self._bounds.get("priority", self._bounds[DEFAULT_TIER])
 
-    @classmethod
-    def of(cls, lines: Iterable[PriceLine]) -> "Tariff":
-        return cls(lines)
-
     @cached_property
     def lines_json(self) -> bytes:
         """The lines as canonical JSON: what a price snapshot stores."""

@@ -18,25 +18,20 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import AttemptRecord
-from posthouse.kernel.secrets import SecretText
 from posthouse.metering.stream import texts_of_answer
 from posthouse.metering.usage import Usage
 from posthouse.relay.ask import Ask, upstream_body
 from posthouse.relay.dialects import READERS, is_stream, meter_for, splitter_for
-from posthouse.relay.endpoints import Endpoint
+from posthouse.relay.route import Route
 from posthouse.relay.router import Leg, Offer, Router, Trip
 from posthouse.relay.stream import EventStream
-from posthouse.routing.channels import ChannelSpec, upstream_target
+from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Lineup
 from posthouse.routing.verdicts import NEXT, Next, Verdict, verdict_of_fault, verdict_of_status
-from posthouse.upstream.client import Origin, UpstreamClient
+from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
-from posthouse.upstream.heads import request_head
 from posthouse.wire.headers import request_header_block, retry_after_s, with_defaults
-
-# Request heads kept for a channel; more models and credentials than that are made anew.
-HEADS_MAX = 1000
 
 
 class Answer(Struct, eq=False):
@@ -77,30 +72,6 @@ class Failed(Struct, frozen=True, eq=False):
         return self.answer is not None, _TELLING.index(self.verdict)
 
 
-class Route(Struct, eq=False):
-    """A channel made ready: its origin and the heads that its requests begin with, by endpoint, model and
-    credential."""
-
-    spec: ChannelSpec
-    origin: Origin
-    heads: dict[tuple[str, str, str], bytes] = {}
-
-    def head(self, endpoint: Endpoint, upstream_model: str, leg: Leg) -> bytes:
-        """Request line and the relay's own headers; the caller's and the length are still to come."""
-        key = (endpoint.name + endpoint.query, upstream_model, leg.lease.name)
-        head = self.heads.get(key)
-        if head is None:
-            if len(self.heads) >= HEADS_MAX:
-                self.heads.clear()
-            head = self.heads[key] = self._made(endpoint, upstream_model, leg.credential)
-        return head
-
-    def _made(self, endpoint: Endpoint, upstream_model: str, credential: SecretText | None) -> bytes:
-        target = upstream_target(self.spec, endpoint.name, upstream_model) + endpoint.query
-        head = request_head(self.origin, self.spec, "POST", target, endpoint.dialect, credential)
-        return head.encode("latin-1")
-
-
 class Limits(Protocol):
     """How far a call goes: attempts at most, and how long after its beginning another may begin."""
 
@@ -120,12 +91,7 @@ class Forwarder:
         self._router = router
         self._limits = limits
         self._answer_bytes_max = answer_bytes_max
-        self._routes: dict[str, Route] = {}
         self._loop = asyncio.get_running_loop()
-
-    def forget(self) -> None:
-        """The configuration changed: make routes anew when they are next used."""
-        self._routes = {}
 
     async def fetch(
         self,
@@ -224,11 +190,10 @@ class Forwarder:
 
     async def _sent(self, leg: Leg, trip: Trip, ask: Ask, allowed: bytes, output_cap: int | None) -> Answer:
         """The whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
-        spec, route = leg.offer.spec, self._route(leg.offer.spec)
-        upstream_model = spec.upstream_model(trip.model)
-        body = upstream_body(ask, spec, upstream_model, output_cap)
+        spec, route = leg.offer.spec, leg.offer.route or self._route(leg.offer, trip.model)
+        body = upstream_body(ask, spec, route.model, output_cap)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (
-            route.head(ask.endpoint, upstream_model, leg),
+            route.head(ask.endpoint, leg.lease.name, leg.offer.credentials),
             with_defaults(allowed, spec.default_headers) if spec.default_headers else allowed,
             len(body),
         )
@@ -258,11 +223,10 @@ class Forwarder:
         self._router.begun(leg, self._loop.time())
         return Answer(leg, exchange, stream=stream)
 
-    def _route(self, spec: ChannelSpec) -> Route:
-        route = self._routes.get(spec.name)
-        if route is None or route.spec is not spec:
-            route = self._routes[spec.name] = Route(spec, self._client.origin(spec))
-        return route
+    def _route(self, offer: Offer, model: str) -> Route:
+        spec = offer.spec
+        offer.route = Route(spec, self._client.origin(spec), spec.upstream_model(model))
+        return offer.route
 
 
 def _whole_answer(leg: Leg, exchange: Exchange, ask: Ask) -> Answer:

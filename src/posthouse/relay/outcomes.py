@@ -25,7 +25,7 @@ def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, rel
             quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
         ).nanos
         cost = answer.offer.cost if answer else None
-        if cost is not None and cost.id == terms.snapshot.price_id:
+        if cost is terms.tariff:
             cost_nanos = charge_nanos
         elif cost is not None:
             cost_nanos = cost.charge(

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from posthouse.kernel.secrets import SecretText
 from posthouse.metering.prices import Tariff
+from posthouse.relay.route import Route
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Chooser, Lineup
 from posthouse.routing.health import Health, Ticket
@@ -26,17 +27,19 @@ REFUSALS_MAX = 2
 _MISSING = Verdict.MODEL_MISSING
 
 
-class Offer(Struct, frozen=True, eq=False):
-    """A channel that offers the model, its credentials by name, and what it costs (None: unknown)."""
+class Offer(Struct, eq=False):
+    """A channel that offers the model, its credentials by name, and what it costs (None: unknown). `route` is
+    made by its first call; `channel` is the spec's name, of which each call asks a few times."""
 
     spec: ChannelSpec
     pool: Pool
     credentials: Mapping[str, SecretText] = {}
     cost: Tariff | None = None
+    route: Route | None = None
+    channel: str = ""
 
-    @property
-    def channel(self) -> str:
-        return self.spec.name
+    def __post_init__(self) -> None:
+        self.channel, self.route = self.spec.name, None
 
     @property
     def priority(self) -> int:

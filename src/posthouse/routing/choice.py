@@ -70,7 +70,7 @@ class Tier(Generic[C]):
 
     def draw(self, number: float) -> C:
         """One, in proportion to the weights; `number` in [0, 1)."""
-        return self.candidates[self._index(number * self._total)]
+        return self.candidates[bisect_right(self._cumulative, number * self._total, 0, self._last)]
 
     def draw_two(self, number: float, other_number: float) -> tuple[C, C]:
         """Two, in proportion to the weights; twice the same where no other has a weight."""
@@ -142,12 +142,13 @@ class Chooser:
         if pinned:
             return None if pinned in tried else lineup.by_channel.get(pinned)
         health, key = self._health, hash_of(affinity) if affinity else None
+        is_drawn = key is None and not self.by_latency
         some: C | None = None  # passed over, though it gets some of its calls
         shut: Tier[C] | None = None  # those that get none
         for tier in lineup.tiers:
             left = tier.without(tried) if tried else tier
             while left is not None:
-                candidate = self._pick(left, model, now_s, key)
+                candidate = left.draw(self._randomness()) if is_drawn else self._pick(left, model, now_s, key)
                 share = health.share(candidate.channel, model, now_s)
                 if share >= 1 or share > self._randomness():
                     return candidate

@@ -26,6 +26,10 @@ JITTER = 0.25
 # What a channel gets at the beginning of its ramp: less might be nothing for the whole of it.
 RAMP_LEAST = 0.05
 
+# Answers are counted so many at a time, or as soon as somebody asks: one by one the counts of fifty channels
+# would be fetched from memory anew for each call.
+ANSWERS_MAX = 256
+
 # Active probes at once: a provider that has failed as a whole must not be probed for all its models together.
 PROBES_MAX = 4
 
@@ -225,6 +229,7 @@ class Health:
     ) -> None:
         self._randomness = randomness
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._answers: list[tuple[Breaker, float, float | None]] = []  # when, and the time to the first byte
         self.on_transition = on_transition
 
     # -- asking ----------------------------------------------------------------------------------------------
@@ -240,6 +245,7 @@ class Health:
     def latency_s(self, channel: str, model: str, now_s: float) -> float | None:
         """The time to the first byte that a call may expect, less the longer nothing was heard of it; None
         where nothing is known."""
+        self._count_answers()
         breaker = self._breakers.get((channel, model))
         return None if breaker is None else breaker.ttft.smoothed_s(now_s)
 
@@ -249,6 +255,7 @@ class Health:
 
     def standings(self, now_s: float) -> list[Standing]:
         """How each breaker stands, by channel and model."""
+        self._count_answers()
         return [self._standing(self._breakers[key], now_s) for key in sorted(self._breakers)]
 
     def probes_due(self, policies: Mapping[str, HealthPolicy], now_s: float) -> list[tuple[str, str]]:
@@ -281,6 +288,7 @@ class Health:
         if breaker is None:
             breaker = self._breakers[channel, model] = Breaker(channel, model, policy)
         elif breaker.policy is not policy:
+            self._count_answers()
             breaker.follow(policy)
         is_closed = breaker.state is _CLOSED
         if not is_closed:
@@ -297,6 +305,7 @@ class Health:
         away. `end` follows."""
         breaker = ticket.breaker
         assert breaker is not None, "ended already"
+        self._count_answers()
         ticket.has_begun = True
         breaker.ttft.add(ttft_s, now_s)
         self._answered(breaker, ticket, now_s)
@@ -315,17 +324,14 @@ class Health:
         counted."""
         breaker = ticket.breaker
         assert breaker is not None, "ended twice"
-        if verdict is _OK:
+        if verdict is _OK and breaker.state is _CLOSED and ticket.epoch == breaker.epoch:
             if not ticket.has_begun:
-                if ttft_s is not None:
-                    breaker.ttft.add(ttft_s, now_s)
-                self._answered(breaker, ticket, now_s)
-        elif ticket.epoch == breaker.epoch:
-            self._advance(breaker, now_s)
-            if verdict in FAILURES:
-                self._failed(breaker, ticket, verdict, now_s, retry_after_s)
-            elif verdict is Verdict.RATE_LIMITED:
-                self._limited(breaker, ticket, now_s, retry_after_s)
+                self._answers.append((breaker, now_s, ttft_s))
+                if len(self._answers) >= ANSWERS_MAX:
+                    self._count_answers()
+        else:
+            self._count_answers()
+            self._ended(breaker, ticket, verdict, now_s, ttft_s, retry_after_s)
         breaker.leave(ticket)
 
     def release(self, ticket: Ticket) -> None:
@@ -335,6 +341,7 @@ class Health:
 
     def reset(self, channel: str, model: str | None = None, *, now_s: float) -> None:
         """Close by hand: one model's breaker, or all of the channel."""
+        self._count_answers()
         for (name, of), breaker in self._breakers.items():
             if name == channel and model in (None, of):
                 breaker.forget()
@@ -366,6 +373,37 @@ class Health:
         )
 
     # -- moving ----------------------------------------------------------------------------------------------
+
+    def _count_answers(self) -> None:
+        """Count what is kept. It is of breakers that are closed, in the epochs that they are in: whatever may
+        change that, or look, counts first."""
+        for breaker, now_s, ttft_s in self._answers:
+            if ttft_s is not None:
+                breaker.ttft.add(ttft_s, now_s)
+            breaker.window.add_answered(now_s)
+            breaker.streak = breaker.limited = 0
+        self._answers.clear()
+
+    def _ended(
+        self,
+        breaker: Breaker,
+        ticket: Ticket,
+        verdict: Verdict,
+        now_s: float,
+        ttft_s: float | None,
+        retry_after_s: float | None,
+    ) -> None:
+        if verdict is _OK:
+            if not ticket.has_begun:
+                if ttft_s is not None:
+                    breaker.ttft.add(ttft_s, now_s)
+                self._answered(breaker, ticket, now_s)
+        elif ticket.epoch == breaker.epoch:
+            self._advance(breaker, now_s)
+            if verdict in FAILURES:
+                self._failed(breaker, ticket, verdict, now_s, retry_after_s)
+            elif verdict is Verdict.RATE_LIMITED:
+                self._limited(breaker, ticket, now_s, retry_after_s)
 
     def _advance(self, breaker: Breaker, now_s: float) -> None:
         """Do what time alone does."""

@@ -222,6 +222,8 @@ class Pool:
     """The credentials of one channel, in the order of their definition. A channel that needs none has one
     without a secret. Used on one thread."""
 
+    __slots__ = ("_members", "_single", "_turn", "channel")
+
     def __init__(self, channel: str, credentials: Iterable[CredentialDef]) -> None:
         self.channel = channel
         self._members: dict[str, _Member] = {}

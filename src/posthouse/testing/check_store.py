@@ -78,7 +78,7 @@ from posthouse.store.schema import (
 )
 from posthouse.testing.rolled import roll_all
 
-TARIFF = Tariff.of([PriceLine("query", "each", 1)])
+TARIFF = Tariff([PriceLine("query", "each", 1)])
 PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from posthouse.metering.arithmetic import arithmetic, format_micronanos
 from posthouse.metering.prices import PriceLine, Tariff
 
-TARIFF = Tariff.of(
+TARIFF = Tariff(
     [
         PriceLine("input", "1M tokens", 150_000_000),
         PriceLine("input", "1M tokens", 300_000_000, prompt_tokens_over=1_000),

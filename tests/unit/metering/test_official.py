@@ -12,7 +12,7 @@ def test_every_model_compiles_to_a_tariff() -> None:
     assert len(official_models()) == 560
     for name, model in official_models().items():
         assert name == f"{model.provider}/{model.model}"
-        assert Tariff.of(price(model.lines, Fraction(1))).lines
+        assert Tariff(price(model.lines, Fraction(1))).lines
 
 
 def test_a_model_by_its_full_and_by_its_bare_name() -> None:

@@ -27,7 +27,7 @@ def each(component: str, nanos: int) -> PriceLine:
     return PriceLine(component, "each", nanos)
 
 
-PLAIN = Tariff.of([per_million("input", 150_000_000), per_million("output", 600_000_000)])
+PLAIN = Tariff([per_million("input", 150_000_000), per_million("output", 600_000_000)])
 
 
 def test_charges_the_exact_sum() -> None:
@@ -38,7 +38,7 @@ def test_charges_the_exact_sum() -> None:
 
 
 def test_rounds_up_once_not_per_component() -> None:
-    tariff = Tariff.of([per_million("input", 1), per_million("output", 1)])
+    tariff = Tariff([per_million("input", 1), per_million("output", 1)])
     assert tariff.charge({"input": 1, "output": 1}, prompt_tokens=1).nanos == 1
     assert tariff.charge({"input": 600_000, "output": 400_000}, prompt_tokens=1).nanos == 1
     assert tariff.charge({"input": 600_000, "output": 400_001}, prompt_tokens=1).nanos == 2
@@ -46,12 +46,12 @@ def test_rounds_up_once_not_per_component() -> None:
 
 
 def test_pieces_are_charged_each() -> None:
-    tariff = Tariff.of([each("image", 400_000_000), each("image:1024x1792", 800_000_000)])
+    tariff = Tariff([each("image", 400_000_000), each("image:1024x1792", 800_000_000)])
     assert tariff.charge({"image": 2, "image:1024x1792": 1}, prompt_tokens=0).nanos == 1_600_000_000
 
 
 def test_which_service_tiers_have_prices() -> None:
-    tariff = Tariff.of([per_million("input", 1), per_million("input", 2, tier="flex")])
+    tariff = Tariff([per_million("input", 1), per_million("input", 2, tier="flex")])
     assert [tariff.has_tier(tier) for tier in ("default", "flex", "priority")] == [True, True, False]
 
 
@@ -83,11 +83,11 @@ def test_names_what_has_no_price() -> None:
     ],
 )
 def test_falls_back_to_the_nearest_component(component: str, priced: dict[str, int]) -> None:
-    tariff = Tariff.of([per_million(name, nanos * 1_000_000) for name, nanos in priced.items()])
+    tariff = Tariff([per_million(name, nanos * 1_000_000) for name, nanos in priced.items()])
     assert tariff.charge({component: 1}, prompt_tokens=1).nanos == 5
 
 
-TIERED = Tariff.of(
+TIERED = Tariff(
     [
         per_million("input", 1_000_000),
         per_million("input", 2_000_000, over=100),
@@ -129,9 +129,9 @@ def test_service_tiers(tier: str, component: str, micronanos: int) -> None:
 
 def test_an_id_names_the_lines_not_their_order() -> None:
     lines = [per_million("input", 1), per_million("output", 2)]
-    assert Tariff.of(lines).id == Tariff.of(reversed(lines)).id
-    assert Tariff.of(lines).id != PLAIN.id
-    assert Tariff.of(lines).lines_json.startswith(b'[{"component":"input"')
+    assert Tariff(lines).id == Tariff(reversed(lines)).id
+    assert Tariff(lines).id != PLAIN.id
+    assert Tariff(lines).lines_json.startswith(b'[{"component":"input"')
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_id_names_the_lines_not_their_order() -> None:
 )
 def test_refuses_no_tariff(lines: list[PriceLine]) -> None:
     with pytest.raises(ValueError):
-        Tariff.of(lines)
+        Tariff(lines)
 
 
 def test_ceiling_is_the_dearest_way_to_bill_the_tokens() -> None:
@@ -159,7 +159,7 @@ def test_ceiling_is_the_dearest_way_to_bill_the_tokens() -> None:
 
 
 def test_ceiling_counts_pieces() -> None:
-    tariff = Tariff.of([per_million("input", 1_000_000), each("web_search", 50)])
+    tariff = Tariff([per_million("input", 1_000_000), each("web_search", 50)])
     assert tariff.ceiling(10, 10, extra={"web_search": 3, "unpriced": 9}) == 160
     assert tariff.output_cap(159, 10, extra={"web_search": 3}) == 0
     assert tariff.output_cap(160, 10, extra={"web_search": 3}) == OUTPUT_TOKENS_UNBOUNDED
@@ -170,7 +170,7 @@ def test_output_cap() -> None:
     assert TIERED.output_cap(150, 100, n=2) == 2
     assert TIERED.output_cap(99, 100) == 0
     assert TIERED.output_cap(10**30, 100) == OUTPUT_TOKENS_UNBOUNDED
-    assert Tariff.of([per_million("input", 0)]).output_cap(0, 10**6) == OUTPUT_TOKENS_UNBOUNDED
+    assert Tariff([per_million("input", 0)]).output_cap(0, 10**6) == OUTPUT_TOKENS_UNBOUNDED
 
 
 def test_price_rounds_half_up_to_whole_nanos() -> None:
@@ -191,7 +191,7 @@ tiers = st.sampled_from(["default", "flex", "priority"])
 overs = st.sampled_from([0, 10, 50])
 nanos = st.integers(0, 10**12)
 tariffs = st.dictionaries(st.tuples(components, overs, tiers), nanos, min_size=1, max_size=12).map(
-    lambda lines: Tariff.of(
+    lambda lines: Tariff(
         [
             PriceLine(component, "each" if component == "web_search" else "1M tokens", cost, over, tier)
             for (component, over, tier), cost in lines.items()
