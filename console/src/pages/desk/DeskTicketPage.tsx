@@ -1,16 +1,13 @@
-import { Anchor, Button } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { Link, useParams } from "react-router";
+import { useParams } from "react-router";
 import { api, take } from "@/api/client";
 import { LoadedPage } from "@/ui/Loaded";
 import { MemberLink } from "@/ui/MemberLink";
 import { sayDone, sayFailed } from "@/ui/notices";
-import { Page } from "@/ui/Page";
-import styles from "./Desk.module.css";
 import { Reply } from "./Reply";
-import { Thread } from "./Thread";
-import { TicketStatus } from "./TicketStatus";
+import { TicketView } from "./TicketView";
 
 /** A member's ticket, to be answered. */
 export default function DeskTicketPage() {
@@ -36,19 +33,14 @@ export default function DeskTicketPage() {
   return (
     <LoadedPage title={t("tickets")} query={query}>
       {({ ticket, messages }) => (
-        <Page
-          title={ticket.subject}
-          lead={
-            <span className={styles.facts}>
-              <Anchor component={Link} to="/admin/tickets">
-                {t("tickets")}
-              </Anchor>
-              <TicketStatus status={ticket.status} side="desk" />
-              <MemberLink id={ticket.account_id} email={ticket.email} />
-            </span>
-          }
+        <TicketView
+          subject={ticket.subject}
+          status={ticket.status}
+          messages={messages}
+          side="desk"
+          author={(message) => (message.is_staff ? message.author_email || t("support") : ticket.email)}
+          about={<MemberLink id={ticket.account_id} email={ticket.email} />}
         >
-          <Thread messages={messages} author={(message) => (message.is_staff ? message.author_email || t("support") : ticket.email)} />
           <Reply key={ticket.id} label={t("answer")} hint={t("answer_hint")} action={t("send_answer")} onSend={answer}>
             {ticket.status !== "closed" && (
               <Button variant="default" loading={close.isPending} onClick={() => close.mutate()}>
@@ -56,7 +48,7 @@ export default function DeskTicketPage() {
               </Button>
             )}
           </Reply>
-        </Page>
+        </TicketView>
       )}
     </LoadedPage>
   );

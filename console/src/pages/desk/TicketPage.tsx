@@ -1,16 +1,13 @@
-import { Anchor, Button } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { Link, useParams } from "react-router";
+import { useParams } from "react-router";
 import { api, take } from "@/api/client";
 import { mayUse, useMember } from "@/api/session";
 import { LoadedPage } from "@/ui/Loaded";
 import { sayFailed } from "@/ui/notices";
-import { Page } from "@/ui/Page";
-import styles from "./Desk.module.css";
 import { Reply } from "./Reply";
-import { Thread } from "./Thread";
-import { TicketStatus } from "./TicketStatus";
+import { TicketView } from "./TicketView";
 
 const REFETCH_MS = 30_000; // an answer shows up while one waits for it
 
@@ -39,18 +36,13 @@ export default function TicketPage() {
   return (
     <LoadedPage title={t("tickets")} query={query}>
       {({ ticket, messages }) => (
-        <Page
-          title={ticket.subject}
-          lead={
-            <span className={styles.facts}>
-              <Anchor component={Link} to="/tickets">
-                {t("tickets")}
-              </Anchor>
-              <TicketStatus status={ticket.status} side="member" />
-            </span>
-          }
+        <TicketView
+          subject={ticket.subject}
+          status={ticket.status}
+          messages={messages}
+          side="member"
+          author={(message) => t(message.is_staff ? "support" : "you")}
         >
-          <Thread messages={messages} author={(message) => t(message.is_staff ? "support" : "you")} />
           {mayUse(member, "tickets:write") && (
             <Reply
               key={ticket.id}
@@ -66,7 +58,7 @@ export default function TicketPage() {
               )}
             </Reply>
           )}
-        </Page>
+        </TicketView>
       )}
     </LoadedPage>
   );
