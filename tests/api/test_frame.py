@@ -13,7 +13,7 @@ from tests.api.routes import document
 
 from posthouse.api import app
 from posthouse.api.problems import MEDIA_TYPE
-from posthouse.api.values import Body, MoneyIn
+from posthouse.api.values import Body, MoneyIn, cursor, cut
 from posthouse.store.errors import StoreDown
 from posthouse.testing.embedded import EmbeddedRelay
 
@@ -137,6 +137,16 @@ def test_the_document_is_openapi_3_1_and_anybody_may_read_it(api: Api) -> None:
     answer = api.visitor().get("/openapi.json")
     assert answer.json() == json.loads(json.dumps(document()))
     assert answer.json()["openapi"].startswith("3.1.")
+    plain = api.visitor().get("/openapi.json", headers={"accept-encoding": "identity"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert plain.content == answer.content
+
+
+def test_a_page_that_is_just_full_says_that_it_is_the_last() -> None:
+    assert cut([3, 2], 2, lambda place: (place,)) == ([3, 2], "")
+    assert cut([3, 2, 1], 2, lambda place: (place,)) == ([3, 2], cursor(2))
+    assert cut([], 2, lambda place: (place,)) == ([], "")
 
 
 def test_the_document_describes_every_schema_field_and_parameter() -> None:

@@ -12,7 +12,7 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.members import require_below
 from posthouse.api.permissions import Permission
-from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms, cursor, cursor_parts
+from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms, cursor_parts, cut
 from posthouse.desk import members
 from posthouse.desk.members import SEARCH_CHARS_MAX, FoundKey
 
@@ -71,12 +71,10 @@ def list_member_keys(
         status=status,
         account_id=account_id,
         after=cursor_parts(after, int, str) if after else None,
-        limit=limit,
+        limit=limit + 1,
     )
-    return Listing[KeyOfMember](
-        items=[_key(one) for one in found],
-        next=cursor(found[-1].created_ms, found[-1].id) if len(found) == limit else "",
-    )
+    shown, more = cut(found, limit, lambda one: (one.created_ms, one.id))
+    return Listing[KeyOfMember](items=[_key(one) for one in shown], next=more)
 
 
 @router.patch("/admin/keys/{key_id}", Permission.MEMBERS_WRITE)

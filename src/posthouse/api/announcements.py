@@ -8,7 +8,7 @@ from pydantic import Field
 from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC, Permission
-from posthouse.api.values import MS_MAX, After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.api.values import MS_MAX, After, Answer, Body, Limit, Listing, Ms, cursor_parts, cut
 from posthouse.desk import announcements
 from posthouse.desk.announcements import Announcement, Place, Words
 from posthouse.desk.rules import ANNOUNCEMENT_CHARS_MAX, TITLE_CHARS_MAX
@@ -53,7 +53,7 @@ def list_current_announcements(
 ) -> Listing[AnnouncementAnswer]:
     """List what is shown now, the pinned first, then the newest."""
     place, now_ms = _place(after), here.now_ms()
-    found = announcements.list_announcements(here.store, shown_at_ms=now_ms, after=place, limit=limit)
+    found = announcements.list_announcements(here.store, shown_at_ms=now_ms, after=place, limit=limit + 1)
     return _page(found, limit)
 
 
@@ -61,7 +61,7 @@ def list_current_announcements(
 def list_announcements(here: Here, after: After = "", limit: Limit = 50) -> Listing[AnnouncementAnswer]:
     """List all, those of the future and the past too."""
     place = _place(after)
-    return _page(announcements.list_announcements(here.store, after=place, limit=limit), limit)
+    return _page(announcements.list_announcements(here.store, after=place, limit=limit + 1), limit)
 
 
 @router.post("/admin/announcements", Permission.CONTENT_WRITE, status=201)
@@ -94,7 +94,6 @@ def _place(after: str) -> Place | None:
 
 
 def _page(found: list[Announcement], limit: int) -> Listing[AnnouncementAnswer]:
-    return Listing[AnnouncementAnswer](
-        items=[AnnouncementAnswer.model_validate(one) for one in found],
-        next=cursor(*found[-1].place) if len(found) == limit else "",
-    )
+    shown, more = cut(found, limit, lambda one: one.place)
+    items = [AnnouncementAnswer.model_validate(one) for one in shown]
+    return Listing[AnnouncementAnswer](items=items, next=more)

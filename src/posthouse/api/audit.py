@@ -11,7 +11,7 @@ from posthouse.accounts.queries import emails_of_actors, get_account
 from posthouse.api.context import Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
-from posthouse.api.values import MS_MAX, After, Answer, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.api.values import MS_MAX, After, Answer, Limit, Listing, Ms, cursor_parts, cut
 from posthouse.store.audit import ChangeFilter, list_changes
 
 router = Router("audit")
@@ -56,8 +56,9 @@ def list_audit(
         from_ms=from_ms,
         to_ms=to_ms,
     )
-    found = list_changes(here.store, asked, before_id=before_id, limit=limit)
-    emails = emails_of_actors(here.store, (one.actor for one in found))
+    found = list_changes(here.store, asked, before_id=before_id, limit=limit + 1)
+    shown, more = cut(found, limit, lambda one: (one.id,))
+    emails = emails_of_actors(here.store, (one.actor for one in shown))
     items = [
         Change(
             id=one.id,
@@ -69,9 +70,9 @@ def list_audit(
             before=msgspec.json.decode(one.before),
             after=msgspec.json.decode(one.after),
         )
-        for one in found
+        for one in shown
     ]
-    return Listing[Change](items=items, next=cursor(items[-1].id) if len(items) == limit else "")
+    return Listing[Change](items=items, next=more)
 
 
 def _account_id(here: Here, text: str) -> str:

@@ -9,7 +9,7 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.problems import Problem
-from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, cursor_parts, cut
 from posthouse.people import invitations
 
 router = Router("invitations")
@@ -42,8 +42,8 @@ def list_invitations(here: Here, after: After = "", limit: Limit = PAGE) -> List
     """List invitations, the newest first."""
     before_id = cursor_parts(after, str)[0] if after else ""
     found = invitations.list_invitations(here.store, before_id=before_id, limit=limit + 1)
-    items = [InvitationAnswer.model_validate(one) for one in found[:limit]]
-    return Listing(items=items, next=cursor(items[-1].id) if len(found) > limit else "")
+    shown, more = cut(found, limit, lambda one: (one.id,))
+    return Listing(items=[InvitationAnswer.model_validate(one) for one in shown], next=more)
 
 
 @router.post("/invitations", Permission.INVITATIONS_WRITE, status=201)

@@ -293,7 +293,7 @@ def _answer(key: Key, used_ms: int | None, now_ms: int, spending: _Spending) -> 
         frozen_by=key.frozen_by,
         created_ms=key.created_ms,
         expires_ms=key.expires_ms,
-        used_ms=used_ms,
+        used_ms=used_ms and max(used_ms, key.created_ms),  # known to a quarter of an hour
         spent=key.spent_nanos,
         budget=key.budget_nanos,
         budget_period=key.budget_period,

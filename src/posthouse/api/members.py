@@ -12,7 +12,7 @@ from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission, Role, may_manage
 from posthouse.api.problems import Problem
-from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms, cursor, cursor_parts
+from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, Ms, cursor_parts, cut
 from posthouse.desk import members
 from posthouse.desk.members import SEARCH_CHARS_MAX, MemberDetail
 from posthouse.desk.rules import NOTE_CHARS_MAX
@@ -102,12 +102,10 @@ def list_members(
         status=status,
         role=role or "",
         after=place,
-        limit=limit,
+        limit=limit + 1,
     )
-    return Listing[MemberAnswer](
-        items=[_member(one) for one in found],
-        next=cursor(found[-1].created_ms, found[-1].id) if len(found) == limit else "",
-    )
+    shown, more = cut(found, limit, lambda one: (one.created_ms, one.id))
+    return Listing[MemberAnswer](items=[_member(one) for one in shown], next=more)
 
 
 @router.get("/admin/members/{account_id}", Permission.MEMBERS_READ)

@@ -10,7 +10,7 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.own_site import OwnSite
 from posthouse.api.permissions import Permission
-from posthouse.api.values import After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.api.values import After, Answer, Body, Limit, Listing, Ms, cursor_parts, cut
 from posthouse.desk import tickets
 from posthouse.desk.rules import MESSAGE_CHARS_MAX, SUBJECT_CHARS_MAX, TicketStatus
 from posthouse.desk.tickets import Message, Place, Ticket
@@ -91,10 +91,10 @@ def list_own_tickets(
     """List one's own tickets, the last written to first."""
     place = _place(after)
     found = tickets.list_tickets(
-        here.store, account_id=who.account_id, status=status, after=place, limit=limit
+        here.store, account_id=who.account_id, status=status, after=place, limit=limit + 1
     )
-    items = [TicketAnswer.model_validate(one) for one in found]
-    return Listing[TicketAnswer](items=items, next=_next(found, limit))
+    shown, more = cut(found, limit, _where)
+    return Listing[TicketAnswer](items=[TicketAnswer.model_validate(one) for one in shown], next=more)
 
 
 @router.post("/tickets", Permission.TICKETS_WRITE, status=201)
@@ -147,11 +147,10 @@ def list_tickets(
     """List all members' tickets, the last written to first."""
     place = _place(after)
     found = tickets.list_tickets(
-        here.store, account_id=account_id or None, status=status, after=place, limit=limit
+        here.store, account_id=account_id or None, status=status, after=place, limit=limit + 1
     )
-    return Listing[DeskTicket](
-        items=[DeskTicket.model_validate(one) for one in found], next=_next(found, limit)
-    )
+    shown, more = cut(found, limit, _where)
+    return Listing[DeskTicket](items=[DeskTicket.model_validate(one) for one in shown], next=more)
 
 
 @router.get("/admin/tickets/{ticket_id}", Permission.TICKETS_ANSWER)
@@ -195,5 +194,5 @@ def _place(after: str) -> Place | None:
     return cursor_parts(after, int, str) if after else None
 
 
-def _next(found: list[Ticket], limit: int) -> str:
-    return cursor(found[-1].updated_ms, found[-1].id) if len(found) == limit else ""
+def _where(ticket: Ticket) -> tuple[int, str]:
+    return ticket.updated_ms, ticket.id

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from types import GenericAlias
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -107,6 +108,12 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="At most so many ite
 def cursor(*parts: str | int) -> str:
     """A list's place as text, for `next`."""
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+
+
+def cut(found: Sequence[T], limit: int, place: Callable[[T], tuple[str | int, ...]]) -> tuple[list[T], str]:
+    """The page of what was read with `limit + 1`, and its `next`: one too many tells that there is more."""
+    items = list(found[:limit])
+    return items, cursor(*place(items[-1])) if len(found) > limit else ""
 
 
 def cursor_parts(text: str, *kinds: type) -> tuple[Any, ...]:
