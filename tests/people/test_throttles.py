@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
-from tests.people.conftest import GOOD, NOW_MS, joined
+from argon2 import PasswordHasher
+from sqlalchemy import func, select, update
+from tests.people.conftest import GOOD, NOW_MS, device, joined
 
 from posthouse.kernel.periods import HOUR_MS
 from posthouse.kernel.secrets import SecretBox
@@ -13,7 +14,7 @@ from posthouse.people.errors import TooManyTries, WrongPassword
 from posthouse.people.sessions import Device
 from posthouse.people.throttles import Throttle, forgive, try_all
 from posthouse.store.engine import Store
-from posthouse.store.schema_people import throttles
+from posthouse.store.schema_people import profiles, throttles
 
 FIVE = Throttle("five", 5, 50_000)
 
@@ -108,3 +109,27 @@ def test_who_guesses_from_many_addresses_locks_nobody_out_at_home(
     assert sign_in(1, days=200) == "in"
     here = [sign_in(1, "guess", days=200) for _ in range(signing_in.HERE.tries + 1)]
     assert here == ["WrongPassword"] * signing_in.HERE.tries + ["TooManyTries"]
+
+
+def test_an_account_that_there_is_not_costs_as_much_work(
+    store: Store, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the time until the answer would tell who has an account, and who signs in otherwise."""
+    joined(store)
+    other = joined(store, "bob@example.org").account_id
+    with store.begin() as connection:
+        connection.execute(update(profiles).filter_by(account_id=other).values(password_hash=None))
+    costs: list[str] = []
+    verify = PasswordHasher.verify
+
+    def noting(hasher: PasswordHasher, stored: str, password: str) -> bool:
+        costs.append(stored.split("$")[3])
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", noting)
+    for email in ("ann@example.org", "bob@example.org", "nobody@example.org", "nothing"):
+        with pytest.raises(WrongPassword):
+            signing_in.sign_in(
+                store, box, email=email, password="guess", code="", device=device(), now_ms=NOW_MS
+            )
+    assert costs == costs[:1] * 4
