@@ -181,11 +181,14 @@ def test_looking_at_a_members_pages(api: Api) -> None:
     support, member, colleague = api.as_("support"), api.as_("member"), api.as_("support")
     for nobody in (colleague.account_id, "acc_nobody", member.email):
         assert support.post("/session/view", {"account_id": nobody}).status_code == 404
+    member.post("/keys", {"name": "laptop"})
     seen = support.post("/session/view", {"account_id": member.account_id}).json()
     assert seen["account_id"] == member.account_id
     assert seen["is_view_only"] is True
     assert seen["permissions"] == ["own:read"]
     assert support.get("/session").json() == seen
+    for path in ("/keys", "/wallet", "/profile"):
+        assert support.get(path).json() == member.get(path).json()
     assert support.get("/sessions").status_code == 403  # which are nobody else's to see
     assert support.delete("/session/view").json()["account_id"] == support.account_id
     log = api.as_("operator").get("/audit", params={"subject": f"account:{member.account_id}"}).json()
