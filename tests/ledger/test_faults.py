@@ -213,3 +213,23 @@ def test_stop_writes_what_is_queued(tmp_path: Path) -> None:
     asyncio.run(story())
     assert get_balance(store, member.account_id).balance_nanos == 0
     store.close()
+
+
+def test_who_took_long_waits_for_company_and_keeps_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_S_MAX", 3600.0)
+    member = new_member(store, 1_000)
+    hours_ms = 100 * 3_600_000
+
+    async def story(ledger: Ledger) -> None:
+        ledger.running = lambda: 100
+        wallet = await ledger.load_wallet(member.account_id)
+        long = ledger.settle(wallet.hold(100), outcome_of(member, 100, duration_ms=hours_ms), snapshot=PRICE)
+        short = ledger.settle(wallet.hold(100), outcome_of(member, 100, duration_ms=5), snapshot=PRICE)
+        await asyncio.wait_for(asyncio.gather(long, short), 60)
+        long = ledger.settle(wallet.hold(100), outcome_of(member, 100, duration_ms=hours_ms), snapshot=PRICE)
+        await asyncio.wait_for(ledger.run(lambda connection: None), 60)
+        assert long.done()
+
+    assert run(store, story) == []

@@ -2,8 +2,9 @@
 waits is told when the group is durable. Jobs (functions in a transaction) keep their place in the queue.
 
 The loop hands over a group when the thread has none; what comes meanwhile is the next. A hand-over costs two
-thread switches and a commit whatever the group's size, so while many calls run it waits GATHER_S for company,
-as PostgreSQL's commit_delay and commit_siblings do; a lone call is never kept waiting.
+thread switches and a commit whatever the group's size, so while many calls run it waits for company, as
+PostgreSQL's commit_delay and commit_siblings do: GATHER_S, or, up to GATHER_S_MAX, a hundredth of the time
+that each of those that wait has taken. A lone call is never kept waiting.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ PATIENCE_S = 10.0  # how long a write is tried while the store is busy or away, 
 BACK_OFF_S = 0.05  # between two tries; doubled each time
 BACK_OFF_S_MAX = 1.0
 GATHER_S = 0.002  # nothing beside a model's answer, and at 5,000 calls/s ten of them
+GATHER_S_MAX = 0.02  # nothing at the end of a stream of two seconds, and at 400 streams/s eight of them
 SIBLINGS_MIN = 5  # so many calls must be running for a settlement to expect company
 REFUSED = (AllowanceLost, Late, PosthouseError)  # not the store's fault: trying again gives the same
 
@@ -41,7 +43,7 @@ T = TypeVar("T")
 class Settling(Charged):
     """A settlement on its way to disk, and who waits for it. Afterwards `outcome` is what is on disk."""
 
-    __slots__ = ("error", "future", "hold", "spent_nanos")
+    __slots__ = ("error", "future", "gather_s", "hold", "spent_nanos")
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Settling(Charged):
         self.hold = hold
         self.future = future
         self.spent_nanos = outcome.charge_nanos
+        self.gather_s = max(GATHER_S, min(outcome.duration_ms / 100_000, GATHER_S_MAX))
         self.error: Exception | None = None
 
     def tell(self) -> None:
@@ -76,6 +79,7 @@ class Job:
     """A function to run in a transaction of its own, and who waits for its result."""
 
     __slots__ = ("error", "function", "future", "result")
+    gather_s = GATHER_S
 
     def __init__(self, function: Callable[[Connection], Any], future: "asyncio.Future[Any]") -> None:
         self.function = function
@@ -105,7 +109,9 @@ class Writer:
         self._sql = GroupSql(store.engine.dialect, process_id)
         self._queue: SimpleQueue[list[Write] | None] = SimpleQueue()
         self._waiting: list[Write] = []
+        self._gather_s = GATHER_S_MAX  # the least that one of them would wait for company
         self._is_busy = False  # a hand-over is arranged, or the thread has a group
+        self._handing: asyncio.TimerHandle | None = None  # the hand-over that waits for company
         self.running: Callable[[], int] = lambda: 0  # calls that may settle soon
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
@@ -156,7 +162,13 @@ class Writer:
 
     def _put(self, write: Write) -> None:
         self._waiting.append(write)
+        is_sooner = write.gather_s < self._gather_s
+        if is_sooner:
+            self._gather_s = write.gather_s
         if not self._is_busy:
+            self._arrange()
+        elif is_sooner and self._handing is not None:
+            self._handing.cancel()
             self._arrange()
 
     def _arrange(self) -> None:
@@ -164,12 +176,13 @@ class Writer:
         assert self._loop is not None, "the writer is started first"
         self._is_busy = bool(self._waiting)
         if self._is_busy and self.running() >= SIBLINGS_MIN:
-            self._loop.call_later(GATHER_S, self._hand_over)
+            self._handing = self._loop.call_later(self._gather_s, self._hand_over)
         elif self._is_busy:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         writes, self._waiting = self._waiting, []
+        self._handing, self._gather_s = None, GATHER_S_MAX
         self._queue.put(writes)
 
     def _work(self) -> None:
