@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, shot
+from tests.browser.conftest import OpenTab, Site, axe, no_sideways_scroll, settle, shot
 from tests.browser.past import give_past
 from tests.e2e.calls import chat_body
 
@@ -127,3 +127,17 @@ def test_a_key_is_looked_up_without_signing_in(open_tab: OpenTab, site: Site, me
     page.get_by_role("button", name="Look").click()
     expect(page.get_by_role("alert")).to_contain_text("Check that it is whole")
     axe(page)
+
+
+def test_a_server_that_is_away_is_told_from_a_newer_build(site: Site, open_tab: OpenTab) -> None:
+    """Of both, a page that was not yet fetched cannot be; what is back is gone on with by itself."""
+    page = open_tab("/announcements", role="member")
+    settle(page)
+    page.route("**/*", lambda route: route.abort())
+    page.get_by_role("link", name="Tickets").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Out of reach")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tickets")

@@ -35,12 +35,24 @@ def test_only_refused_calls_of_somebody_are_kept() -> None:
     assert refusals.of_account("") == refusals.of_account("acc_1") == []
 
 
+def test_one_reason_is_one_entry_with_its_last_call() -> None:
+    """A program with a frozen key, or over its limit, tries on; that must not hide what else there is."""
+    refusals = Refusals()
+    refusals.note(outcome("acc_1", 0), unknown_model())
+    for at_ms in range(1, 100):
+        refusals.note(outcome("acc_1", at_ms), Refusal(RelayCode.KEY_FROZEN))
+    refusals.note(outcome("acc_1", 100), unknown_model("gpt-8"))
+    told = [(call.at_ms, call.code, call.times) for call in refusals.of_account("acc_1")]
+    unknown = RelayCode.MODEL_NOT_FOUND
+    assert told == [(100, unknown, 1), (99, RelayCode.KEY_FROZEN, 99), (0, unknown, 1)]
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ACCOUNTS_MAX", 2)
-    monkeypatch.setattr(module, "CALLS_MAX", 3)
+    monkeypatch.setattr(module, "REASONS_MAX", 3)
     refusals = Refusals()
     for at_ms in range(5):
-        refusals.note(outcome("acc_1", at_ms), unknown_model())
+        refusals.note(outcome("acc_1", at_ms), unknown_model(f"gpt-{at_ms}"))
     assert [call.at_ms for call in refusals.of_account("acc_1")] == [4, 3, 2]
     refusals.note(outcome("acc_2"), unknown_model())
     refusals.note(outcome("acc_1"), unknown_model())

@@ -24,7 +24,7 @@ export class Problem extends Error {
   }
 }
 
-/** The relay did not answer at all; `message` is a key of the common texts. */
+/** The server did not answer at all. */
 export class Unreachable extends Error {
   constructor() {
     super("unreachable");

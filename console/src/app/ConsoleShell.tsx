@@ -5,24 +5,36 @@ import { useTranslation } from "react-i18next";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { useSession, type Session } from "@/api/session";
 import { useSignOut } from "@/api/signOut";
-import { PageSkeleton } from "@/ui/PageSkeleton";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { Page } from "@/ui/Page";
+import { PageSkeleton } from "@/ui/PageSkeleton";
 import { Announcements } from "./Announcements";
 import { Brand } from "./Brand";
 import { MissingPage } from "./FailedPage";
 import { useOtherLanguage, useScheme } from "./Preferences";
 import { chooseLanguage, LANGUAGES } from "./i18n";
 import { grouped, navOf } from "./nav";
+import { NarrowShell } from "./NarrowShell";
 import styles from "./ConsoleShell.module.css";
 
 type Side = "member" | "operator";
 
 /** The console: navigation at the left (on a phone behind a button), the page at the right. */
 export function ConsoleShell({ side }: { side: Side }) {
+  const { t } = useTranslation();
   const { data: session, error, refetch } = useSession();
   const { pathname, search } = useLocation();
-  if (error) return <ErrorNote error={error} onRetry={() => void refetch()} />;
-  if (session === undefined) return <PageSkeleton />;
+  // What was read stays when reading it anew fails: somebody may be in the middle of a form.
+  if (session === undefined) {
+    if (!error) return <PageSkeleton />;
+    return (
+      <NarrowShell>
+        <Page title={t("failed.out_of_reach")}>
+          <ErrorNote error={error} onRetry={() => void refetch()} />
+        </Page>
+      </NarrowShell>
+    );
+  }
   if (session === null) {
     return <Navigate to={`/sign-in?next=${encodeURIComponent(pathname + search)}`} replace />;
   }

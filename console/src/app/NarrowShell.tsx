@@ -1,11 +1,12 @@
 import { Group } from "@mantine/core";
+import type { ReactNode } from "react";
 import { Outlet } from "react-router";
 import { Brand } from "./Brand";
 import { LanguageButton, SchemeButton } from "./Preferences";
 import styles from "./NarrowShell.module.css";
 
 /** One narrow column for signing in, registering, setting up. */
-export function NarrowShell() {
+export function NarrowShell({ children = <Outlet /> }: { children?: ReactNode }) {
   return (
     <div className={styles.shell}>
       <header className={styles.head}>
@@ -16,7 +17,7 @@ export function NarrowShell() {
         </Group>
       </header>
       <main id="main" tabIndex={-1} className={styles.main}>
-        <Outlet />
+        {children}
       </main>
     </div>
   );

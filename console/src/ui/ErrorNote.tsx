@@ -8,7 +8,7 @@ export function ErrorNote({ error, onRetry }: { error: Error; onRetry?: () => vo
   const { t } = useTranslation();
   return (
     <div className={styles.error} role="alert">
-      <span>{error instanceof Unreachable ? t("unreachable") : error.message || t("failed.text")}</span>
+      <span>{error instanceof Unreachable ? t(navigator.onLine ? "unreachable" : "offline") : error.message || t("failed.text")}</span>
       {onRetry && (
         <Button size="compact-sm" variant="default" onClick={onRetry}>
           {t("retry")}

@@ -21,7 +21,7 @@ export function sayDone(message: string): void {
 
 /** A notice that something was not done, where no place near the button can say it. */
 export function sayFailed(error: Error): void {
-  void show(error instanceof Unreachable ? i18next.t("unreachable") : error.message, "red", 12_000);
+  void show(error instanceof Unreachable ? i18next.t(navigator.onLine ? "unreachable" : "offline") : error.message, "red", 12_000);
 }
 
 /** Whether there has been a notice, so that there must be a place for it. */

@@ -38,7 +38,7 @@ class Dashboard(Answer):
 
 
 class RefusalAnswer(Answer):
-    """A call that the relay refused."""
+    """Why the relay refused calls of one key, and the last of them."""
 
     at_ms: Ms
     request_id: str = Field(description="The call's id.")
@@ -49,10 +49,11 @@ class RefusalAnswer(Answer):
     code: str = Field(description="The error's name.")
     http_status: int = Field(description="What the client got.")
     message: str = Field(description="What the client was told, in the language of who asks now.")
+    times: int = Field(description="How many calls of this key and model were refused for this reason.")
 
 
 class Refusals(Answer):
-    """The last ones, newest first."""
+    """The last reasons, newest first."""
 
     items: list[RefusalAnswer] = Field(description="At most twenty.")
 
@@ -89,10 +90,10 @@ def get_dashboard(
 
 @router.get("/dashboard/refusals", Permission.OWN_READ)
 async def list_refusals(here: Here, who: Who) -> Refusals:
-    """List the calls that were refused lately, and why.
+    """List why calls were refused lately.
 
-    The last twenty since the answering process started, of several processes its own; a refused call leaves
-    no usage record."""
+    The last twenty reasons since the answering process started, of several processes its own; a refused call
+    leaves no usage record."""
     calls = here.relay.refusals.of_account(who.account_id)
     titles = await run_in_threadpool(titles_of_keys, here.store, {call.key_id for call in calls})
     return Refusals(items=[_refusal(call, titles.get(call.key_id), who.language) for call in calls])
@@ -109,4 +110,5 @@ def _refusal(call: RefusedCall, title: KeyTitle | None, language: Language) -> R
         code=call.row.code,
         http_status=call.row.http_status,
         message=call.message(language),
+        times=call.times,
     )

@@ -1,21 +1,22 @@
-"""The last calls that were refused, of each account, so that its owner can see why. In memory: they leave no
+"""Why calls were refused lately, of each account, for its owner to see. In memory: refused calls leave no
 usage record, and each process knows its own."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from msgspec import Struct
 
 from posthouse.kernel.errors import ErrorRow, Language, Refusal, RelayCode, error_table
 from posthouse.kernel.outcome import Ending, Outcome
 
-CALLS_MAX = 20  # of one account: what somebody who looks for a reason reads
+REASONS_MAX = 20  # of one account: what somebody who looks for a reason reads
 ACCOUNTS_MAX = 10_000  # about 4 KB each; the account that was refused longest ago goes first
 
 
 class RefusedCall(Struct, frozen=True, gc=False):
-    """`model` is "" where the call was refused before that was looked at."""
+    """The last of `times` calls that one key was refused for one reason. `model` is "" where the call was
+    refused before that was looked at."""
 
     at_ms: int
     request_id: str
@@ -24,6 +25,7 @@ class RefusedCall(Struct, frozen=True, gc=False):
     code: RelayCode
     situation: str
     fields: dict[str, object]
+    times: int
 
     @property
     def row(self) -> ErrorRow:
@@ -35,34 +37,39 @@ class RefusedCall(Struct, frozen=True, gc=False):
 
 
 class Refusals:
-    """Used on the event loop only."""
+    """Used on the event loop only. A program that calls on and on with a frozen key is one reason, which
+    hides no other."""
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[str, deque[RefusedCall]] = OrderedDict()
+        self._reasons: OrderedDict[str, OrderedDict[tuple[object, ...], RefusedCall]] = OrderedDict()
 
     def note(self, outcome: Outcome, refusal: Refusal) -> None:
         """Remember a call that was never sent upstream; one of nobody's is not."""
         account_id = outcome.account_id
         if not account_id or outcome.ending is not Ending.REFUSED:
             return
-        calls = self._calls.pop(account_id, None)
-        if calls is None:
-            calls = deque(maxlen=CALLS_MAX)
-            if len(self._calls) >= ACCOUNTS_MAX:
-                self._calls.popitem(last=False)
-        self._calls[account_id] = calls
-        calls.appendleft(
-            RefusedCall(
-                outcome.started_ms,
-                outcome.request_id,
-                outcome.key_id,
-                outcome.model,
-                refusal.code,
-                refusal.situation,
-                refusal.fields,
-            )
+        reasons = self._reasons.pop(account_id, None)
+        if reasons is None:
+            reasons = OrderedDict()
+            if len(self._reasons) >= ACCOUNTS_MAX:
+                self._reasons.popitem(last=False)
+        self._reasons[account_id] = reasons
+        model = outcome.model or refusal.fields.get("model")
+        reason = (outcome.key_id, model, refusal.code, refusal.situation)
+        before = reasons.pop(reason, None)
+        if len(reasons) >= REASONS_MAX:
+            reasons.popitem(last=False)
+        reasons[reason] = RefusedCall(
+            outcome.started_ms,
+            outcome.request_id,
+            outcome.key_id,
+            outcome.model,
+            refusal.code,
+            refusal.situation,
+            refusal.fields,
+            1 if before is None else before.times + 1,
         )
 
     def of_account(self, account_id: str) -> list[RefusedCall]:
         """Newest first."""
-        return list(self._calls.get(account_id, ()))
+        return list(reversed(self._reasons.get(account_id, {}).values()))

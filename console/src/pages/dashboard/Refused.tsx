@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import { api, take } from "@/api/client";
 import { wholeList } from "@/api/lists";
 import type { components } from "@/api/schema";
+import { Count } from "@/ui/Count";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { Section } from "@/ui/Page";
 import { Time } from "@/ui/Time";
@@ -21,7 +22,7 @@ function Code({ of }: { of: Refusal }) {
   );
 }
 
-/** The calls that were refused lately, with what the client was told. */
+/** Why calls were refused lately, with what the client was told. */
 export function Refused() {
   const { t, i18n } = useTranslation("dashboard");
   const query = useQuery({
@@ -34,6 +35,7 @@ export function Refused() {
     { key: "code", title: t("error"), render: (one) => <Code of={one} /> },
     { key: "model", title: t("model"), render: (one) => one.model || "–" },
     { key: "key", title: t("key"), render: (one) => one.key_name },
+    { key: "times", title: t("times"), align: "right", render: (one) => <Count value={one.times} /> },
     { key: "at", title: t("at"), align: "right", render: (one) => <Time ms={one.at_ms} look="relative" /> },
   ];
   return (
