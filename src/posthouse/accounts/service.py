@@ -30,11 +30,9 @@ def create_account(store: Store, email: str, *, plan: str | None = None, actor: 
         return add_account(connection, email, plan=plan, actor=actor)
 
 
-def add_account(
-    connection: Connection, email: str, *, plan: str | None = None, actor: str = "cli"
-) -> Account:
-    """The same within the caller's transaction, which has failed with EmailTaken. Raises UnfitValue,
-    EmailTaken."""
+def add_account(connection: Connection, email: str, *, plan: str | None = None, actor: str = "") -> Account:
+    """The same within the caller's transaction, which has failed with EmailTaken; without `actor` somebody
+    makes it for themselves. Raises UnfitValue, EmailTaken."""
     email = rules.parse_email(email)
     account = Account(new_id("acc"), email, plan or default_plan(connection), "active", now_ms())
     try:
@@ -42,7 +40,7 @@ def add_account(
     except IntegrityError:
         raise EmailTaken from None
     connection.execute(insert(ledger_accounts).values(id=account.id, kind="member", balance_nanos=0))
-    _note_account(connection, actor, "account.create", None, account)
+    _note_account(connection, actor or account.id, "account.create", None, account)
     return account
 
 
