@@ -111,6 +111,13 @@ STREAM_FAILING: dict[str, tuple[Script, int, str, str]] = {
         "closed",
         "unreachable",
     ),
+    "no JSON": (Script(events=(b"data: <html>\n\n",)), 0, "closed", "unreachable"),
+    "no JSON, and [DONE]": (
+        Script(events=(b"data: <html>\n\n", event("[DONE]"))),
+        0,
+        "malformed",
+        "malformed",
+    ),
     "only [DONE]": (Script(events=(event("[DONE]"),)), 0, "malformed", "malformed"),
     "an error as its first event": (Script(events=(event(ERROR),)), 0, "malformed", "malformed"),
 }

@@ -12,7 +12,7 @@ Source: docs.anthropic.com, "Streaming messages".
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from posthouse.metering.meter import Meter
+from posthouse.metering.meter import Meter, is_no_json
 from posthouse.metering.usage import Usage, usage_of_reports
 from posthouse.wire.objects import container_made
 from posthouse.wire.sse import data_of
@@ -44,6 +44,7 @@ class _Event(Struct, gc=False):
     content_block: _Block | None = None
     delta: _Block | None = None
     usage: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
 
 
 class _Answer(Struct, gc=False):
@@ -74,8 +75,8 @@ class AnthropicMeter(Meter):
             return event
         try:
             got = _decode_event(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.is_opening = False
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.is_opening = self.is_opening and is_no_json(error)
             return event
         if self.is_opening:
             self.is_opening = _says_nothing(got)
@@ -96,6 +97,8 @@ class AnthropicMeter(Meter):
                 self.last = event
                 return b""
             case "error":
+                self.error_seen = True
+            case "" if got.error is not UNSET:  # in OpenAI's shape, as resellers tell one
                 self.error_seen = True
         return event
 

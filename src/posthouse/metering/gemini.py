@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from posthouse.metering.meter import Meter
+from posthouse.metering.meter import Meter, is_no_json
 from posthouse.metering.usage import Usage, usage_of_gemini
 from posthouse.wire.sse import data_of
 
@@ -91,11 +91,12 @@ class GeminiMeter(Meter):
                 self.last += event
                 return b""
             return self._hold(event) if self.saw_finish else event
-        self.is_opening = False
         try:
             answer = _decode_answer(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.is_opening = self.is_opening and is_no_json(error)
             return self._hold(event) if self.saw_finish else event
+        self.is_opening = False
         for candidate in answer.candidates or ():
             self._note_candidate(candidate)
         self._model = answer.model_version or self._model

@@ -3,6 +3,8 @@ was."""
 
 from abc import ABC, abstractmethod
 
+import msgspec
+
 from posthouse.metering.usage import Usage
 from posthouse.wire.objects import Made
 
@@ -14,9 +16,9 @@ TEXT_BYTES_MAX = 64 * 1024
 class Meter(ABC):
     """Fed whole events in order; says what to forward and remembers what they meant.
 
-    `is_opening`: so far only events came that are known to say nothing (a comment, a role, a ping).
-    `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send when the
-    charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
+    `is_opening`: so far only events came that are known to say nothing (a comment, a role, a ping), or are
+    no JSON. `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send
+    when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
     `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
     upstream keeps of the answer, where the meter looks for it.
     """
@@ -94,3 +96,9 @@ class Meter(ABC):
     def _forget_text(self) -> None:
         self._text = bytearray()  # of the first choice, which nearly always is the only one
         self._texts = {0: self._text}  # by choice, in UTF-8
+
+
+def is_no_json(error: Exception) -> bool:
+    """Whether an event that could not be decoded is no JSON at all, such as a page: no answer of any shape.
+    Text in a broken encoding may be one, and so may a shape that is not known."""
+    return isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError)

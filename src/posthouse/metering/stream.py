@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from posthouse.metering.meter import TEXT_BYTES_MAX, Meter
+from posthouse.metering.meter import TEXT_BYTES_MAX, Meter, is_no_json
 from posthouse.metering.usage import Usage, usage_of_object
 from posthouse.wire.chunks import line_of_length, size_line
 from posthouse.wire.objects import object_made
@@ -182,12 +182,13 @@ class StreamMeter(Meter):
             self.saw_done = True
             self.last = event
             return b""
-        self.is_opening = False
         try:
             envelope = _decode_envelope(data)
             texts = list(_texts_in(envelope.choices))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.is_opening = self.is_opening and is_no_json(error)
             return event
+        self.is_opening = False
         self._note_usage(envelope.usage)
         if envelope.error is not UNSET:
             self.error_seen = self.error_seen or not _is_null(envelope.error)

@@ -72,14 +72,14 @@ def start(**block: Any) -> bytes:
         event("message_start", message={"content": [{"type": "text"}]}),
         event("error", error={"type": "overloaded_error"}),
         delta(),
-        b"data: {\n\n",
+        b"data: 7\n\n",
     ],
 )
 def test_only_what_is_known_to_say_nothing_is_an_opening(first: bytes) -> None:
     meter = AnthropicMeter()
     for message in ({}, {"message": None}, {"message": {"content": []}}, {"message": {"usage": START}}):
         meter.feed([event("message_start", **message)])
-    meter.feed([event("ping"), b": comment\n\n", start(type="text", text=""), STOP])
+    meter.feed([event("ping"), b": comment\n\n", b"data: {\n\n", start(type="text", text=""), STOP])
     assert meter.is_opening
     meter.feed([first])
     assert not meter.is_opening
@@ -145,6 +145,12 @@ def test_errors_and_what_is_no_json_pass() -> None:
     assert meter.feed(odd) == b"".join(odd)
     assert (meter.error_seen, meter.saw_finish) == (True, False)
     assert meter.feed_chunk(framed(text("x"))) is None
+
+
+def test_an_error_in_openais_shape_is_one() -> None:
+    meter = AnthropicMeter()
+    meter.feed([b'data: {"error":{"message":"no","code":500}}\n\n'])
+    assert meter.error_seen
 
 
 def test_the_text_of_a_whole_answer() -> None:

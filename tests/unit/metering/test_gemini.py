@@ -53,10 +53,10 @@ def test_what_comes_after_takes_its_place(later: bytes) -> None:
     assert meter.last == later
 
 
-@pytest.mark.parametrize("first", [event({}), b"data: no json\n\n"])
+@pytest.mark.parametrize("first", [event({}), b"data: 7\n\n"])
 def test_any_answer_ends_the_opening(first: bytes) -> None:
     meter = GeminiMeter()
-    meter.feed([b": comment\n\n"])
+    meter.feed([b": comment\n\n", b"data: no json\n\n"])
     assert meter.is_opening
     meter.feed([first])
     assert not meter.is_opening

@@ -148,6 +148,7 @@ SAYS_NOTHING = {
     "usage": event(choices=[], usage=USAGE),
     "an end": said(finish_reason="stop"),
     "done": DONE,
+    "no JSON": b"data: {\n\n",
 }
 SAYS_SOMETHING = {
     "content": said(delta={"content": "a"}),
@@ -164,7 +165,6 @@ SAYS_SOMETHING = {
     "an error": event(choices=[], error={"message": "no"}),
     "no list": event(output={"text": "a"}),
     "another shape": said(delta={"content": [{"type": "text"}]}),
-    "no JSON": b"data: {\n\n",
     "no UTF-8": b'data: {"choices":[],"x":"\xff"}\n\n',
 }
 
