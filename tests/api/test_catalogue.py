@@ -1,7 +1,6 @@
 """Models, prices, plans and the configuration by the API."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,18 +11,12 @@ from posthouse.catalogue import rules
 from posthouse.catalogue.queries import load_configuration
 from posthouse.routing.channels import CredentialDef
 from posthouse.routing.health import HealthPolicy
+from posthouse.testing.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def operator(api: Api) -> Browser:
     return api.as_("operator")
-
-
-def until(look: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 5
-    while not look():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.02)  # a change reaches the server by its feed, which wakes nobody here
 
 
 def put(operator: Browser, path: str, definition: Any, *, seen: str = "") -> Any:
@@ -76,7 +69,7 @@ def test_a_model_is_priced_shown_and_taken_out(operator: Browser) -> None:
     put(
         operator, "/model-definitions/own/model", {"family": "large", "price": {"input": "1.50", "output": 6}}
     )
-    until(lambda: any(one["name"] == "own/model" for one in operator.get("/models").json()["items"]))
+    eventually(lambda: any(one["name"] == "own/model" for one in operator.get("/models").json()["items"]))
     shown = item(operator, "/models", "own/model")
     assert (shown["defined_by"], shown["family"], shown["is_list_priced"]) == ("own/model", "large", False)
     paid = next(one for one in shown["plans"] if one["plan"] == "paid")
@@ -116,7 +109,7 @@ def test_prices_are_imported_from_the_list(operator: Browser) -> None:
     prices = {(one["component"], one["service_tier"]): one for one in preview["prices"]}
     assert (prices["input", "default"]["before"], prices["input", "default"]["after"]) == (None, "1.05")
     assert operator.post("/price-import", body).json()["changes"] == preview["changes"]
-    until(lambda: any(one["name"] == "gpt-4.1-nano" for one in operator.get("/models").json()["items"]))
+    eventually(lambda: any(one["name"] == "gpt-4.1-nano" for one in operator.get("/models").json()["items"]))
     history = operator.get("/price-history", params={"model": "gpt-4.1-nano"}).json()["items"]
     assert (history[0]["kind"], history[0]["name"], history[0]["before"]) == ("model", "gpt-4.1-nano", None)
     assert (history[0]["actor"], history[0]["actor_email"]) == (operator.account_id, operator.email)

@@ -1,7 +1,7 @@
 """Channels by the API: nothing secret comes out, nobody overwrites another, and what is changed is in use."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -36,13 +36,6 @@ def channel(operator: Browser, api_upstream: ScriptedUpstream) -> Iterator[str]:
     found = operator.get(f"/channels/{name}")
     if found.status_code == 200:
         operator.delete(f"/channels/{name}", params={"version": found.json()["version"]})
-
-
-def until(look: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 5
-    while not look():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.02)  # a change reaches the server by its feed, which wakes nobody here
 
 
 def test_a_channel_is_added_shown_changed_and_removed(api: Api, operator: Browser, channel: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -16,6 +15,7 @@ from posthouse.ledger.queries import verify as verify_ledger
 from posthouse.payments import rules
 from posthouse.payments.proof import verify
 from posthouse.store.schema_people import profiles
+from posthouse.testing.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,8 @@ def test_a_statement_adds_up(api: Api, clerk: Browser) -> None:
 def test_invoices_are_off_until_the_site_says_from_which_total(api: Api, clerk: Browser) -> None:
     member = api.as_()
     topped_up(clerk, member)
-    until(lambda: good(member.get("/wallet"))["invoice_from"] is None)  # another test may just have unset it
+    # Another test may just have unset it.
+    eventually(lambda: good(member.get("/wallet"))["invoice_from"] is None)
     assert good(member.get("/wallet"))["invoiceable"] == "30.00"
     body = {"amount": "30", "title": "Example Ltd", "email": "books@example.org"}
     refused(member.post("/wallet/invoices", body), "not_invoiceable")
@@ -252,18 +253,10 @@ def settle(api: Api, **changes: dict[str, Any]) -> None:
     good(owner.put("/settings", {name: settings[name] for name in ("version", "operator", "site")}))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """What another thread takes over within a second."""
-    deadline = monotonic() + 5
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.05)
-
-
 def test_an_invoice_from_the_request_to_its_number(api: Api, clerk: Browser) -> None:
     settle(api, topup={"invoice_from_total": "20"})
     member, other = api.as_(), api.as_()
-    until(lambda: good(member.get("/wallet"))["invoice_from"] == "20.00")
+    eventually(lambda: good(member.get("/wallet"))["invoice_from"] == "20.00")
     topped_up(clerk, member)
     body = {
         "amount": "25",
@@ -289,7 +282,7 @@ def test_an_invoice_from_the_request_to_its_number(api: Api, clerk: Browser) -> 
 
 def test_a_code_rewards_who_invited(api: Api, clerk: Browser) -> None:
     settle(api, referral={"inviter_reward": "3", "invited_reward": "1"})
-    until(lambda: api.relay.app.market.catalogue.site.referral.inviter_reward == "3")
+    eventually(lambda: api.relay.app.market.catalogue.site.referral.inviter_reward == "3")
     inviter, invited = api.as_(), api.as_()
     with api.store.begin() as connection:
         row = update(profiles).where(profiles.c.account_id == invited.account_id)

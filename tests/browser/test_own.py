@@ -98,9 +98,10 @@ def test_the_playground_answers_and_says_what_it_cost(open_tab: OpenTab, site: S
     site.upstream.enqueue(Script(stall_after=3))
     page.get_by_label("Message").fill("And now a long story")
     page.get_by_role("button", name="Send").click()
+    stopped = page.get_by_role("list", name="Conversation").get_by_role("listitem").nth(3)
+    expect(stopped).to_contain_text("Hello")  # an answer that has begun
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped.", exact=False)).to_be_visible()
-    stopped = page.get_by_role("list", name="Conversation").get_by_role("listitem").nth(3)
     expect(stopped.get_by_text(re.compile(r"In \d+ · out \d+"))).to_be_visible()
     page.reload()
     page.get_by_role("button", name=re.compile("^Say hello")).click()

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -98,16 +97,6 @@ def at_once(calls: Iterable[Callable[[], T]], *, threads: int = 50) -> list[T]:
     """The results of calls made beside each other, in their order."""
     with ThreadPoolExecutor(threads) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
-
-
-def eventually(get_value: Callable[[], T], is_right: Callable[[T], bool], *, within_s: float = 10.0) -> T:
-    """The value once it is right; AssertionError with the last one when it never is. Changes reach a server
-    within a second; the bound is far above, for a busy machine."""
-    give_up_s = time.monotonic() + within_s
-    while not is_right(value := get_value()):
-        assert time.monotonic() < give_up_s, value
-        time.sleep(0.02)
-    return value
 
 
 def command(relay: ServedRelay, *arguments: str) -> Any:

@@ -14,6 +14,7 @@ from tests.e2e.caller import CHAT, CONTINUE, Caller, Reply, chunked, parse_reply
 
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 MIB = 1024 * 1024
 EMPTY_REQUEST = 40039
@@ -613,15 +614,6 @@ def bodies_bytes(relay: ServedRelay) -> float:
     lines = relay.metrics().splitlines()
     (line,) = [line for line in lines if line.startswith("posthouse_request_bodies_bytes ")]
     return float(line.split()[1])
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
-    give_up_s = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > give_up_s:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_continue_is_said_once_the_key_is_good(relay: ServedRelay, key: str) -> None:

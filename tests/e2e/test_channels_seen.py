@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.e2e.caller import Caller
-from tests.e2e.stage import SECOND_TEXT, UNREACHABLE, Scene, body_of, content_of, eventually
+from tests.e2e.stage import SECOND_TEXT, UNREACHABLE, Scene, body_of, content_of
 
 from posthouse.catalogue.events import ChannelEvent, list_events
 from posthouse.catalogue.service import set_by_hand
@@ -15,6 +15,7 @@ from posthouse.relay import probes
 from posthouse.routing import pools
 from posthouse.routing.health import HealthPolicy
 from posthouse.testing.upstream import Script
+from posthouse.testing.waiting import eventually
 
 FAILING = Script(status=500)
 

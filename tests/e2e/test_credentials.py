@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.caller import Caller, request
-from tests.e2e.stage import CREDENTIALS, NO_CHANNEL, Scene, Stage, body_of, eventually, staged
+from tests.e2e.stage import CREDENTIALS, NO_CHANNEL, Scene, Stage, body_of, staged
 
 from posthouse.catalogue.credentials import put_credential, remove_credential
 from posthouse.catalogue.queries import load_credential_states
@@ -17,6 +17,7 @@ from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretText, load_master_keys
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 CHANNEL = """
 [models.{name}]
@@ -128,7 +129,7 @@ def test_a_new_secret_is_used_at_once_and_the_old_one_no_longer(scene: Scene) ->
     assert scene.chat("changed").relay_code == NO_CHANNEL
     assert eventually(lambda: "changed" in load_credential_states(scene.relay.store))
     change(scene, "changed", "sk-two")
-    assert eventually(lambda: scene.chat("changed").status == 200, 2.0)
+    assert eventually(lambda: scene.chat("changed").status == 200)
     assert used(scene)[-1] == "sk-two"
     assert load_credential_states(scene.relay.store).get("changed") is None
 
@@ -140,7 +141,7 @@ def test_the_master_key_is_replaced_under_a_running_relay(scene: Scene) -> None:
     assert load_master_keys(scene.relay.data) != (before,)
     assert scene.chat("rotated").status == 200
     change(scene, "rotated", "sk-three")  # read by a relay that has only seen the old key
-    assert eventually(lambda: scene.chat("rotated").status == 200 and used(scene)[-1] == "sk-three", 2.0)
+    assert eventually(lambda: scene.chat("rotated").status == 200 and used(scene)[-1] == "sk-three")
 
 
 def test_a_model_that_a_credential_may_not_have_costs_it_no_other(scene: Scene) -> None:
@@ -180,7 +181,7 @@ def test_what_is_out_stays_so_over_a_restart_until_somebody_enables_it(tmp_path:
             assert chat(relay, member) == 503
             assert len(upstream.received) == 1
             set_by_hand(relay.store, "main", "default", "enabled", now_ms=now_ms())
-            assert eventually(lambda: chat(relay, member) == 200, 2.0)
+            assert eventually(lambda: chat(relay, member) == 200)
 
 
 def chat(relay: EmbeddedRelay, key: str) -> int:

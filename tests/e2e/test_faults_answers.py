@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from tests.e2e.caller import CONTINUE, Caller
-from tests.e2e.stage import SECOND_TEXT, UNREACHABLE, Scene, body_of, content_of, eventually, price
+from tests.e2e.stage import SECOND_TEXT, UNREACHABLE, Scene, body_of, content_of, price
 
 from posthouse.kernel.outcome import Ending
 from posthouse.testing.upstream import Script, answer_pieces
+from posthouse.testing.waiting import eventually
 
 CHAT_PATH = "/v1/chat/completions"
 

@@ -5,10 +5,11 @@ import asyncio
 
 import pytest
 from tests.e2e.caller import Caller
-from tests.e2e.stage import Scene, body_of, eventually, price
+from tests.e2e.stage import Scene, body_of, price
 
 from posthouse.kernel.outcome import Ending
 from posthouse.testing.upstream import Script, event
+from posthouse.testing.waiting import PATIENCE_S, eventually
 
 # -- slow ------------------------------------------------------------------------------------------------
 
@@ -45,7 +46,7 @@ def test_a_slow_reader_who_leaves(scene: Scene) -> None:
         (received,) = scene.first.wait_received()
         assert eventually(lambda: received.sent_bytes > 1_000_000)
         caller.reset()
-    assert received.gone.wait(10)
+    assert received.gone.wait(PATIENCE_S)
     record = scene.record()
     assert record.ending is Ending.CANCELLED
     assert record.charge_nanos == price(record.prompt_tokens, record.completion_tokens)
@@ -72,7 +73,7 @@ def test_gone_before_the_answer(scene: Scene, stream: bool) -> None:
     with Caller(scene.relay.port) as caller:
         caller.send(scene.request(body_of(scene.pool, stream=stream)))
         (received,) = scene.first.wait_received()
-    assert received.gone.wait(1), "the upstream's work is stopped within a second"
+    assert received.gone.wait(PATIENCE_S), "the upstream's work is stopped"
     record = scene.record()
     assert (record.ending, record.charge_nanos) == (Ending.CANCELLED, 0)
     assert [one.verdict for one in record.attempts] == [""], "it says nothing of the channel"
@@ -97,7 +98,7 @@ def test_many_who_leave_do_not_close_a_channel_to_others(scene: Scene) -> None:
         with Caller(scene.relay.port) as caller:
             caller.send(scene.request(body_of(scene.solo)))
             scene.first.wait_received(number + 1)
-        assert scene.first.received[number].gone.wait(5)
+        assert scene.first.received[number].gone.wait(PATIENCE_S)
     scene.first.default = Script()
     assert scene.chat(scene.solo).status == 200
     assert [record.ending for record in scene.records()] == [Ending.CANCELLED] * 8 + [Ending.COMPLETED]
@@ -112,8 +113,8 @@ def test_gone_within_a_whole_answer(scene: Scene) -> None:
     with Caller(scene.relay.port) as caller:
         caller.send(scene.request(body_of(scene.pool)))
         (received,) = scene.first.wait_received()
-        assert received.stalled.wait(5)
-    assert received.gone.wait(1)
+        assert received.stalled.wait(PATIENCE_S)
+    assert received.gone.wait(PATIENCE_S)
     record = scene.record()
     assert (record.ending, record.charge_nanos) == (Ending.CANCELLED, 0)
 
@@ -125,7 +126,7 @@ def test_gone_within_a_stream(scene: Scene, leaves: str) -> None:
         caller.send(scene.request(body_of(scene.pool, stream=True))).read_until(b"four")
         if leaves == "rst":
             caller.reset()
-    assert scene.first.received[0].gone.wait(1)
+    assert scene.first.received[0].gone.wait(PATIENCE_S)
     record = scene.record()
     assert (record.ending, record.estimated, record.completion_tokens) == (Ending.CANCELLED, True, 4)
     assert record.charge_nanos == price(record.prompt_tokens, 4)
@@ -176,5 +177,5 @@ def test_half_closed_is_gone(scene: Scene) -> None:
         (received,) = scene.first.wait_received()
         caller.half_close()
         assert caller.read_all() == b""
-    assert received.gone.wait(5)
+    assert received.gone.wait(PATIENCE_S)
     assert scene.record().ending is Ending.CANCELLED

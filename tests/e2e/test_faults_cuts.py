@@ -22,6 +22,7 @@ from tests.e2e.stage import (
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.testing.upstream import Script
+from posthouse.testing.waiting import PATIENCE_S
 
 # Of "steady" each call says itself how it is answered; no number of failures shuts its channel.
 MORE = """
@@ -176,15 +177,15 @@ def test_connecting_has_its_deadline(scene: Scene) -> None:
 
 def test_silence_in_a_whole_answer(scene: Scene) -> None:
     scene.first.default = Script(stall_at=-10)
-    reply = scene.chat(scene.brief)
+    reply = scene.chat("brief-idle")
     assert (reply.status, reply.relay_code) == (504, TIMED_OUT)
     assert scene.tries() == [("brief", 0, "timeout_idle")]
-    assert scene.first.received[0].gone.wait(5), "the upstream's work is stopped"
+    assert scene.first.received[0].gone.wait(PATIENCE_S), "the upstream's work is stopped"
 
 
 def test_a_whole_answer_that_drips_for_ever(scene: Scene) -> None:
     scene.first.default = Script(body=b"x" * 2_000_000, write_bytes=1)
-    reply = scene.chat(scene.brief)
+    reply = scene.chat("brief-total")
     assert (reply.status, reply.relay_code) == (504, TIMED_OUT)
     assert scene.tries() == [("brief", 0, "timeout_total")]
 

@@ -3,10 +3,11 @@ and one record, costs nothing, and leaves nothing behind."""
 
 import pytest
 from tests.e2e.caller import Caller, Reply
-from tests.e2e.stage import TIMED_OUT, UNREACHABLE, Scene, eventually
+from tests.e2e.stage import TIMED_OUT, UNREACHABLE, Scene
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.testing.upstream import Script
+from posthouse.testing.waiting import eventually
 
 TARGET = "/v1/chat/completions/chatcmpl-scripted"
 
@@ -44,7 +45,7 @@ def test_an_upstream_that_breaks_off(scene: Scene, method: str) -> None:
 
 
 def test_an_upstream_that_is_silent(scene: Scene) -> None:
-    assert scene.chat(scene.brief, store=True).status == 200
+    assert scene.chat("brief-header", store=True).status == 200
     assert asked(scene, Script(stall_at=0)).relay_code == TIMED_OUT
     assert last(scene).attempts[0].fault == "timeout_header"
 

@@ -9,6 +9,7 @@ from tests.e2e.stage import SECOND_TEXT, TIMED_OUT, UNREACHABLE, Scene, check_br
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.testing.upstream import Script, answer_pieces, event
+from posthouse.testing.waiting import PATIENCE_S
 
 TEXT = "one two three four five six"
 DELTAS = [
@@ -61,17 +62,17 @@ def test_cut_within_an_event(scene: Scene, back: int) -> None:
 
 def test_a_stall_within_the_stream(scene: Scene) -> None:
     scene.first.default = Script(text=TEXT, stall_after=4)
-    passed = check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
+    passed = check_broken(scene.chat("brief-idle", stream=True), TIMED_OUT)
     assert len(passed) == 4
-    assert scene.first.received[0].gone.wait(5), "the upstream's work is stopped"
+    assert scene.first.received[0].gone.wait(PATIENCE_S), "the upstream's work is stopped"
     check_paid_for_what_came(scene.record(), Ending.BROKEN, 3)
     assert [(one.fault, one.verdict) for one in scene.record().attempts] == [("timeout_idle", "timeout")]
 
 
 def test_a_stream_that_goes_on_for_ever(scene: Scene) -> None:
     scene.first.default = Script(text="word " * 50, pause_s=0.05)
-    passed = check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
-    assert scene.first.received[0].gone.wait(5)
+    passed = check_broken(scene.chat("brief-total", stream=True), TIMED_OUT)
+    assert scene.first.received[0].gone.wait(PATIENCE_S)
     check_paid_for_what_came(scene.record(), Ending.BROKEN, len(passed) - 1)
 
 
@@ -115,7 +116,7 @@ def test_without_a_finish_it_is_broken(scene: Scene) -> None:
 def test_who_was_told_nothing_yet_pays_nothing(scene: Scene) -> None:
     audio = {"choices": [{"index": 0, "delta": {"audio": {"id": "audio_1"}}}]}
     scene.first.default = Script(events=(event(audio),), stall_after=1)
-    check_broken(scene.chat(scene.brief, stream=True), TIMED_OUT)
+    check_broken(scene.chat("brief-idle", stream=True), TIMED_OUT)
     record = scene.record()
     assert (record.ending, record.charge_nanos, record.quantities) == (Ending.BROKEN, 0, {})
 
@@ -124,7 +125,7 @@ def test_who_was_told_nothing_yet_pays_nothing(scene: Scene) -> None:
 def test_before_the_first_word_the_next_channel_answers(scene: Scene, end: str) -> None:
     """The first event names the role alone."""
     scene.first.default = Script(cut_after=1) if end == "closed" else Script(stall_after=1)
-    reply = scene.chat(scene.hasty, stream=True)
+    reply = scene.chat("hasty-idle", stream=True)
     assert (reply.whole, content_of(reply)) == (True, SECOND_TEXT)
     assert sum(b'"role"' in one for one in reply.events) == 1
     record = scene.record()

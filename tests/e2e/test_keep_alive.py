@@ -18,9 +18,24 @@ list = "openai/gpt-4o-mini"
 base_url = "{first}"
 credential = "sk-one"
 models = ["waiting"]
-header_s = 1.0
 keep_alive_s = 0.1
 health = {{ consecutive = 1000000, calls_min = 1000000 }}
+[models.hurried]
+list = "openai/gpt-4o-mini"
+[channels.hurried]
+base_url = "{first}"
+credential = "sk-one"
+models = ["hurried"]
+header_s = 0.4
+keep_alive_s = 0.1
+health = {{ consecutive = 1000000, calls_min = 1000000 }}
+[models.soon]
+list = "openai/gpt-4o-mini"
+[channels.soon]
+base_url = "{first}"
+credential = "sk-one"
+models = ["soon"]
+keep_alive_s = 10.0
 [models.spared]
 list = "openai/gpt-4o-mini"
 [channels.spared]
@@ -50,13 +65,24 @@ def scene(stage: Stage) -> Iterator[Scene]:
     scene.check()
 
 
+def heard(scene: Scene, body: bytes, *headers: str, comments: int = 1) -> Reply:
+    """The answer to a call whose upstream goes on once so many comments have come."""
+    in_chunks = b"\r\n%x\r\n" % len(COMMENT)
+    with Caller(scene.relay.port) as caller:
+        caller.send(scene.request(body, "connection: close", *headers))
+        caller.read_until(in_chunks.join([COMMENT] * comments))
+        scene.first.resume()
+        (reply,) = caller.replies()
+        return reply
+
+
 def said(reply: Reply) -> str:
     """The text that came after the comments."""
     return content_of(msgspec.structs.replace(reply, body=reply.body.replace(COMMENT, b"")))
 
 
 def test_a_stream_begins_with_comments_while_the_upstream_thinks(scene: Scene) -> None:
-    reply = scene.chat("waiting", Script(delay_s=0.45), stream=True)
+    reply = heard(scene, body_of("waiting", Script(stall_at=0), stream=True), comments=2)
     assert (reply.status, reply.whole) == (200, True)
     assert reply.body.startswith(COMMENT * 2)
     assert said(reply) == Script().text
@@ -67,21 +93,19 @@ def test_a_stream_begins_with_comments_while_the_upstream_thinks(scene: Scene) -
 
 
 def test_a_repeated_call_gets_the_same_answer_without_the_comments(scene: Scene) -> None:
-    body = body_of("waiting", Script(delay_s=0.25), stream=True)
-    replies = []
-    for _ in range(2):
-        with Caller(scene.relay.port) as caller:
-            caller.send(scene.request(body, "idempotency-key: waits", "connection: close"))
-            replies += caller.replies()
+    body = body_of("waiting", Script(stall_at=0), stream=True)
+    first = heard(scene, body, "idempotency-key: waits")
+    with Caller(scene.relay.port) as caller:
+        caller.send(scene.request(body, "idempotency-key: waits", "connection: close"))
+        (again,) = caller.replies()
     scene.sent -= 1  # what is given again is no call
-    first, again = replies
     assert first.body.startswith(COMMENT)
     assert (again.headers["idempotency-replayed"], again.body) == ("true", first.body.replace(COMMENT, b""))
     assert scene.record().charge_nanos > 0
 
 
 def test_what_comes_soon_and_what_is_no_stream_has_none(scene: Scene) -> None:
-    assert COMMENT not in scene.chat("waiting", stream=True).body
+    assert COMMENT not in scene.chat("soon", stream=True).body
     assert COMMENT not in scene.chat("waiting", Script(delay_s=0.3)).body
 
 
@@ -100,14 +124,14 @@ def test_another_channel_is_tried_all_the_same(scene: Scene) -> None:
 
 
 def test_an_upstreams_error_is_the_streams_last_event(scene: Scene) -> None:
-    reply = scene.chat("waiting", Script(delay_s=0.25, status=400), stream=True)
+    reply = heard(scene, body_of("waiting", Script(stall_at=0, status=400), stream=True))
     assert (reply.status, reply.whole) == (200, False)
     assert b'"error"' in reply.events[-1]
     assert scene.record().charge_nanos == 0
 
 
 def test_so_is_the_relays_own(scene: Scene) -> None:
-    reply = scene.chat("waiting", Script(delay_s=5), stream=True)
+    reply = scene.chat("hurried", Script(stall_at=0), stream=True)
     assert (reply.status, reply.whole) == (200, False)
     assert b'"relay_code":%d' % TIMED_OUT in reply.events[-1]
     assert scene.record().ending is Ending.FAILED

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.calls import MODEL, Reply, at_once, chat, chat_body, command, eventually, get, post
+from tests.e2e.calls import MODEL, Reply, at_once, chat, chat_body, command, get, post
 
 from posthouse.accounts.service import create_key
 from posthouse.kernel.errors import RelayCode
@@ -21,6 +21,7 @@ from posthouse.metering.tokens import TokenCounter
 from posthouse.testing.operated import MINIMAL
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 # 9 prompt and 5 completion tokens, as the scripted upstream says, at 150 and 600 nanos.
 CHARGE = 9 * 150 + 5 * 600

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import func, select
-from tests.e2e.calls import Reply, at_once, chat, chat_body, eventually, get
+from tests.e2e.calls import Reply, at_once, chat, chat_body, get
 
 from posthouse.accounts.service import create_key
 from posthouse.kernel.errors import RelayCode
@@ -14,6 +14,7 @@ from posthouse.kernel.money import format_nanos
 from posthouse.store.schema import idempotency
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 USED = 9 + 5  # tokens of a call, as the scripted upstream says
 CHARGE = 9 * 150 + 5 * 600

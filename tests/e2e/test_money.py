@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.e2e.calls import Reply, at_once, chat, chat_body, command, eventually, get, post, send
+from tests.e2e.calls import Reply, at_once, chat, chat_body, command, get, post, send
 
 from posthouse.kernel.errors import RelayCode
 from posthouse.kernel.outcome import Ending
@@ -18,6 +18,7 @@ from posthouse.metering.ceilings import prompt_tokens_bound
 from posthouse.metering.tokens import TokenCounter
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream, event
+from posthouse.testing.waiting import eventually
 
 RATE, MULTIPLIER = Fraction("7.2"), Fraction(1, 3)
 CONFIGURATION = """

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
-from tests.e2e.calls import Reply, at_once, chat, command, eventually, get, post
+from tests.e2e.calls import Reply, at_once, chat, command, get, post
 
 from posthouse.accounts.service import create_account, create_key
 from posthouse.catalogue.sealed import address_key
@@ -28,6 +28,7 @@ from posthouse.server.addresses import Addresses
 from posthouse.store.schema import usage_records
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 FACTS = json.loads((ROOT / "tests" / "data" / "reference_operators.json").read_text())

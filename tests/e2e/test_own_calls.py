@@ -12,12 +12,13 @@ from typing import Any
 
 import openai
 import pytest
-from tests.e2e.calls import MODEL, Reply, chat, eventually, get, post, send
+from tests.e2e.calls import MODEL, Reply, chat, get, post, send
 
 from posthouse.accounts.service import create_key
 from posthouse.kernel.errors import RelayCode
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 CHARGE = 9 * 150 + 5 * 600
 CONFIGURATION = """

@@ -24,6 +24,7 @@ from posthouse.store.schema import keys
 from posthouse.testing.operated import MINIMAL
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream, event
+from posthouse.testing.waiting import PATIENCE_S, eventually
 
 MARK = "kanari7q9x"  # in every text below
 ADDRESS = "203.0.113.77"
@@ -259,7 +260,7 @@ def test_who_leaves_leaves_no_trace(
     with Caller(relay.port) as caller:
         script = Script(events=tuple(DELTAS), stall_after=2)
         caller.send(request(key, body_of(script, stream=True), *TELLING_HEADERS)).read_until(MARK.encode())
-    assert upstream.received[0].gone.wait(2)
+    assert upstream.received[0].gone.wait(PATIENCE_S)
     with Caller(relay.port) as caller:
         caller.send(request(key, body_of(), *TELLING_HEADERS)[:-40])
     check()
@@ -276,9 +277,9 @@ def test_a_crash_leaves_no_trace(relay: ServedRelay, email: str, key: str, check
         assert key_id is not None
         connection.execute(text("UPDATE keys SET addresses = '[nothing' WHERE id = :id"), {"id": key_id.id})
         announce(connection, "key", key_id.id, 0)
-    crashed = until(lambda: (reply := call(relay, key, body_of())).status != 200 and reply)
+    crashed = eventually(lambda: (reply := call(relay, key, body_of())).status != 200 and reply)
     assert (crashed.status, crashed.relay_code) == (503, -1)
-    assert until(lambda: "call_crashed" in relay.log())
+    assert eventually(lambda: "call_crashed" in relay.log())
     with relay.store.begin() as connection:
         connection.execute(update(keys).where(keys.c.id == key_id.id).values(addresses=None))
     check()
@@ -298,8 +299,8 @@ def test_a_store_that_refuses_to_write_leaves_no_trace(
     finally:
         with relay.store.begin() as connection:
             connection.execute(text("DROP TRIGGER broken"))
-    assert until(lambda: "charge_not_written" in relay.log())
-    assert until(lambda: relay.log().count('"relay_code":-1,') >= 2)
+    assert eventually(lambda: "charge_not_written" in relay.log())
+    assert eventually(lambda: relay.log().count('"relay_code":-1,') >= 2)
     told = re.findall(r'"request_finished".*?"request_id":"(\w+)"', relay.log())
     assert len(told) == len(set(told)), "each call is told of once"
     assert relay.usage(email) == []
@@ -317,17 +318,6 @@ def test_a_relay_that_is_killed_leaves_no_trace(
         relay.start()
     check()
     assert not list(relay.data.rglob("core*"))
-
-
-def until(read: Callable[[], Any], timeout_s: float = 5.0) -> Any:
-    """The first true value; AssertionError when none comes."""
-    import time
-
-    give_up_s = time.monotonic() + timeout_s
-    while not (value := read()):
-        assert time.monotonic() < give_up_s
-        time.sleep(0.02)
-    return value
 
 
 def test_files_are_the_operators_alone(relay: ServedRelay) -> None:

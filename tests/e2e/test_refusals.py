@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from tests.e2e.calls import Reply, chat, eventually, get, post, send
+from tests.e2e.calls import Reply, chat, get, post, send
 
 from posthouse.accounts.service import create_account, create_key, freeze_account, freeze_key, revoke_key
 from posthouse.kernel.errors import RelayCode, error_table
@@ -16,6 +16,7 @@ from posthouse.kernel.money import parse_nanos
 from posthouse.kernel.secrets import new_key
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import eventually
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 CONFIGURATION = """

@@ -12,7 +12,6 @@ import msgspec
 import openai
 import pytest
 from tests.docs.pages import ROOT, blocks_of
-from tests.e2e.stage import eventually
 
 from posthouse.accounts.queries import get_account
 from posthouse.accounts.service import create_key, issue_playground_key
@@ -25,6 +24,7 @@ from posthouse.people.profiles import delete_account
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.http1 import Server
 from posthouse.testing.simulated import TEXT, SimulatedProvider
+from posthouse.testing.waiting import eventually
 
 MODEL, OTHER = "gpt-4o-mini", "gpt-4o"
 # Calls go to both channels in turn, and each of the first's to one of its credentials.

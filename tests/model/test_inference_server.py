@@ -7,10 +7,11 @@ from typing import Any
 
 import openai
 import pytest
-from tests.e2e.calls import Reply, eventually, post
+from tests.e2e.calls import Reply, post
 
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.testing.served import ServedRelay
+from posthouse.testing.waiting import eventually
 
 pytestmark = pytest.mark.model
 

@@ -1,0 +1,18 @@
+"""Waiting for what another thread or process brings about, and tells nobody of."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE_S = 30.0  # what is due within a second comes later on a machine that does much else
+LOOK_S = 0.01
+
+
+def eventually(look: Callable[[], T], is_right: Callable[[T], object] = bool) -> T:
+    """What `look` returns, once it is right; AssertionError with the last of it when it never is."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not is_right(seen := look()):
+        assert time.monotonic() < give_up_s, seen
+        time.sleep(LOOK_S)
+    return seen
