@@ -18,8 +18,8 @@ class Meter(ABC):
 
     `is_opening`: so far only events came that are known to say nothing (a comment, a role, a ping), or are
     no JSON. `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send
-    when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is whole.
-    `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
+    when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is
+    whole. `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
     upstream keeps of the answer, where the meter looks for it.
     """
 
