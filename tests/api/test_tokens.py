@@ -29,6 +29,10 @@ def test_a_token_is_shown_once_and_works_until_it_is_deleted(api: Api) -> None:
     assert stranger.delete(f"/tokens/{token_id}").status_code == 404
     assert member.delete(f"/tokens/{token_id}").status_code == 204
     assert script.get("/session").status_code == 401
+    log = api.as_("operator").get("/audit", params={"subject": f"token:{token_id}"})
+    deleted, created = log.json()["items"]
+    assert deleted["before"] == created["after"] == BODY | {"expires_ms": None}
+    assert token not in log.text
 
 
 def test_nobody_gives_a_token_more_than_they_may(api: Api) -> None:

@@ -1,8 +1,10 @@
 """Personal access tokens: what a member's own scripts call the REST API with."""
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.problems import UnfitValue
@@ -83,13 +85,12 @@ def create_token(
                 expires_ms=expires_ms,
             )
         )
-        after = {"name": name, "scopes": sorted(set(scopes)), "expires_ms": expires_ms}
         note(
             connection,
             actor=actor,
             action="token.create",
             subject=f"token:{made.id}",
-            after=after,
+            after=_told(name, scopes, expires_ms),
             at_ms=now_ms,
         )
     return made
@@ -111,17 +112,31 @@ def delete_token(store: Store, account_id: str, token_id: str, *, actor: str, no
     """End a token of the account. False when it has none of that id."""
     with store.begin() as connection:
         mine = (access_tokens.c.id == token_id) & (access_tokens.c.account_id == account_id)
-        gone = connection.execute(delete(access_tokens).where(mine)).rowcount > 0
-        if gone:
-            note(connection, actor=actor, action="token.delete", subject=f"token:{token_id}", at_ms=now_ms)
-    return gone
+        return _delete(connection, mine, actor, now_ms) > 0
 
 
 def delete_all(connection: Connection, account_id: str, *, actor: str, now_ms: int) -> None:
     """End all tokens of the account within the caller's transaction."""
-    mine = delete(access_tokens).where(access_tokens.c.account_id == account_id)
-    for token_id in connection.execute(mine.returning(access_tokens.c.id)).scalars().all():
-        note(connection, actor=actor, action="token.delete", subject=f"token:{token_id}", at_ms=now_ms)
+    _delete(connection, access_tokens.c.account_id == account_id, actor, now_ms)
+
+
+def _delete(connection: Connection, which: ColumnElement[bool], actor: str, now_ms: int) -> int:
+    gone = connection.execute(delete(access_tokens).where(which).returning(access_tokens)).all()
+    for row in gone:
+        note(
+            connection,
+            actor=actor,
+            action="token.delete",
+            subject=f"token:{row.id}",
+            before=_told(row.name, _scopes(row.scopes), row.expires_ms),
+            at_ms=now_ms,
+        )
+    return len(gone)
+
+
+def _told(name: str, scopes: Iterable[str], expires_ms: int | None) -> dict[str, object]:
+    """What the log says of a token."""
+    return {"name": name, "scopes": sorted(set(scopes)), "expires_ms": expires_ms}
 
 
 def find_holder(store: Store, token: str, *, now_ms: int) -> TokenHolder | None:
