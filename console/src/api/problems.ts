@@ -9,6 +9,7 @@ export interface ProblemBody {
 }
 
 export class Problem extends Error {
+  readonly title: string;
   readonly status: number;
   readonly code: string;
   readonly fields: Record<string, string>;
@@ -17,6 +18,7 @@ export class Problem extends Error {
   constructor(body: ProblemBody, retryAfterS: number | null = null) {
     super(body.detail || body.title);
     this.name = "Problem";
+    this.title = body.title;
     this.status = body.status;
     this.code = body.code ?? "";
     this.fields = Object.fromEntries((body.errors ?? []).map((one) => [one.field, one.message]));

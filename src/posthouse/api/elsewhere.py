@@ -34,7 +34,7 @@ from posthouse.people.errors import (
     LinkSpent,
     RegistrationClosed,
     SignInElsewhere,
-    TooManyTries,
+    TooManyRegistrations,
 )
 from posthouse.people.identities import Stranger
 from posthouse.people.links import Site
@@ -59,7 +59,7 @@ _CODES: dict[type[PosthouseError], str] = {
     IdentityTaken: "identity_taken",
     InvitationNeeded: "invitation_needed",
     RegistrationClosed: "registration_closed",
-    TooManyTries: "too_many",
+    TooManyRegistrations: "too_many",
     Problem: "expired",  # the provider was taken out meanwhile
 }
 

@@ -17,6 +17,7 @@ from posthouse.catalogue.queries import load_configuration
 from posthouse.cli.desk import CommandError, Desk
 from posthouse.kernel.clock import now_ms
 from posthouse.kernel.money import NANOS
+from posthouse.kernel.secrets import SecretText
 from posthouse.ledger import transfers
 from posthouse.ledger.queries import get_balance
 from posthouse.people.recovery import give_password
@@ -69,7 +70,16 @@ async def start_provider(desk: Desk, app: App) -> Server:
     """Start the simulated provider on the running loop, and make it the channel that the server uses."""
     server, base_url = await start_simulated()
     fields = {"base_url": base_url}
-    await asyncio.to_thread(catalogue.put, desk.store, desk.box, "channel", CHANNEL, fields, now_ms=now_ms())
+    await asyncio.to_thread(
+        catalogue.put,
+        desk.store,
+        desk.box,
+        "channel",
+        CHANNEL,
+        fields,
+        credential=SecretText("simulated"),  # it asks for none, but a channel without one looks unfinished
+        now_ms=now_ms(),
+    )
     await app.market.on_change("configuration", "")  # now, rather than when the change feed tells
     return server
 

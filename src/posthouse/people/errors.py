@@ -5,6 +5,7 @@ Declined
 ├── WeakPassword         a password that somebody would guess
 ├── NotAnEmail           no address that mail can go to
 ├── TooManyTries         tried too often; says when to try again
+│   └── TooManyRegistrations   of this day, from this address or in all
 ├── WrongPassword        no account of that email has that password
 ├── SecondFactorNeeded   the password is right, and a code is needed as well
 ├── NotThePassword       who is signed in does not know the account's password
@@ -46,6 +47,12 @@ class TooManyTries(Declined):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__()
         self.retry_after_s = retry_after_s
+
+
+class TooManyRegistrations(TooManyTries):
+    """As many have registered in a day as may, from this address or in all."""
+
+    code = "too_many_registrations"
 
 
 class WrongPassword(Declined):

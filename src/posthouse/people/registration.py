@@ -23,7 +23,7 @@ from posthouse.people.errors import (
     InvitationNeeded,
     LinkSpent,
     RegistrationClosed,
-    TooManyTries,
+    TooManyRegistrations,
 )
 from posthouse.people.links import LINK_MS, Site
 from posthouse.people.passwords import hash_password, parse_password
@@ -59,7 +59,8 @@ def request_registration(
     store: Store, box: SecretBox, rules: RegistrationRules, applicant: Applicant, site: Site, *, now_ms: int
 ) -> None:
     """Mail the link that goes on to `register_verified`. Does, and costs, the same whether there is an
-    account. Raises NotAnEmail, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
+    account. Raises NotAnEmail, RegistrationClosed, InvitationNeeded, EmailRefused,
+    TooManyRegistrations."""
     email = parse_mailbox(applicant.email)
     with store.begin() as connection:
         _check(connection, rules, email, applicant, now_ms)
@@ -118,7 +119,7 @@ def register(
     store: Store, rules: RegistrationRules, applicant: Applicant, password: str, *, now_ms: int
 ) -> Registered:
     """Make an account whose mailbox nobody has checked. Raises NotAnEmail, WeakPassword, EmailTaken,
-    RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
+    RegistrationClosed, InvitationNeeded, EmailRefused, TooManyRegistrations."""
     if rules.verify_email:
         raise RegistrationClosed("verified")
     email = parse_mailbox(applicant.email)
@@ -138,7 +139,8 @@ def admit(
     now_ms: int,
 ) -> Registered:
     """Check everything and make account, profile and first key within the caller's transaction. Raises
-    NotAnEmail, WeakPassword, EmailTaken, RegistrationClosed, InvitationNeeded, EmailRefused, TooManyTries."""
+    NotAnEmail, WeakPassword, EmailTaken, RegistrationClosed, InvitationNeeded, EmailRefused,
+    TooManyRegistrations."""
     email = parse_mailbox(applicant.email)
     _check(connection, rules, email, applicant, now_ms)
     invited_by, invitation_id = _use_code(connection, applicant.code, now_ms)
@@ -193,8 +195,8 @@ def _lock(connection: Connection) -> None:
 
 
 def _check_rate(connection: Connection, most: int | None, address_hash: bytes | None, now_ms: int) -> None:
-    """Raises TooManyTries where the last day has seen as many as it may: until the oldest of them is a day
-    old."""
+    """Raises TooManyRegistrations where the last day has seen as many as it may: until the oldest of them
+    is a day old."""
     if most is None:
         return
     if most == 0:
@@ -205,7 +207,7 @@ def _check_rate(connection: Connection, most: int | None, address_hash: bytes | 
     newest = query.order_by(profiles.c.created_ms.desc()).limit(most)
     made = connection.execute(newest).scalars().all()
     if len(made) == most:
-        raise TooManyTries((made[-1] + DAY_MS - now_ms) / 1000)
+        raise TooManyRegistrations((made[-1] + DAY_MS - now_ms) / 1000)
 
 
 def _check_code(connection: Connection, rules: RegistrationRules, code: str, now_ms: int) -> None:
