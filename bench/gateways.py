@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,8 +109,9 @@ weight = {1 + number % 3}
 )
 
 
-def start_posthouse(place: Place) -> Gateway:
-    """`posthouse serve` as an operator runs it: a paid plan with limits, one account with credit, one key."""
+def start_posthouse(place: Place, under: Sequence[str] = ()) -> Gateway:
+    """`posthouse serve` as an operator runs it: a paid plan with limits, one account with credit, one key.
+    `under`: the command of a tool that runs it."""
     operator = place.work / "operator.toml"
     operator.write_text((HERE / "operator.toml").read_text() + _CHANNELS)
     _posthouse(place, "apply", str(operator))
@@ -119,7 +120,17 @@ def start_posthouse(place: Place) -> Gateway:
     _posthouse(place, "credit", "bench@example.com", "1000000", "--reason", "bench")
     port, ops_port = free_port(), free_port()
     process = Process(
-        [*POSTHOUSE, "serve", "--host", "127.0.0.1", "--port", str(port), "--ops-port", str(ops_port)],
+        [
+            *under,
+            *POSTHOUSE,
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--ops-port",
+            str(ops_port),
+        ],
         cores={GATEWAY_CORE},
         log=place.work / "posthouse.log",
         env=_posthouse_env(place),
