@@ -70,13 +70,15 @@ function Editor({ channel }: { channel: Channel | null }) {
 
 function Upstream({ form, isNew, channel }: { form: Form; isNew: boolean; channel: Channel | null }) {
   const { t } = useTranslation("channels");
-  const presets = usePresets().data?.items ?? [];
+  const query = usePresets();
+  const presets = query.data?.items ?? [];
   const preset = presets.find((one) => one.name === form.values.preset);
   const known = presets.length > 0 ? presets : [{ name: form.values.preset, title: form.values.preset }];
   const hasSeveral = (channel?.definition.credentials ?? []).length > 0;
   const isStored = channel?.credentials.some((one) => one.is_stored) ?? false;
   return (
     <Section title={t("form.upstream")}>
+      {query.error && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       <div className={catalogue.grid}>
         {isNew && <TextInput label={t("form.name")} description={t("form.name_hint")} required data-autofocus {...form.getInputProps("name")} />}
         <Select
