@@ -201,6 +201,7 @@ def test_a_statement_adds_up(api: Api, clerk: Browser) -> None:
     assert statement["is_final"] is False
     assert len(statement["transfers"]) == 1
     refused(member.get("/wallet/statements/2026-13"), "invalid_request")
+    refused(member.get("/wallet/statements/9998-12"), "not_found")  # has not begun
 
 
 def test_invoices_are_off_until_the_site_says_from_which_total(api: Api, clerk: Browser) -> None:

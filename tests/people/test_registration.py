@@ -168,6 +168,7 @@ def test_only_so_many_from_one_address(store: Store) -> None:
     with pytest.raises(TooManyTries) as refused:
         joined(store, "d@example.org")
     assert refused.value.retry_after_s == DAY / 1000
+    assert refused.value.code == "too_many_registrations"
     elsewhere = applicant("d@example.org", address_hash=b"elsewhere")
     registration.register(store, UNVERIFIED, elsewhere, GOOD, now_ms=NOW_MS)
     registration.register(store, UNVERIFIED, applicant("e@example.org"), GOOD, now_ms=NOW_MS + DAY)

@@ -18,6 +18,7 @@ from posthouse.api.money import (
     shown,
 )
 from posthouse.api.permissions import Permission
+from posthouse.api.problems import Problem
 from posthouse.api.values import After, Answer, Body, Limit, Listing, Money, MoneyIn, Ms
 from posthouse.kernel.periods import DAY_MS
 from posthouse.payments import codes, invoices, orders, queries, rules, watch
@@ -225,8 +226,10 @@ def list_own_transfers(here: Here, who: Who, after: After = "", limit: Limit = 5
 
 @router.get("/wallet/statements/{month}", Permission.OWN_READ)
 def get_statement(here: Here, who: Who, month: Month) -> StatementAnswer:
-    """Give a month's statement, exact to the billionth."""
+    """Give a month's statement, exact to the billionth; of the present month, so far."""
     found = queries.get_statement(here.store, who.account_id, month)
+    if found.since_ms > here.now_ms():
+        raise Problem("not_found")
     return shown(
         StatementAnswer,
         found,
