@@ -64,7 +64,7 @@ class OperatorSettings(Body):
     timezone: Short = Field(description="Whose days and months are counted.")
     choice: Literal["weighted", "latency"] = Field(description="Among channels of one priority.")
     attempts_max: int = Field(ge=1, le=8, description="Tries for one call.")
-    attempts_total_s: float = Field(gt=0, description="Seconds after the first began within which another may begin.")
+    attempts_total_s: float = Field(gt=0, description="Seconds from the first try until no other begins.")
 
 
 class MailSettings(Body):
