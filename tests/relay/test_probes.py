@@ -185,6 +185,23 @@ def test_so_many_at_once_and_no_more(play: Play, monkeypatch: pytest.MonkeyPatch
     play(story, health=HEALTH)
 
 
+def test_credentials_of_one_channel_take_turns(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "AT_ONCE_MAX", 2)
+
+    async def story(stage: Stage) -> None:
+        for _ in range(5):
+            stage.fail("main", Verdict.QUOTA)
+        stage.answering.clear()
+        await stage.look()
+        assert len(stage.asked) == 2
+        stage.answering.set()
+        for _ in range(5):
+            await stage.look()
+        assert len(stage.asked) == 5
+
+    play(story, credentials=[{"name": name} for name in ("default", "b", "c", "d", "e")])
+
+
 def test_the_end_of_the_server_ends_its_probes(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "EVERY_S", 0.001)
 

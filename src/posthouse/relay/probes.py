@@ -18,7 +18,7 @@ from posthouse.routing.pools import Departure, Lease, Pool, Return
 from posthouse.routing.verdicts import Verdict
 
 EVERY_S = 1.0  # how often it is looked for what is due
-AT_ONCE_MAX = 4  # about so many: a provider that has failed as a whole is not asked for everything together
+AT_ONCE_MAX = 4  # a provider that has failed as a whole is not asked for everything together
 TOKENS = 16  # what a probe counts as until its credential's ceiling knows better
 
 # Asks an upstream, with a credential: for a model with one token's answer, or ("") for what costs nothing.
@@ -41,7 +41,8 @@ class Prober:
         self._market = market
         self._health = health
         self._listener = listener
-        self._ask = ask
+        self._ask_now = ask
+        self._places = asyncio.Semaphore(AT_ONCE_MAX)  # credentials of one pool may be due together
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[None]] = set()
         self.on_error: Callable[[Exception], None] = lambda error: None
@@ -82,6 +83,10 @@ class Prober:
     @property
     def _room(self) -> int:
         return max(0, AT_ONCE_MAX - len(self._running))
+
+    async def _ask(self, spec: ChannelSpec, credential: SecretText | None, model: str) -> Verdict:
+        async with self._places:
+            return await self._ask_now(spec, credential, model)
 
     async def _credential(self, spec: ChannelSpec, pool: Pool, name: str) -> None:
         verdict = await self._ask(spec, self._market.credential(spec.name, name), "")
