@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-TIMEOUT_S = 10.0  # what takes longer hangs
+TIMEOUT_S = 30.0  # what takes longer hangs
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hello"}]}'
 

@@ -96,4 +96,5 @@ def test_who_reads_no_answer_is_not_heard_any_more(relay: ServedRelay) -> None:
                 time.sleep(0.001)
         assert sent < 3000, "the relay went on reading"
         assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
+        caller.settimeout(30)
         assert caller.recv(1024).startswith(b"HTTP/1.1 404")

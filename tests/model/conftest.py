@@ -12,7 +12,7 @@ from tests.e2e.conftest import client, email, key
 from posthouse.testing.served import ServedRelay
 
 __all__ = ["client", "email", "key"]  # fixtures
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 60.0
 CONFIGURATION = """
 [operator]
 default_plan = "paid"

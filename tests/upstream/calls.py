@@ -17,7 +17,7 @@ DEADLINES = ChannelSpec(
     name="test", base_url="http://u/v1", connect_s=5, first_byte_s=5, idle_s=5, total_s=10
 )
 ANSWER_BYTES_MAX = 100_000_000
-WAIT_S = 10.0  # far above what anything here takes
+WAIT_S = 30.0  # far above what anything here takes
 
 
 def deadlines(**seconds: float) -> ChannelSpec:

@@ -18,8 +18,8 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
     "asyncio": asyncio.SelectorEventLoop,
 }
-SCENARIO_S = 20.0  # the longest takes a second; one that waits for ever ends here
-SETTLING_S = 5.0  # a closed connection is gone within a few turns of the loop
+SCENARIO_S = 60.0  # the longest takes a second; one that waits for ever ends here
+SETTLING_S = 30.0  # a closed connection is gone within a few turns of the loop
 
 
 def play_on(loop_name: str, scenario: Scenario[T]) -> T:

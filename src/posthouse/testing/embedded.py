@@ -30,9 +30,9 @@ from posthouse.kernel.settings import Settings
 from posthouse.testing.operated import MINIMAL, Operated
 
 T = TypeVar("T")
-START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 20.0
-SETTLING_S = 5.0  # what a call took is given back within a few turns of the loop
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+SETTLING_S = 30.0  # what a call took is given back within a few turns of the loop
 GRACEFUL_STOP_S = 1
 # What calls move while they run, and nothing else does.
 GAUGES = ("requests_running", "connections", "held_nanos", "request_bodies_bytes", "upstream_exchanges")

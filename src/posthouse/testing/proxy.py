@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from posthouse.testing.http1 import Connection, Head, Server
 
-READY_TIMEOUT_S = 10.0  # a loop starts in milliseconds; past this the machine is in trouble
+READY_TIMEOUT_S = 60.0  # a loop starts in milliseconds; past this the machine is in trouble
 
 _REFUSED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"

@@ -24,8 +24,8 @@ from typing import Self
 
 from posthouse.testing.operated import MINIMAL, Operated
 
-START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
 
 
 class ServedRelay(Operated):

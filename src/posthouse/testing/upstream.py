@@ -32,7 +32,7 @@ __all__ = ["Received", "Script", "ScriptedUpstream", "answer_pieces", "event"]
 
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _OPENAI_PATHS = ("/completions", "/embeddings")
-READY_TIMEOUT_S = 10.0  # a loop starts in milliseconds; past this the machine is in trouble
+READY_TIMEOUT_S = 60.0  # a loop starts in milliseconds; past this the machine is in trouble
 
 
 class Received:
