@@ -68,7 +68,7 @@ spend = "{format_nanos(2 * CHARGE)}"
 [plans.sliding]
 kind = "free"
 [[plans.sliding.limits]]
-window = "3 s"
+window = "6 s"
 requests = 2
 [plans.accounts]
 kind = "free"
@@ -351,12 +351,12 @@ def test_the_upstreams_own_limits_are_not_shown(relay: ServedRelay) -> None:
 def test_the_window_slides(member: Callable[..., Caller]) -> None:
     caller = member("sliding")
     assert caller.chat().status == 200
-    time.sleep(1.6)
+    time.sleep(3)  # as long again is left for what follows, on a machine that does much else
     assert caller.chat().status == 200
     refused = caller.chat()
     assert refused.relay_code == RelayCode.RATE_LIMITED
     assert "x-should-retry" not in refused.headers
-    assert 1 <= int(refused.headers["retry-after"]) <= 2
+    assert 1 <= int(refused.headers["retry-after"]) <= 3
     eventually(caller.chat, lambda reply: reply.status == 200)
     assert caller.chat().status == 429  # the second still counts: a window that jumps would let two pass
 
