@@ -1,6 +1,7 @@
 """TLS to an upstream: whom it trusts, and what it says of one that it does not."""
 
 import asyncio
+import shutil
 import ssl
 import time
 from pathlib import Path
@@ -78,6 +79,19 @@ def test_without_the_ca_file_the_certificate_is_refused(play: Play, authority: A
     with served_over(authority.server_context("127.0.0.1")) as upstream:
         assert fault_of(play, upstream.origin) is Fault.TLS
         assert upstream.received == []
+
+
+def test_a_ca_file_that_was_replaced_is_read_again(play: Play, authority: Authority, tmp_path: Path) -> None:
+    ca_file = Authority(tmp_path).ca_file  # another's
+    with served_over(authority.server_context("127.0.0.1")) as upstream:
+
+        async def scenario(client: UpstreamClient) -> None:
+            with pytest.raises(UpstreamFault, match="tls"):
+                await fetch(direct(client, upstream.origin, ca_file=ca_file))
+            shutil.copy(authority.ca_file, ca_file)
+            assert (await fetch(direct(client, upstream.origin, ca_file=ca_file)))[0] == 200
+
+        play(scenario)
 
 
 def test_another_hosts_certificate_is_refused(play: Play, authority: Authority) -> None:

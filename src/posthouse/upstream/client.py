@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from urllib.parse import SplitResult, urlsplit
 
@@ -192,23 +193,24 @@ class UpstreamClient:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dialler = Dialler(loop)
-        self._origins: dict[tuple[str, str, str, bool, str, int, float], Origin] = {}
-        self._tls: dict[tuple[bool, str], ssl.SSLContext] = {}
+        self._origins: dict[tuple[object, ...], Origin] = {}
+        self._tls: dict[tuple[object, ...], ssl.SSLContext] = {}
         self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_S, self._sweep)
 
     def origin(self, spec: ChannelSpec) -> Origin:
-        """Where a channel leads; channels that lead there alike share it. Raises UpstreamFault (TLS) when the
-        CA file can't be read."""
+        """Where a channel leads; channels that lead there alike share it, until their CA file is replaced.
+        Raises UpstreamFault (TLS) when it can't be read."""
         url = urlsplit(spec.base_url)
         bounds = (spec.connections_max, spec.connection_idle_s)
-        key = (url.scheme, url.netloc, spec.proxy, spec.tls_verify, spec.ca_file, *bounds)
+        trust = (spec.tls_verify, spec.ca_file, _version(spec.ca_file))
+        key = (url.scheme, url.netloc, spec.proxy, trust, *bounds)
         origin = self._origins.get(key)
         if origin is None:
             is_secure = url.scheme == "https"
             way = Way(
                 host=url.hostname or "",
                 port=url.port or (443 if is_secure else 80),
-                tls=self._tls_context(spec.tls_verify, spec.ca_file) if is_secure else None,
+                tls=self._tls_context(*trust) if is_secure else None,
                 proxy=urlsplit(spec.proxy) if spec.proxy else None,
             )
             origin = self._origins[key] = Origin(
@@ -220,9 +222,9 @@ class UpstreamClient:
             )
         return origin
 
-    def _tls_context(self, verify: bool, ca_file: str) -> ssl.SSLContext:
+    def _tls_context(self, verify: bool, ca_file: str, version: tuple[int, ...]) -> ssl.SSLContext:
         """One for all origins that trust alike: reading the machine's certificates takes 20 ms."""
-        context = self._tls.get((verify, ca_file))
+        context = self._tls.get((verify, ca_file, version))
         if context is None:
             try:
                 context = ssl.create_default_context(cafile=ca_file or None)
@@ -231,7 +233,7 @@ class UpstreamClient:
             if not verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
-            self._tls[verify, ca_file] = context
+            self._tls[verify, ca_file, version] = context
         return context
 
     def counts(self) -> dict[str, PoolCounts]:
@@ -262,3 +264,14 @@ class UpstreamClient:
             self._timer = None
         for origin in self._origins.values():
             origin.close()
+
+
+def _version(path: str) -> tuple[int, ...]:
+    """What differs once a file was written anew; () where there is none."""
+    if not path:
+        return ()
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
