@@ -131,6 +131,7 @@ def test_a_channel_that_flaps_for_a_minute_costs_a_few_attempts_and_no_call() ->
     opened = world.moved("a", Event.IN_A_ROW) + world.moved("a", Event.PROBE_FAILED)
     assert 2 <= len(opened) <= 6
     assert world.states["a"] is State.CLOSED
+    assert all(one.in_flight == 0 for one in world.health.standings(world.now_s))
     late = len(world.at("a", 250, 300)), len(world.at("b", 250, 300))
     assert late[0] / sum(late) == pytest.approx(0.5, abs=0.05)
 
