@@ -8,12 +8,13 @@ interface Props {
   value: string; // decimal, as the API gives it
   decimals?: number | "all";
   isSigned?: boolean; // a plus before what is added; nothing before zero
+  isBalance?: boolean; // rounded down: nobody has more than this
 }
 
 /** An amount in the operator's currency, rounded for reading; the tooltip has every digit. */
-export function Money({ value, decimals, isSigned }: Props) {
+export function Money({ value, decimals, isSigned, isBalance }: Props) {
   const format = useMoney();
-  const shown = format(value, decimals);
+  const shown = format(value, decimals, isBalance);
   const exact = format(value, "all");
   const sign = isSigned && !value.startsWith("-") && /[1-9]/.test(value) ? "+" : "";
   if (shown === exact) return <span className={styles.figure}>{sign + shown}</span>;
@@ -27,8 +28,8 @@ export function Money({ value, decimals, isSigned }: Props) {
 }
 
 /** Formats amounts where no component can stand: charts, labels, messages. */
-export function useMoney(): (value: string, decimals?: number | "all") => string {
+export function useMoney(): (value: string, decimals?: number | "all", isDown?: boolean) => string {
   const { i18n } = useTranslation();
   const currency = useSite()?.currency ?? "";
-  return (value, decimals) => formatMoney(value, { currency, locale: i18n.language, decimals });
+  return (value, decimals, isDown) => formatMoney(value, { currency, locale: i18n.language, decimals, isDown });
 }

@@ -28,12 +28,13 @@ export function decimalOf(nanos: bigint): string {
   return `${nanos < 0n ? "-" : ""}${digits.slice(0, -NANOS)}${fraction && `.${fraction}`}`;
 }
 
-/** Rounded half away from zero to so many decimals. */
-function rounded(amount: string, decimals: number): Parts {
+/** Rounded half away from zero to so many decimals; or down, so that nobody seems to have what is not there. */
+function rounded(amount: string, decimals: number, isDown: boolean): Parts {
   const step = 10n ** BigInt(NANOS - decimals);
   const nanos = nanosOf(amount);
   const size = nanos < 0n ? -nanos : nanos;
-  const kept = decimalOf(((size + step / 2n) / step) * step);
+  const more = isDown ? (nanos < 0n ? step - 1n : 0n) : step / 2n;
+  const kept = decimalOf(((size + more) / step) * step);
   return { ...partsOf(kept), isNegative: nanos < 0n && kept !== "0" };
 }
 
@@ -48,13 +49,14 @@ interface Shown {
   currency: string;
   locale: string;
   decimals?: number | "all"; // "all": every digit that there is
+  isDown?: boolean;
 }
 
 /** `"1234.5678"` as `$1,234.57`. */
-export function formatMoney(amount: string, { currency, locale, decimals }: Shown): string {
+export function formatMoney(amount: string, { currency, locale, decimals, isDown = false }: Shown): string {
   const exact = partsOf(amount);
   const places = decimals === "all" ? Math.max(2, exact.fraction.length) : (decimals ?? tellingDecimals(amount));
-  const parts = decimals === "all" ? exact : rounded(amount, places);
+  const parts = decimals === "all" ? exact : rounded(amount, places, isDown);
   const whole = new Intl.NumberFormat(locale).format(BigInt(parts.whole));
   const fraction = parts.fraction.padEnd(places, "0");
   return `${parts.isNegative ? "−" : ""}${symbolOf(currency, locale)}${whole}${places ? `.${fraction}` : ""}`;

@@ -97,7 +97,7 @@ function Shown({ answer, calls, isLoadingMore, error, loadMore }: ShownProps) {
   return (
     <>
       <Stats>
-        <Stat label={t("balance")} value={<Money value={answer.balance} />} note={t("plan", { plan: answer.plan })} />
+        <Stat label={t("balance")} value={<Money value={answer.balance} isBalance />} note={t("plan", { plan: answer.plan })} />
         <Stat label={t("spent")} value={<Money value={answer.spent} />} note={budget} />
         <Stat
           label={answer.name || t("key")}

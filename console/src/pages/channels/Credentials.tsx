@@ -38,7 +38,7 @@ export function Credentials({ channel, standings, mayWrite }: Props) {
       render: (one) => (
         <>
           {one.name}
-          {!one.is_stored && <span className={styles.sub}>{t("secret_missing")}</span>}
+          {!one.is_stored && <span className={styles.sub}>{t("no_secret")}</span>}
         </>
       ),
     },

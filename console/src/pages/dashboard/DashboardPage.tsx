@@ -91,7 +91,7 @@ function Figures({ data: { balance, today, month, plan_kind } }: { data: Dashboa
     <Stats>
       <Stat
         label={t("balance")}
-        value={<Money value={balance} />}
+        value={<Money value={balance} isBalance />}
         note={plan_kind === "free" ? t("free") : <Wallet />}
       />
       <Stat label={t("today")} value={<Money value={today.charge} />} note={t("requests", { count: today.requests })} />

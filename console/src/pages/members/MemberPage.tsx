@@ -56,7 +56,7 @@ function One({ shown }: { shown: Shown }) {
       actions={<Actions shown={shown} />}
     >
       <Stats>
-        <Stat label={t("balance")} value={<Money value={member.balance} />} note={t("on_plan", { plan: member.plan })} />
+        <Stat label={t("balance")} value={<Money value={member.balance} isBalance />} note={t("on_plan", { plan: member.plan })} />
         <Stat label={t("charged_30")} value={<Money value={use.charge} />} note={<Cost value={use.cost} />} />
         <Stat label={t("calls_30")} value={<Count value={use.requests} isShort />} note={t("failed", { count: use.errors })} />
         <Stat label={t("tokens_30")} value={<Count value={use.tokens} isShort />} />

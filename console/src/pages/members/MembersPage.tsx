@@ -78,7 +78,7 @@ function useColumns(): Column<Member>[] {
     { key: "role", title: t("role"), render: (one) => t(`roles.${one.role}`) },
     { key: "plan", title: t("plan"), render: (one) => one.plan },
     { key: "status", title: t("status"), render: (one) => <AccountStatus status={one.status} /> },
-    { key: "balance", title: t("balance"), align: "right", render: (one) => <Money value={one.balance} /> },
+    { key: "balance", title: t("balance"), align: "right", render: (one) => <Money value={one.balance} isBalance /> },
     { key: "keys", title: t("keys"), align: "right", render: (one) => <Count value={one.keys} /> },
     { key: "created", title: t("registered"), align: "right", render: (one) => <Time ms={one.created_ms} look="date" /> },
   ];

@@ -160,6 +160,7 @@ function Pricing({ form }: { form: Form }) {
           {...form.getInputProps("list")}
         />
       )}
+      {official.error && <ErrorNote error={official.error} onRetry={() => void official.refetch()} />}
       {pricing === "price" && (
         <>
           <p style={{ margin: 0, color: "var(--soft)" }}>{t("form.own_hint")}</p>

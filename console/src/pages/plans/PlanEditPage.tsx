@@ -177,6 +177,7 @@ function Basics({ form, isNew }: { form: Form; isNew: boolean }) {
         clearButtonProps={{ "aria-label": t("all") }}
         {...form.getInputProps("endpoints")}
       />
+      {endpoints.error && <ErrorNote error={endpoints.error} onRetry={() => void endpoints.refetch()} />}
       <div className={catalogue.grid}>
         <NumberInput label={t("form.prompt_max")} {...tokens} {...form.getInputProps("input_tokens_max")} />
         <NumberInput label={t("form.request_max")} description={t("form.request_max_hint")} {...tokens} {...form.getInputProps("request_tokens_max")} />
@@ -246,6 +247,7 @@ function OneLimit({ form, index }: { form: Form; index: number }) {
         <TextInput label={t("limit.window")} description={t("form.window_hint")} {...at("window")} />
         <MultiSelect label={t("limit.per")} data={SUBJECTS.map((one) => ({ value: one, label: t(`subject.${one}`) }))} {...at("per")} />
       </div>
+      {families.error && <ErrorNote error={families.error} onRetry={() => void families.refetch()} />}
       <div className={catalogue.narrow} style={{ marginTop: "0.75rem" }}>
         {COUNTS.map((field) => (
           <NumberInput

@@ -45,7 +45,7 @@ export function Messages({ messages, isAnswering, onAgain, onDetails }: Props) {
         })}
       </ol>
       <div ref={end} className={styles.end} role="status">
-        {!isAnswering && last?.role === "assistant" && <span className={styles.unseen}>{t("answered")}</span>}
+        {!isAnswering && last?.role === "assistant" && <span className={styles.unseen}>{t(last.isStopped ? "stopped" : "answered")}</span>}
       </div>
     </div>
   );

@@ -38,7 +38,7 @@ function WalletView({ wallet }: { wallet: Wallet }) {
   return (
     <Page title={t("title")}>
       <Stats>
-        <Stat label={t("balance")} value={<Money value={wallet.balance} />} note={t("balance_note")} />
+        <Stat label={t("balance")} value={<Money value={wallet.balance} isBalance />} note={t("balance_note")} />
         <Stat label={t("plan")} value={wallet.plan} note={moves && t("plan_note", { plan: wallet.topup_plan })} />
         <LowBalance wallet={wallet} mayChange={mayPay} />
       </Stats>
