@@ -101,7 +101,8 @@ def test_the_playground_answers_and_says_what_it_cost(open_tab: OpenTab, site: S
     stopped = page.get_by_role("list", name="Conversation").get_by_role("listitem").nth(3)
     expect(stopped).to_contain_text("Hello")  # an answer that has begun
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Stopped.", exact=False)).to_be_visible()
+    expect(stopped.get_by_text("Stopped.", exact=False)).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Stopped.", exact=False)).to_be_attached()  # said aloud too
     expect(stopped.get_by_text(re.compile(r"In \d+ · out \d+"))).to_be_visible()
     page.reload()
     page.get_by_role("button", name=re.compile("^Say hello")).click()
