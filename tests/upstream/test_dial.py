@@ -36,17 +36,23 @@ async def call(origin: Origin, **seconds: float) -> tuple[str, Phases]:
     return NO_FAULT, phases
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port of 127.0.0.2 that takes no more connections and refuses none."""
+@contextlib.contextmanager
+def silent(port: int = 0) -> Iterator[int]:
+    """This port of 127.0.0.2, 0: a free one, which takes no more connections and refuses none."""
     with socket.socket() as listener, contextlib.ExitStack() as fillers:
-        listener.bind(("127.0.0.2", 0))
+        listener.bind(("127.0.0.2", port))
         listener.listen(0)
         for _ in range(4):
             filler = fillers.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    with silent() as port:
+        yield port
 
 
 async def answer(connection: Connection, head: Head) -> None:
@@ -90,21 +96,23 @@ def test_an_address_that_refuses_gives_way_at_once(
 
 
 def test_an_address_that_is_silent_gives_way_and_is_not_tried_first_again(
-    play: Play, silent_port: int, monkeypatch: pytest.MonkeyPatch
+    play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 0.05)
 
     async def scenario(client: UpstreamClient) -> None:
         server = Server(answer)
-        await server.start("127.0.0.1", silent_port)
+        port = await server.start("127.0.0.1", 0)
         asked = lead_to("127.0.0.2", "127.0.0.1")
-        origin = direct(client, f"http://{HOST}:{silent_port}")
+        origin = direct(client, f"http://{HOST}:{port}")
         try:
-            for _ in range(2):
-                fault, phases = await call(origin)
-                assert (fault, phases.address) == (NO_FAULT, "127.0.0.1")
-                origin.idle.pop().close()
-                monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 60.0)  # the second comes without a wait
+            with silent(port):
+                for _ in range(2):
+                    fault, phases = await call(origin)
+                    assert (fault, phases.address) == (NO_FAULT, "127.0.0.1")
+                    origin.idle.pop().close()
+                    # The second comes without a wait.
+                    monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 60.0)
             assert asked == [HOST]
         finally:
             await server.close()
