@@ -40,7 +40,8 @@ def test_a_slow_reader_pauses_the_upstream_and_gets_all(scene: Scene) -> None:
 
 
 def test_a_slow_reader_who_leaves(scene: Scene) -> None:
-    scene.first.default = Script(events=(*[BIG] * BIG_COUNT, *END))
+    # More than the kernel keeps between upstream and relay, which may be 36 MB and more.
+    scene.first.default = Script(events=(*[BIG] * 4 * BIG_COUNT, *END))
     with Caller(scene.relay.port, receive_buffer=65536) as caller:
         caller.send(scene.request(body_of(scene.pair, stream=True)))
         (received,) = scene.first.wait_received()
