@@ -35,7 +35,7 @@ class Counter:
         self._pid = str(pid)
         self._control("-i", "on")
         before = self()
-        time.sleep(IDLE_S)
+        time.sleep(IDLE_S)  # what is measured is just this: a process that has nothing to do
         self.idle_per_s = (self() - before) / IDLE_S
 
     def __call__(self) -> int:

@@ -118,6 +118,7 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium; the browser tests skip where it, or a built console, is missing. Not for the whole
     session: while Playwright lives, no other test of this thread could run an event loop."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    # Only root can install one. Where nobody has, all other tests still run; .ci/run installs it.
     if path is None:
         pytest.skip("BROWSER TESTS DID NOT RUN: no Chromium; on Debian: apt install chromium-headless-shell")
     if not BUILT.exists() or not AXE.exists():

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PATIENCE_S = 30.0  # what is due within a second comes later on a machine that does much else
-LOOK_S = 0.01
+LOOK_S = 0.01  # nothing beside what is waited for, and no load on who brings it about
 
 
 def eventually(look: Callable[[], T], is_right: Callable[[T], object] = bool) -> T:
@@ -14,5 +14,5 @@ def eventually(look: Callable[[], T], is_right: Callable[[T], object] = bool) ->
     give_up_s = time.monotonic() + PATIENCE_S
     while not is_right(seen := look()):
         assert time.monotonic() < give_up_s, seen
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # there is nothing to wait on: it happens elsewhere, and tells nobody
     return seen
