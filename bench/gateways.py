@@ -94,6 +94,16 @@ def start_nginx(place: Place) -> Gateway:
     return Gateway("nginx", process, load.Target(calls_port), load.Target(streams_port))
 
 
+def start_bare(place: Place) -> Gateway:
+    """What Python itself takes: the same event loop and parser without a relay's work."""
+    port = free_port()
+    command = [sys.executable, "-m", "bench.bare", str(port), str(place.upstream_port)]
+    process = Process(command, cores={GATEWAY_CORE}, log=place.work / "bare.log", cwd=HERE.parent)
+    process.wait_until(lambda: accepts(port))
+    target = load.Target(port)
+    return Gateway("bare", process, target, target)
+
+
 # Beside the one channel of gpt-4o-mini: many for one model, and for another one that always fails first,
 # without ever being left out for it.
 MANY_CHANNELS = 50
@@ -230,6 +240,7 @@ def _install(command: list[str | Path]) -> None:
 
 GATEWAYS: dict[str, Opener] = {
     "nginx": start_nginx,
+    "bare": start_bare,
     "posthouse": start_posthouse,
     "portkey": start_portkey,
     "litellm": start_litellm,
