@@ -28,16 +28,26 @@ _PROMPT_FIELDS = {
 }
 
 
-async def size(call: Call, estimator: Estimator) -> int:
-    """Prompt tokens to reserve (0 where no rule counts tokens). Raises Refusal when the request is longer
-    than the plan or the model takes. Counts exactly only where the cheap bound does not settle it."""
+def bounded_size(call: Call, estimator: Estimator) -> int | None:
+    """Prompt tokens to reserve (0 where no rule counts tokens), told from the bytes. None where these do not
+    settle it that the request is no longer than the plan and the model take."""
     terms, ask = call.terms, call.ask
     if ask.endpoint.is_free:  # counting is what it asks for
         return 0
-    output = min(ask.output_tokens_asked or 0, terms.output_tokens_max)
     bound = call.prompt_bound = estimator.prompt_bound(ask, terms.model)
-    if bound <= terms.reserved_by_bytes_max and bound + output <= terms.request_tokens_max:
-        return bound if terms.counts_tokens else 0
+    if bound > terms.reserved_by_bytes_max:
+        return None
+    room = terms.request_tokens_max - bound
+    if room < terms.output_tokens_max and room < _output_asked(ask, terms):
+        return None
+    return bound if terms.counts_tokens else 0
+
+
+async def counted_size(call: Call, estimator: Estimator) -> int:
+    """Prompt tokens as they are counted. Raises Refusal when the request is longer than the plan or the
+    model takes."""
+    terms, ask = call.terms, call.ask
+    output = _output_asked(ask, terms)
     prompt_tokens = await estimator.prompt_tokens(ask, terms.model)
     limits = (
         ("plan_input", terms.plan.input_tokens_max, 0),
@@ -56,27 +66,39 @@ async def size(call: Call, estimator: Estimator) -> int:
     return prompt_tokens
 
 
+def _output_asked(ask: Ask, terms: Terms) -> int:
+    return min(ask.output_tokens_asked or 0, terms.output_tokens_max)
+
+
+def hold_at_once(call: Call, ledger: Ledger) -> bool:
+    """Set the worst-case charge aside where that needs no waiting, as nearly always. False where it does:
+    the key has a budget, or the wallet is not here or does not cover it."""
+    wallet = ledger.wallet(call.key.account_id)
+    if wallet is not None and call.key.budget_nanos is None:
+        prompt, longest, choices = _worst_case(call)
+        tier = call.ask.peek.service_tier
+        call.hold = wallet.hold(call.terms.tariff.ceiling(prompt, longest * choices, tier))
+    return call.hold is not None
+
+
 async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) -> None:
-    """Set the worst-case charge aside. Where the balance covers the prompt but not the longest answer,
+    """The same, whatever it takes. Where the balance covers the prompt but not the longest answer,
     cap the answer instead of refusing it. Raises Refusal where it covers neither."""
     terms, ask, key = call.terms, call.ask, call.key
     tariff, tier = terms.tariff, ask.peek.service_tier
-    prompt = min(call.prompt_bound, terms.model.max_input_tokens or call.prompt_bound)
-    # Rejected prediction tokens are charged as output, beyond any limit.
-    predicted = len(ask.body) if ask.peek.has_prediction else 0
-    longest = _longest_output(ask, terms) + predicted
+    prompt, longest, choices = _worst_case(call)
     try:
         budget = None
         if key.budget_nanos is not None:
             budget = await ledger.budget_at(key.key_id, call.request.started_ms)
         wallet = ledger.wallet(key.account_id) or await ledger.load_wallet(key.account_id)
-        ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
+        ceiling = tariff.ceiling(prompt, longest * choices, tier)
         call.hold = wallet.hold(ceiling, budget)
         if call.hold is not None:
             return
         if not names_elsewhere(ask.body):
             prompt = min(prompt, await estimator.prompt_tokens_surely(ask, terms.model))
-        ceiling = tariff.ceiling(prompt, longest * ask.choices, tier)
+        ceiling = tariff.ceiling(prompt, longest * choices, tier)
         wallet = await ledger.load_wallet(key.account_id, ceiling)
     except StoreDown:
         raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
@@ -85,12 +107,26 @@ async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) 
         return
     allowed = None if budget is None else budget.available_nanos
     available = wallet.available_nanos if allowed is None else min(wallet.available_nanos, allowed)
-    cap = min(tariff.output_cap(available, prompt, ask.choices, tier), longest) - predicted
+    predicted = _predicted(ask)
+    cap = min(tariff.output_cap(available, prompt, choices, tier), longest) - predicted
     if cap >= max(1, min(longest - predicted, OUTPUT_TOKENS_MIN)):
         call.output_cap = cap
-        call.hold = wallet.hold(tariff.ceiling(prompt, (cap + predicted) * ask.choices, tier), budget)
+        call.hold = wallet.hold(tariff.ceiling(prompt, (cap + predicted) * choices, tier), budget)
     if call.hold is None:
         raise _too_dear(ceiling, wallet, budget, currency, call.request.started_ms)
+
+
+def _worst_case(call: Call) -> tuple[int, int, int]:
+    """The most tokens that its prompt can have, and each of its answers; and how many answers."""
+    ask, prompt, prompt_max = call.ask, call.prompt_bound, call.terms.model.max_input_tokens
+    if prompt_max and prompt > prompt_max:
+        prompt = prompt_max
+    return prompt, _longest_output(ask, call.terms) + _predicted(ask), ask.choices
+
+
+def _predicted(ask: Ask) -> int:
+    """Rejected prediction tokens are charged as output, beyond any limit."""
+    return len(ask.body) if ask.peek.has_prediction else 0
 
 
 def _longest_output(ask: Ask, terms: Terms) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable
 
 from structlog import get_logger
 
@@ -34,7 +35,7 @@ from posthouse.relay.call import Call
 from posthouse.relay.endpoints import EVENT_STREAMS, Endpoint, Kind, find_endpoint
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Answer, Forwarder, note_broken, refusal_of
-from posthouse.relay.holding import hold, size
+from posthouse.relay.holding import bounded_size, counted_size, hold, hold_at_once
 from posthouse.relay.keep_alive import EarlyDoor, keep_alive
 from posthouse.relay.keys import presented_key
 from posthouse.relay.market import Market
@@ -98,30 +99,18 @@ class Relay:
         """Answer one request; ends when the answer is with the door, or the caller is gone. Raises
         nothing."""
         self.running += 1
+        key: KeyEntry | None = None
         try:
-            await self._handle(request, door)
-        except Refusal as refusal:
-            self._refuse(request, door, refusal, refused_outcome(request, refusal))
-        except asyncio.CancelledError:
-            pass  # the caller is gone; what the call held has been settled below
-        except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
-            log.error("call_crashed", request_id=request.request_id, **describe(error))
-            crash = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
-            self._refuse(request, door, crash, refused_outcome(request, crash))
-        finally:
-            self.running -= 1
-
-    async def _handle(self, request: RelayRequest, door: Door) -> None:
-        if request.method == "OPTIONS":
-            door.respond(204, PREFLIGHT, b"")
-            return
-        endpoint, path_model = find_endpoint(request.method, request.path, request.query)
-        if endpoint.kind is _OPEN:
-            await door.read_body()  # has none; refuses what is no sound request
-            door.respond(*self._own.open(endpoint))
-            return
-        key = await self._find_key(request)
-        try:
+            if request.method == "OPTIONS":
+                door.respond(204, PREFLIGHT, b"")
+                return
+            endpoint, path_model = find_endpoint(request.method, request.path, request.query)
+            if endpoint.kind is _OPEN:
+                await door.read_body()  # has none; refuses what is no sound request
+                door.respond(*self._own.open(endpoint))
+                return
+            text = presented_key(request)
+            key = self._directory.find(hash_key(text)) or await self._load_key(text)
             _check_key(key, request)
             if endpoint.kind is _METERED:
                 await self._metered(request, door, endpoint, path_model, key)
@@ -130,8 +119,16 @@ class Relay:
             else:
                 await door.read_body()
                 door.respond(*await self._own.answer(endpoint, path_model, key, request))
-        except Refusal as refusal:  # here it is known whose call it was
+        except Refusal as refusal:
             self._refuse(request, door, refusal, refused_outcome(request, refusal, key))
+        except asyncio.CancelledError:
+            pass  # the caller is gone; what the call held has been settled below
+        except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
+            log.error("call_crashed", request_id=request.request_id, **describe(error))
+            crash = Refusal(RelayCode.OVERLOADED, retry_after_s=1)
+            self._refuse(request, door, crash, refused_outcome(request, crash))
+        finally:
+            self.running -= 1
 
     async def _metered(
         self, request: RelayRequest, door: Door, endpoint: Endpoint, path_model: str, key: KeyEntry
@@ -143,11 +140,14 @@ class Relay:
         if ask.objects:
             await self._objects.pin(call)
         try:
-            prompt_tokens = await size(call, self._estimator)
+            prompt_tokens = bounded_size(call, self._estimator)
+            if prompt_tokens is None:
+                prompt_tokens = await counted_size(call, self._estimator)
             await self._admit(call, prompt_tokens)
             if b"idempotency-key" in request.headers and await self._claim(call):  # costs two commits
                 return
-            await hold(call, self._ledger, self._estimator, self._market.currency)
+            if not hold_at_once(call, self._ledger):
+                await hold(call, self._ledger, self._estimator, self._market.currency)
             call.answer = await self._forward(call)
             if call.answer.stream is None:
                 await self._answer_whole(call, call.answer)
@@ -170,20 +170,12 @@ class Relay:
 
     # -- who asks, and for what --------------------------------------------------------------------------
 
-    async def _find_key(self, request: RelayRequest) -> KeyEntry:
-        """The key's entry. Raises Refusal when there is no such key."""
-        text = presented_key(request)
-        key_hash = hash_key(text)
-        entry = self._directory.find(key_hash)
-        if entry is None:
-            if not is_key_shaped(text.decode("latin-1")):
-                raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_a_key")
-            entry = await self._load_key(key_hash)
-        return entry
-
-    async def _load_key(self, key_hash: bytes) -> KeyEntry:
+    async def _load_key(self, text: bytes) -> KeyEntry:
+        """The entry of a key that the directory did not have. Raises Refusal when there is no such key."""
+        if not is_key_shaped(text.decode("latin-1")):
+            raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_a_key")
         try:
-            entry = await self._directory.load(key_hash)
+            entry = await self._directory.load(hash_key(text))
         except StoreDown:
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
         if entry is None:
@@ -250,42 +242,37 @@ class Relay:
 
     # -- the upstream's answer ---------------------------------------------------------------------------
 
-    async def _forward(self, call: Call) -> Answer:
-        lineup = call.terms.lineup
+    def _forward(self, call: Call) -> Awaitable[Answer]:
+        """What brings the answer."""
+        ask, terms, lineup = call.ask, call.terms, call.terms.lineup
         # Bytes are four to a token, roughly; the upstream's own counts replace it. Not the prompt's bound: a
         # call with a file in it would wait for a minute in which its credential was not used at all.
-        tokens = 0 if call.ask.endpoint.is_free else len(call.ask.body) // 4
-        trip = Trip(call.terms.model.name, 1 + min(tokens, call.terms.request_tokens_max))
+        tokens = 0 if ask.endpoint.is_free else len(ask.body) // 4
+        trip = Trip(terms.model.name, 1 + min(tokens, terms.request_tokens_max))
         if call.pin is not None:
             pin_trip(trip, call.pin, lineup.by_channel[call.pin.channel])
         elif len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
             trip.affinity = _affinity(call)
         fetching = self._forwarder.fetch(
-            call.ask,
-            call.request.headers,
-            lineup,
-            trip,
-            output_cap=call.output_cap,
-            attempts=call.attempts,
+            ask, call.request.headers, lineup, trip, output_cap=call.output_cap, attempts=call.attempts
         )
-        ask = call.ask
-        if not (call.terms.keep_alive_s and ask.peek.stream and ask.endpoint in EVENT_STREAMS):
-            return await fetching
-        early = EarlyDoor(call.door, call.ask.endpoint.dialect)
+        if not (terms.keep_alive_s and ask.peek.stream and ask.endpoint in EVENT_STREAMS):
+            return fetching
+        early = EarlyDoor(call.door, ask.endpoint.dialect)
         if isinstance(call.door, Recording):  # keeps the answer alone
             early.door, call.door.door = call.door.door, early
         else:
             call.door = early
         headers = self._own_headers(call)
-        return await keep_alive(fetching, call.terms.keep_alive_s, lambda: early.tell(headers))
+        return keep_alive(fetching, terms.keep_alive_s, lambda: early.tell(headers))
 
     async def _answer_whole(self, call: Call, answer: Answer) -> None:
-        usage = None
-        if answer.exchange.status < 300 and not call.ask.endpoint.is_free:
+        usage, status = None, answer.exchange.status
+        if status < 300 and not call.ask.endpoint.is_free:
             usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
         call.ttft_ms = elapsed_ms(call.request)
-        await self._settle(call, _COMPLETED, answer.exchange.status, usage)
-        call.door.respond(answer.exchange.status, self._headers(call, answer), answer.body)
+        await self._settle(call, _COMPLETED, status, usage)
+        call.door.respond(status, self._headers(call, answer), answer.body)
         self._keep_replay(call)
 
     async def _answer_stream(self, call: Call, answer: Answer) -> None:
