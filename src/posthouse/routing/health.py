@@ -5,6 +5,7 @@ lets one call try again when its cool-down is over, and gets its share back step
 answered: an upstream that has just come back must not get all that waited for it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import islice
@@ -140,16 +141,13 @@ class Standing(Struct, frozen=True, kw_only=True):
     ttft_p99_s: float | None
 
 
-class Ticket:
+class Ticket(Struct, eq=False):
     """One attempt under way; from `Health.begin`, ended once by `end` or `release`."""
 
-    __slots__ = ("breaker", "epoch", "has_begun", "step")
-
-    def __init__(self, breaker: "Breaker", epoch: int) -> None:
-        self.breaker: Breaker | None = breaker
-        self.epoch = epoch
-        self.has_begun = False
-        self.step = -1  # of the window, where its answer was counted
+    breaker: "Breaker | None"
+    epoch: int
+    has_begun: bool = False
+    step: int = -1  # of the window, where its answer was counted
 
 
 class Breaker:
@@ -206,7 +204,6 @@ class Breaker:
 
     def leave(self, ticket: "Ticket") -> None:
         """An attempt is over, and whoever comes next may try."""
-        assert ticket.breaker is self, "ended twice"
         ticket.breaker = None
         self.in_flight -= 1
         if self.probe is ticket:
@@ -229,7 +226,7 @@ class Health:
     ) -> None:
         self._randomness = randomness
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._answers: list[tuple[Breaker, float, float | None]] = []  # when, and the time to the first byte
+        self._answers: list[tuple[Breaker, tuple[float, float]]] = []  # the time to its first byte, and when
         self.on_transition = on_transition
 
     # -- asking ----------------------------------------------------------------------------------------------
@@ -307,7 +304,7 @@ class Health:
         assert breaker is not None, "ended already"
         self._count_answers()
         ticket.has_begun = True
-        breaker.ttft.add(ttft_s, now_s)
+        breaker.ttft.add((ttft_s,), (now_s,))
         self._answered(breaker, ticket, now_s)
 
     def end(
@@ -324,14 +321,14 @@ class Health:
         counted."""
         breaker = ticket.breaker
         assert breaker is not None, "ended twice"
-        if verdict is _OK and breaker.state is _CLOSED and ticket.epoch == breaker.epoch:
-            if not ticket.has_begun:
-                self._answers.append((breaker, now_s, ttft_s))
-                if len(self._answers) >= ANSWERS_MAX:
-                    self._count_answers()
-        else:
+        is_plain = verdict is _OK and breaker.state is _CLOSED and ticket.epoch == breaker.epoch
+        if not is_plain or ttft_s is None:
             self._count_answers()
             self._ended(breaker, ticket, verdict, now_s, ttft_s, retry_after_s)
+        elif not ticket.has_begun:
+            self._answers.append((breaker, (ttft_s, now_s)))
+            if len(self._answers) >= ANSWERS_MAX:
+                self._count_answers()
         breaker.leave(ticket)
 
     def release(self, ticket: Ticket) -> None:
@@ -377,12 +374,15 @@ class Health:
     def _count_answers(self) -> None:
         """Count what is kept. It is of breakers that are closed, in the epochs that they are in: whatever may
         change that, or look, counts first."""
-        for breaker, now_s, ttft_s in self._answers:
-            if ttft_s is not None:
-                breaker.ttft.add(ttft_s, now_s)
-            breaker.window.add_answered(now_s)
-            breaker.streak = breaker.limited = 0
+        by_breaker: defaultdict[Breaker, list[tuple[float, float]]] = defaultdict(list)
+        for breaker, answer in self._answers:
+            by_breaker[breaker].append(answer)
         self._answers.clear()
+        for breaker, answers in by_breaker.items():
+            ttfts_s, at_s = zip(*answers, strict=True)
+            breaker.ttft.add(ttfts_s, at_s)
+            breaker.window.add_answered(at_s)
+            breaker.streak = breaker.limited = 0
 
     def _ended(
         self,
@@ -396,7 +396,7 @@ class Health:
         if verdict is _OK:
             if not ticket.has_begun:
                 if ttft_s is not None:
-                    breaker.ttft.add(ttft_s, now_s)
+                    breaker.ttft.add((ttft_s,), (now_s,))
                 self._answered(breaker, ticket, now_s)
         elif ticket.epoch == breaker.epoch:
             self._advance(breaker, now_s)
@@ -420,7 +420,7 @@ class Health:
             breaker.forget()
             ticket.epoch = breaker.epoch
             self._move(breaker, Event.ANSWERED, now_s, "a call was answered")
-        ticket.step = breaker.window.add_answered(now_s)
+        ticket.step = breaker.window.add_answered((now_s,))
         breaker.streak = breaker.limited = 0
 
     def _failed(

@@ -1,8 +1,11 @@
 """What a breaker remembers, in bounded memory: outcomes in a window, times to the first byte. Pure."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
-from math import exp, log
+from math import exp
 
 # A minute is counted in steps of 5 s. A step leaves the window as a whole, so the window is between 11 and 12
 # steps long.
@@ -11,12 +14,17 @@ STEPS = 12
 # The digest's classes grow by a tenth, so a quantile is off by 5 % at most: from 1 ms, 150 of them reach
 # beyond 26 minutes, and no deadline of a first byte is longer.
 _CLASSES = 150
-_GROWTH = log(1.1)
+_GROWTH = 1.1
 _LEAST_S = 0.001
+_class_of = partial(bisect_right, [_LEAST_S * _GROWTH**number for number in range(1, _CLASSES)])
 
 # How long a time to the first byte keeps its say in the smoothed one. An upstream that was slow and has not
 # been asked since looks faster as time goes by, so that it is asked again after a minute or so.
 SMOOTHED_OVER_S = 30.0
+# What the smoothed time keeps of before by each further one. Of more than so many all that is before the last
+# ones is a thousandth of it.
+_KEPT_MOST = 0.9
+_SMOOTHED_MAX = 64
 
 
 class CallWindow:
@@ -45,11 +53,16 @@ class CallWindow:
         self._step = step
         return step
 
-    def add_answered(self, now_s: float) -> int:
-        """Count an answered call; the step is what `turn_failed` finds it by."""
-        step = self.roll(now_s)
-        self._answered[step % STEPS] += 1
-        self.answered += 1
+    def add_answered(self, at_s: Sequence[float]) -> int:
+        """Count a call that was answered at each of these times, in their order. The step of the last one is
+        what `turn_failed` finds it by."""
+        step = done = 0
+        while done < len(at_s):
+            step = self.roll(at_s[done])
+            past = bisect_left(at_s, (step + 1) / self._steps_per_s, done + 1)
+            self._answered[step % STEPS] += past - done
+            self.answered += past - done
+            done = past
         return step
 
     def add_failed(self, now_s: float) -> None:
@@ -80,21 +93,29 @@ class TtftDigest:
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._counts: dict[int, int] = {}
-        self._before: dict[int, int] = {}
+        self._counts: Counter[int] = Counter()
+        self._before: Counter[int] = Counter()
         self._turned_at_s = 0.0
         self._smoothed_s = -1.0
         self._smoothed_at_s = 0.0
 
-    def add(self, ttft_s: float, now_s: float) -> None:
-        self._turn(now_s)
-        kind = min(int(log(ttft_s / _LEAST_S) / _GROWTH), _CLASSES - 1) if ttft_s > _LEAST_S else 0
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+    def add(self, ttfts_s: Sequence[float], at_s: Sequence[float]) -> None:
+        """Count times to the first byte, measured at these times, in their order."""
+        done = 0
+        while done < len(at_s):
+            self._turn(at_s[done])
+            past = bisect_left(at_s, self._turned_at_s + self._window_s, done + 1)
+            self._counts.update(map(_class_of, ttfts_s[done:past]))
+            done = past
+        for ttft_s, now_s in zip(ttfts_s[-_SMOOTHED_MAX:], at_s[-_SMOOTHED_MAX:], strict=True):
+            self._smooth(ttft_s, now_s)
+
+    def _smooth(self, ttft_s: float, now_s: float) -> None:
         if self._smoothed_s < 0:
             self._smoothed_s = ttft_s
         else:
             # Many samples at once weigh as one: the weight is of the time that has passed, at least a tenth.
-            kept = min(exp((self._smoothed_at_s - now_s) / SMOOTHED_OVER_S), 0.9)
+            kept = min(exp((self._smoothed_at_s - now_s) / SMOOTHED_OVER_S), _KEPT_MOST)
             self._smoothed_s = self._smoothed_s * kept + ttft_s * (1 - kept)
         self._smoothed_at_s = now_s
 
@@ -107,19 +128,17 @@ class TtftDigest:
     def quantiles_s(self, now_s: float, *shares: float) -> list[float | None]:
         """The times that these shares of the calls (0 to 1) stayed within; None where there were no calls."""
         self._turn(now_s)
-        counts = self._counts.copy()
-        for kind, count in self._before.items():
-            counts[kind] = counts.get(kind, 0) + count
+        counts = self._counts + self._before
         if not counts:
             return [None] * len(shares)
         kinds = sorted(counts)
         below = list(accumulate(counts[kind] for kind in kinds))
         ranked = (kinds[bisect_left(below, below[-1] * share)] for share in shares)
-        return [_LEAST_S * exp((kind + 0.5) * _GROWTH) for kind in ranked]  # the middle of the class
+        return [_LEAST_S * _GROWTH ** (kind + 0.5) for kind in ranked]  # the middle of the class
 
     def _turn(self, now_s: float) -> None:
         windows = (now_s - self._turned_at_s) / self._window_s
         if windows >= 1:
-            self._before = self._counts if windows < 2 else {}
-            self._counts = {}
+            self._before = self._counts if windows < 2 else Counter()
+            self._counts = Counter()
             self._turned_at_s = now_s
