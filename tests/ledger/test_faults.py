@@ -15,7 +15,8 @@ from posthouse.ledger.service import Ledger
 from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.store.engine import Store, open_store
 from posthouse.store.errors import StoreDown, StoreInUse
-from posthouse.testing.check_store import PRICE, new_member, outcome_of, until
+from posthouse.testing.check_store import PRICE, new_member, outcome_of
+from posthouse.testing.waiting import until
 
 TABLES = {"usage_records": "INSERT", "ledger_accounts": "UPDATE", "allowances": "UPDATE", "keys": "UPDATE"}
 ABORT = "BEGIN SELECT RAISE(ABORT, 'broken for a test'); END"

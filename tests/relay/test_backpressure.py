@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from tests.relay.forwarding import in_order, new_forwarder, offer
-from tests.upstream.calls import until
 from tests.upstream.stage import Play
 
 from posthouse.relay.ask import read_ask
@@ -13,6 +12,7 @@ from posthouse.relay.router import Trip
 from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Flow
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 from posthouse.wire.chunks import data_of_chunk
 

@@ -33,6 +33,7 @@ from posthouse.relay.values import Flow, RelayRequest
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import idempotency
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.wire.chunks import data_of_chunk
 
 CONFIGURATION = """
@@ -233,9 +234,7 @@ async def check_given_back(app: App, member: Member) -> list[Outcome]:
     leases = [one.in_flight for pool in app.market.pools.values() for one in pool.standings(now_s)]
     assert sum(leases) == 0
     _, exchanges = app.observer.gauges["posthouse_upstream_exchanges"]
-    async with asyncio.timeout(5):
-        while exchanges():  # noqa: ASYNC110 - nothing tells when an unheard answer has run out
-            await asyncio.sleep(0.001)
+    await until(lambda: exchanges() == 0)  # an answer that nobody hears may run out meanwhile
     with app.store.read() as connection:
         assert connection.execute(select(idempotency).where(idempotency.c.process_id != "")).all() == []
     records = list_usage(app.store, UsageFilter(account=member.email), limit=10).records

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec import structs
 from tests.relay.forwarding import in_order, new_forwarder, offer
-from tests.upstream.calls import until
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
@@ -23,6 +22,7 @@ from posthouse.routing.channels import CredentialDef
 from posthouse.routing.verdicts import STATUSES
 from posthouse.testing.proxy import ScriptedProxy
 from posthouse.testing.upstream import Script, ScriptedUpstream, answer_pieces, event
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 
 BODY = b'{"model":"gpt-4o-mini","messages":[]}'

@@ -18,6 +18,7 @@ from posthouse.routing.health import Health
 from posthouse.routing.pools import Departure, Return
 from posthouse.routing.verdicts import Verdict
 from posthouse.store.engine import open_store
+from posthouse.testing.waiting import until
 
 HEALTH = {"consecutive": 1, "cool_down_s": 0.001, "cool_down_max_s": 0.001, "probe_every_s": 0.001}
 
@@ -208,9 +209,7 @@ def test_the_end_of_the_server_ends_its_probes(play: Play, monkeypatch: pytest.M
     async def story(stage: Stage) -> None:
         stage.answering.clear()
         running = asyncio.create_task(stage.prober.run())
-        async with asyncio.timeout(5):
-            while not stage.asked:  # noqa: ASYNC110  the prober knows no event for it
-                await asyncio.sleep(0.001)
+        await until(lambda: stage.asked)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -239,12 +238,9 @@ def test_a_fault_does_not_end_the_looks(play: Play, monkeypatch: pytest.MonkeyPa
     async def story(stage: Stage) -> None:
         pool = stage.market.pools.pop("main")
         running = asyncio.create_task(stage.prober.run())
-        async with asyncio.timeout(5):
-            while not stage.faults:  # noqa: ASYNC110  the prober knows no event for it
-                await asyncio.sleep(0.001)
-            stage.market.pools["main"] = pool
-            while not stage.asked:  # noqa: ASYNC110  nor for this
-                await asyncio.sleep(0.001)
+        await until(lambda: stage.faults)
+        stage.market.pools["main"] = pool
+        await until(lambda: stage.asked)
         stage.faults.clear()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -21,7 +21,7 @@ from posthouse.routing.verdicts import Verdict
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
 from posthouse.store.errors import StoreDown
-from posthouse.testing.check_store import until
+from posthouse.testing.waiting import until
 
 POLICY = HealthPolicy(consecutive=2)
 

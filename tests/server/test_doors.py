@@ -16,6 +16,7 @@ from posthouse.server.addresses import Addresses
 from posthouse.server.asgi import AsgiApp
 from posthouse.server.lane import Lane, is_relay_path
 from posthouse.testing.check_door import ScriptedPipeline, ServeDoor, check_door
+from posthouse.testing.waiting import until
 
 COMMON: dict[str, Any] = {
     "ws": "none",
@@ -38,8 +39,7 @@ async def served(config: uvicorn.Config) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.001)
+        await until(lambda: server.started)
         try:
             yield listener.getsockname()[1]
         finally:

@@ -10,9 +10,9 @@ from tests.server.test_doors import run, serve_lane
 from posthouse.relay.values import Door, RelayRequest
 from posthouse.server.lane import RelayProtocol
 from posthouse.testing.check_door import SETTINGS, ScriptedPipeline
+from posthouse.testing.waiting import until
 
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"
-WAIT_S = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +41,10 @@ async def closed(pipeline: ScriptedPipeline, request: bytes, *, answered: bool) 
         if answered:
             await reader.readuntil(b"\r\n\r\n")
         else:
-            async with asyncio.timeout(WAIT_S):
-                while connections() == before:  # noqa: ASYNC110 - nobody tells of a connection
-                    await asyncio.sleep(0.001)
+            await until(lambda: connections() > before)
         assert connections() == before + 1
         writer.close()
-        async with asyncio.timeout(WAIT_S):
-            while connections() > before:  # noqa: ASYNC110 - nor of its end
-                await asyncio.sleep(0.001)
+        await until(lambda: connections() == before)
 
 
 def test_one_that_waited_for_its_next_request() -> None:

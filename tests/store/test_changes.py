@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from posthouse.store.changes import KEPT_MS, ChangeFeed, announce, prune
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import changes
-from posthouse.testing.check_store import until
+from posthouse.testing.waiting import until
 
 
 def say(store: Store, subject: str, at_ms: int = 1) -> None:
@@ -37,7 +37,7 @@ def test_nothing_is_missed_while_the_store_is_away(tmp_path: Path) -> None:
         with store.begin() as connection:
             announce(connection, "key", "k1", 1)
             connection.exec_driver_sql("ALTER TABLE changes RENAME TO away")
-        await until(lambda: bool(errors))
+        await until(lambda: errors)
         execute(store, "ALTER TABLE away RENAME TO changes")
         await until(lambda: heard == ["k1"])
         await feed.stop()
@@ -86,7 +86,7 @@ def test_what_was_said_before_the_start_is_old_news(tmp_path: Path) -> None:
         feed.listen(listener)
         await feed.start()
         say(store, "new")
-        await until(lambda: bool(heard))
+        await until(lambda: heard)
         await feed.stop()
 
     asyncio.run(story())

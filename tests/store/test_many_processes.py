@@ -13,7 +13,8 @@ from posthouse.ledger.service import Ledger
 from posthouse.store.changes import ChangeFeed
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import processes
-from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of, until
+from posthouse.testing.check_store import PRICE, Member, new_member, outcome_of
+from posthouse.testing.waiting import until
 
 
 @pytest.fixture(scope="module")

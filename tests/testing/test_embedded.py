@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.caller import CHAT, Caller, request
 
 from posthouse.kernel.outcome import Ending
-from posthouse.testing import embedded
+from posthouse.testing import embedded, waiting
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.operated import MINIMAL
 from posthouse.testing.upstream import Script, ScriptedUpstream
@@ -58,7 +58,7 @@ def test_what_a_call_takes_is_seen_and_gone_after_it(
 
 
 def test_what_is_not_given_back_is_found(relay: EmbeddedRelay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SETTLING_S", 0.05)
+    monkeypatch.setattr(waiting, "PATIENCE_S", 0.05)
 
     async def leak() -> None:
         relay.app.relay.running += 1

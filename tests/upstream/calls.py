@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,7 +15,6 @@ DEADLINES = ChannelSpec(
     name="test", base_url="http://u/v1", connect_s=5, first_byte_s=5, idle_s=5, total_s=10
 )
 ANSWER_BYTES_MAX = 100_000_000
-WAIT_S = 30.0  # far above what anything here takes
 
 
 def deadlines(**seconds: float) -> ChannelSpec:
@@ -60,14 +57,6 @@ def origin_of(
 
 def direct(client: UpstreamClient, url: str, *, ca_file: str = "", tls_verify: bool = True) -> Origin:
     return origin_of(client, url, "", tls_verify, ca_file)
-
-
-async def until(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:
-    """Wait for it; AssertionError when it never comes about."""
-    give_up_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < give_up_s, "it never came about"
-        await asyncio.sleep(0.005)
 
 
 def lead_to(*addresses: str) -> list[str]:

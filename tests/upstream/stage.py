@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import uvloop
 
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 
 T = TypeVar("T")
@@ -19,7 +19,6 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
 }
 SCENARIO_S = 60.0  # the longest takes a second; one that waits for ever ends here
-SETTLING_S = 30.0  # a closed connection is gone within a few turns of the loop
 
 
 def play_on(loop_name: str, scenario: Scenario[T]) -> T:
@@ -51,13 +50,10 @@ def play_on(loop_name: str, scenario: Scenario[T]) -> T:
 
 
 async def _nothing_left(client: UpstreamClient) -> None:
-    give_up_s = time.monotonic() + SETTLING_S
-    while True:
+    def left() -> list[object]:
+        origins = client._origins.items()
+        counts = [(name, one.open_count, one.opening_count, one.active) for name, one in origins]
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        left = [
-            (origin.open_count, origin.opening_count, origin.active) for origin in client._origins.values()
-        ]
-        if not tasks and all(one == (0, 0, set()) for one in left):
-            return
-        assert time.monotonic() < give_up_s, (tasks, left)
-        await asyncio.sleep(0.005)
+        return [*tasks, *(one for one in counts if any(one[1:]))]
+
+    await until(left, lambda left: not left)

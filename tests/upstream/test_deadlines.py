@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, until
+from tests.upstream.calls import BODY, begin, deadlines, direct, fetch
 from tests.upstream.stage import Play
 from tests.upstream.wire import Wire, a_loop
 
 from posthouse.routing.channels import ChannelSpec
 from posthouse.testing.upstream import Script, ScriptedUpstream, answer_pieces
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
@@ -260,7 +261,7 @@ def test_the_sweep_goes_on_after_a_fault_of_ours(play: Play, upstream: ScriptedU
         origin = direct(client, upstream.origin)
         clumsy = await begin(origin, limits=deadlines(idle_s=SHORT_S))
         clumsy.consume(Clumsy())
-        await until(lambda: bool(complaints))
+        await until(lambda: complaints)
         loop.set_exception_handler(handler)
         assert complaints == ["a fault of ours"]
         with pytest.raises(UpstreamFault, match="timeout_idle"):

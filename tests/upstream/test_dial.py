@@ -6,13 +6,14 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, direct, fetch, lead_to, origin_of, request_of, until
+from tests.upstream.calls import BODY, deadlines, direct, fetch, lead_to, origin_of, request_of
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
 from posthouse.testing.http1 import Connection, Head, Server
 from posthouse.testing.proxy import ScriptedProxy
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream import dial as dial_module
 from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault

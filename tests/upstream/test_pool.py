@@ -5,11 +5,12 @@ import contextlib
 import socket
 
 import pytest
-from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, origin_of, until
+from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, origin_of
 from tests.upstream.stage import Play
 
 from posthouse.testing.http1 import Connection, Head, Server
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream import client as client_module
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.upstream.calls import until
 from tests.upstream.stage import Play
 
 from posthouse.catalogue.channels import resolved
@@ -15,6 +14,7 @@ from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.verdicts import Verdict
 from posthouse.testing.proxy import ScriptedProxy, ScriptedSocks
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.probe import Probe, probe
 

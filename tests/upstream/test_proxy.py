@@ -5,12 +5,13 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-from tests.upstream.calls import BODY, deadlines, fetch, origin_of, until
+from tests.upstream.calls import BODY, deadlines, fetch, origin_of
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
 from posthouse.testing.proxy import ScriptedProxy
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault
 

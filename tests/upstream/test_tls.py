@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.upstream.calls import begin, deadlines, direct, fetch, until
+from tests.upstream.calls import begin, deadlines, direct, fetch
 from tests.upstream.certificates import Authority
 from tests.upstream.stage import Play
 
 from posthouse.testing.upstream import Script, ScriptedUpstream
+from posthouse.testing.waiting import until
 from posthouse.upstream.client import UpstreamClient
 from posthouse.upstream.errors import Fault, UpstreamFault
 

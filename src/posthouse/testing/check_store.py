@@ -77,6 +77,7 @@ from posthouse.store.schema import (
     transfers,
 )
 from posthouse.testing.rolled import roll_all
+from posthouse.testing.waiting import until
 
 TARIFF = Tariff([PriceLine("query", "each", 1)])
 PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
@@ -157,13 +158,6 @@ def with_ledger(store: Store, story: Callable[[Ledger], Coroutine[Any, Any, None
 
     asyncio.run(run())
     assert not verify(store), verify(store)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Wait for what comes from another thread; raises TimeoutError."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  another thread makes it true and knows no event
-            await asyncio.sleep(0.01)
 
 
 def check_migrations_give_the_schema(store: Store) -> None:

@@ -14,7 +14,6 @@ import asyncio
 import gc
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +27,11 @@ from posthouse.bootstrap import App, running
 from posthouse.kernel.outcome import Outcome
 from posthouse.kernel.settings import Settings
 from posthouse.testing.operated import MINIMAL, Operated
+from posthouse.testing.waiting import eventually, until
 
 T = TypeVar("T")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
-SETTLING_S = 30.0  # what a call took is given back within a few turns of the loop
 GRACEFUL_STOP_S = 1
 # What calls move while they run, and nothing else does.
 GAUGES = ("requests_running", "connections", "held_nanos", "request_bodies_bytes", "upstream_exchanges")
@@ -90,10 +89,7 @@ class EmbeddedRelay(Operated):
 
     def check_nothing_left(self) -> None:
         """AssertionError with what is left, where it does not go away by itself."""
-        give_up_s = time.monotonic() + SETTLING_S
-        while left := self.leftovers():
-            assert time.monotonic() < give_up_s, left
-            time.sleep(0.005)  # what is left goes within turns of another thread's loop, which tells nobody
+        eventually(self.leftovers, lambda left: not left)
 
     def run(self, job: Callable[[], Awaitable[T]]) -> T:
         """What it returns, run on the relay's own loop."""
@@ -174,8 +170,7 @@ async def _listening(app: App) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         sweeping = asyncio.create_task(app.lane.sweep())
         serving = asyncio.create_task(server.serve([listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.001)
+        await until(lambda: server.started)
         try:
             yield listener.getsockname()[1]
         finally:
