@@ -1,11 +1,10 @@
 """The whole story, twice: somebody comes, calls, runs into a limit, pays and asks; and an operator sets the
 service up, and stops who must be stopped. A served relay, the simulated provider, the official client."""
 
-import asyncio
 import csv
 import io
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import httpx
 import openai
@@ -21,6 +20,7 @@ from posthouse.ledger.queries import verify
 from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.testing.embedded import EmbeddedRelay
 from posthouse.testing.simulated import start_simulated
+from posthouse.testing.threaded import Threaded
 from posthouse.testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
@@ -66,18 +66,20 @@ credential = "${UPSTREAM_API_KEY}"
 """
 
 
+class Provider(Threaded):
+    """The simulated one of `serve --demo`."""
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        server, self.base_url = await start_simulated()
+        yield
+        await server.close()
+
+
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    """The simulated provider of `serve --demo`, on a loop of its own: its base URL."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="provider")
-    thread.start()
-    server, base_url = asyncio.run_coroutine_threadsafe(start_simulated(), loop).result()
-    yield base_url
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with Provider() as provider:
+        yield provider.base_url
 
 
 @pytest.fixture(scope="module")

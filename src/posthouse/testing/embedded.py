@@ -11,14 +11,14 @@ with ScriptedUpstream() as upstream, EmbeddedRelay(tmp_path, upstream.base_url) 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 import uvloop
@@ -27,18 +27,19 @@ from posthouse.bootstrap import App, running
 from posthouse.kernel.outcome import Outcome
 from posthouse.kernel.settings import Settings
 from posthouse.testing.operated import MINIMAL, Operated
+from posthouse.testing.threaded import STOP_TIMEOUT_S, Threaded
 from posthouse.testing.waiting import eventually, until
 
 T = TypeVar("T")
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 60.0
 GRACEFUL_STOP_S = 1
 # What calls move while they run, and nothing else does.
 GAUGES = ("requests_running", "connections", "held_nanos", "request_bodies_bytes", "upstream_exchanges")
 
 
-class EmbeddedRelay(Operated):
+class EmbeddedRelay(Threaded, Operated):
     """`settings` besides where its data is. `outcomes` has every one that the relay reported, in order."""
+
+    loop_factory = staticmethod(uvloop.new_event_loop)
 
     def __init__(
         self,
@@ -54,32 +55,15 @@ class EmbeddedRelay(Operated):
         self.outcomes: list[Outcome] = []
         self.complaints: list[dict[str, Any]] = []  # of the loop: exceptions that nobody looked at
         self._settings = Settings(data=self.data, host="127.0.0.1", database=database, **settings)
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._serve, name="relay", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(START_TIMEOUT_S):
-            raise TimeoutError("the relay did not start")
-        if self._failure is not None:
-            raise self._failure
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """AssertionError where a task outlived the relay, or the loop complained."""
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(STOP_TIMEOUT_S)
-        self.store.close()
-        if kind is not None:
-            return
-        assert not self._thread.is_alive(), "the relay did not stop"
+        with contextlib.closing(self.store):
+            super().__exit__(kind, error, traceback)
         gc.collect()  # an exception that nobody looked at is told of when its future is collected
-        assert self.complaints == []
-        if self._failure is not None:
-            raise self._failure
+        assert kind is not None or self.complaints == []
 
     def leftovers(self) -> dict[str, Any]:
         """What calls took and have not given back: gauges that are not at zero, places in limits, channels
@@ -112,26 +96,15 @@ class EmbeddedRelay(Operated):
         found["tasks"] = [repr(task) for task in tasks]
         return {name: value for name, value in found.items() if value}
 
-    def _serve(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._run())
-        except BaseException as error:  # the test's thread raises it
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
         self._loop.set_exception_handler(lambda _, context: self.complaints.append(context))
-        self._stopped = asyncio.Event()
         async with running(self._settings) as self.app:
             self._listen_in()
             async with _listening(self.app) as self.port:
                 await asyncio.sleep(0)
                 self._own_tasks = asyncio.all_tasks()
-                self._ready.set()
-                await self._stopped.wait()
+                yield
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, left
 

@@ -12,17 +12,15 @@ import base64
 import contextlib
 import ipaddress
 import re
-import threading
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Literal, Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from posthouse.testing.http1 import Connection, Head, Server
-
-READY_TIMEOUT_S = 60.0  # a loop starts in milliseconds; past this the machine is in trouble
+from posthouse.testing.threaded import Threaded
 
 _REFUSED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -35,54 +33,18 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOP_BY_HOP = frozenset(("proxy-authorization", "proxy-connection", "connection", "keep-alive"))
 
 
-class _Threaded(ABC):
-    """A proxy in a thread with a loop of its own: use it as a context manager."""
-
-    port: int
-
-    def __init__(self) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="proxy", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(READY_TIMEOUT_S):
-            raise TimeoutError("the scripted proxy did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(READY_TIMEOUT_S)
-
+class _Proxy(Threaded):
     @property
     def address(self) -> str:
         """e.g. 127.0.0.1:40001; a URL is made of it with the user and password that the test wants."""
         return f"127.0.0.1:{self.port}"
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        await self._start()
-        self._ready.set()
-        await self._stopped.wait()
-        await self._close()
 
-    @abstractmethod
-    async def _start(self) -> None:
-        """Listen, and set the port."""
-
-    @abstractmethod
-    async def _close(self) -> None: ...
-
-
-class ScriptedProxy(_Threaded):
+class ScriptedProxy(_Proxy):
     """The HTTP proxy. `credential`: "user:password" that it asks for. `says`: these bytes instead of its
     answer to any request; after them it is silent, or closes where `closes`."""
 
     def __init__(self, *, credential: str = "", says: bytes | None = None, closes: bool = False) -> None:
-        super().__init__()
         self.heads: list[Head] = []
         self._expected = "Basic " + base64.b64encode(credential.encode()).decode() if credential else None
         self._says = says
@@ -96,11 +58,11 @@ class ScriptedProxy(_Threaded):
     def connections_open(self) -> int:
         return len(self._server.connections)
 
-    async def _start(self) -> None:
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
         self._server = Server(self._serve)
         self.port = await self._server.start("127.0.0.1", 0)
-
-    async def _close(self) -> None:
+        yield
         await self._server.close()
 
     async def _serve(self, connection: Connection, head: Head) -> None:
@@ -176,7 +138,7 @@ _KINDS: dict[int, Literal["ipv4", "name", "ipv6"]] = {1: "ipv4", 3: "name", 4: "
 _LENGTHS = {1: 4, 4: 16}
 
 
-class ScriptedSocks(_Threaded):
+class ScriptedSocks(_Proxy):
     """The SOCKS5 proxy (RFC 1928, 1929). `credential`: "user:password" that it asks for. `hosts`: where names
     lead. `says`: these bytes instead of its answer to a step ("method", "user", "reply"); after them it is
     silent, or closes where `closes`; with `refused` the reply is so only for these hosts. `bound`: the
@@ -192,7 +154,6 @@ class ScriptedSocks(_Threaded):
         refused: set[str] | None = None,
         bound: bytes = b"\x01\0\0\0\0\0\0",
     ) -> None:
-        super().__init__()
         self.asked: list[Asked] = []
         self.connections_open = 0
         self._expected = credential
@@ -203,14 +164,14 @@ class ScriptedSocks(_Threaded):
         self._bound = bound
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _close(self) -> None:
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        yield
         for _ in range(3):  # what was accepted by now is served within three turns of the loop
             await asyncio.sleep(0)
-        self._server.close()
+        server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,9 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from posthouse.testing.operated import MINIMAL, Operated
-
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 60.0
+from posthouse.testing.threaded import START_TIMEOUT_S, STOP_TIMEOUT_S
 
 
 class ServedRelay(Operated):

@@ -17,9 +17,9 @@ import asyncio
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -27,12 +27,12 @@ from posthouse.testing import openai_shapes as shapes
 from posthouse.testing.answers import answer_pieces, dialect_of, event
 from posthouse.testing.http1 import Connection, Head, Server
 from posthouse.testing.script import Script, transmission
+from posthouse.testing.threaded import Threaded
 
 __all__ = ["Received", "Script", "ScriptedUpstream", "answer_pieces", "event"]
 
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _OPENAI_PATHS = ("/completions", "/embeddings")
-READY_TIMEOUT_S = 60.0  # a loop starts in milliseconds; past this the machine is in trouble
 
 
 class Received:
@@ -62,9 +62,8 @@ class Received:
         return bearer or next(filter(None, map(self.header, _KEY_HEADERS)), "")
 
 
-class ScriptedUpstream:
-    """The server, in a thread with a loop of its own: use it as a context manager, from plain or async tests.
-    `credential` (or several): who brings another is refused."""
+class ScriptedUpstream(Threaded):
+    """The server. `credential` (or several): who brings another is refused."""
 
     def __init__(
         self,
@@ -83,20 +82,6 @@ class ScriptedUpstream:
         self._of_model: dict[str, Script] = {}
         self._of_credential: dict[str, Script] = {}
         self._arrival = threading.Condition()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="upstream", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(READY_TIMEOUT_S):
-            raise TimeoutError("the scripted upstream did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(READY_TIMEOUT_S)
 
     @property
     def origin(self) -> str:
@@ -147,14 +132,12 @@ class ScriptedUpstream:
         assert arrived, f"{len(self.received)} of {count} requests arrived"
         return self.received
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
         self._resumed = asyncio.Event()
         self._server = Server(self._answer)
         self.port = await self._server.start("127.0.0.1", 0, self._ssl_context)
-        self._ready.set()
-        await self._stopped.wait()
+        yield
         await self._server.close()
 
     async def _answer(self, connection: Connection, head: Head) -> None:
