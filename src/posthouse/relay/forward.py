@@ -28,7 +28,7 @@ from posthouse.relay.stream import EventStream
 from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.choice import Lineup
 from posthouse.routing.verdicts import NEXT, Next, Verdict, verdict_of_fault, verdict_of_status
-from posthouse.upstream.client import UpstreamClient
+from posthouse.upstream.client import Origin, UpstreamClient
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import TIMEOUTS, Fault, UpstreamFault
 from posthouse.wire.headers import request_header_block, retry_after_s, with_defaults
@@ -105,18 +105,17 @@ class Forwarder:
     ) -> Answer:
         """The first answer that counts. Every attempt is noted in `attempts`. A stream's leg goes on with its
         answer: whoever gets it hands it to `finish`. Raises Refusal when no answer came."""
-        allowed, limits = request_header_block(headers, ask.endpoint.dialect), self._limits()
-        give_up_s = self._loop.time() + limits.attempts_total_s
+        allowed = request_header_block(headers, ask.endpoint.dialect)
+        began_s = now_s = self._loop.time()
         best: Failed | None = None
-        while len(attempts) < limits.attempts_max:
-            leg = self._router.next(lineup, trip, self._loop.time())
-            if leg is None:
-                break
+        while (leg := self._router.next(lineup, trip, now_s)) is not None:
             end = await self._attempt(leg, trip, ask, allowed, output_cap, attempts)
             if isinstance(end, Answer):
                 return end
             best = end if best is None else max(best, end, key=Failed.rank)
-            if NEXT[end.verdict] is _TO_CALLER or self._loop.time() >= give_up_s:
+            now_s, limits = self._loop.time(), self._limits()
+            is_last = len(attempts) >= limits.attempts_max or now_s >= began_s + limits.attempts_total_s
+            if is_last or NEXT[end.verdict] is _TO_CALLER:
                 break
             self._router.note_failed(leg, end.verdict, trip)
         if best is None:
@@ -137,45 +136,80 @@ class Forwarder:
         output_cap: int | None,
         attempts: list[AttemptRecord],
     ) -> Answer | Failed:
-        """One attempt and what it says to health and pools; noted whatever becomes of it."""
-        spec, loop = leg.offer.spec, self._loop
-        verdict: Verdict | None = None
-        answer: Answer | None = None
-        fault: UpstreamFault | None = None
-        wait_s = None
+        """One attempt and what it says to health and pools; noted whatever becomes of it. Of one that failed
+        nothing is left behind."""
+        exchange: Exchange | None = None
         try:
             if trip.back_off_s:
                 await asyncio.sleep(trip.back_off_s)
-            leg.started_s = loop.time()
-            answer = await self._sent(leg, trip, ask, allowed, output_cap)
+                leg.started_s = self._loop.time()
+            origin, head, body = self._request(leg, trip.model, ask, allowed, output_cap)
+            spec = leg.offer.spec
+            exchange = await origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
+            if (
+                ask.peek.stream
+                and exchange.status == 200
+                and is_stream(ask, exchange.header(b"content-type"))
+            ):
+                answer = await self._begin_stream(leg, exchange, ask)
+            else:
+                leg.ttft_s = self._loop.time() - leg.started_s
+                if exchange.connection is not None or exchange.fault is not None:
+                    await exchange.wait_done()
+                answer = _whole_answer(leg, exchange, ask)
+        except BaseException as error:
+            if exchange is not None:
+                exchange.abandon()
+            fault = error if isinstance(error, UpstreamFault) else None
+            verdict = None if fault is None else verdict_of_fault(fault.fault.value)
+            self._note(leg, attempts, verdict, fault=fault)
+            if verdict is None:
+                raise
+            return Failed(leg.offer.spec, verdict, fault=fault)
+        return self._judged(leg, trip, answer, attempts)
+
+    def _judged(self, leg: Leg, trip: Trip, answer: Answer, attempts: list[AttemptRecord]) -> Answer | Failed:
+        """The answer, where it is what the caller gets."""
+        exchange = answer.exchange
+        verdict = verdict_of_status(exchange.status, answer.body)
+        if trip.pinned and verdict is Verdict.MODEL_MISSING:  # the object may be what is missing
+            verdict = Verdict.CALLER
+        if NEXT[verdict] is _TO_CALLER:
+            self._note(leg, attempts, verdict, answer)
+            return answer
+        wait_s = retry_after_s(exchange.headers, now_ms())
+        self._note(leg, attempts, verdict, answer, retry_after_s=wait_s)
+        return Failed(leg.offer.spec, verdict, answer=answer)
+
+    def _note(
+        self,
+        leg: Leg,
+        attempts: list[AttemptRecord],
+        verdict: Verdict | None,
+        answer: Answer | None = None,
+        *,
+        fault: UpstreamFault | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Tell of an attempt's end; of a stream's, when it is there."""
+        now_s, status, tokens = self._loop.time(), 0, None
+        if answer is not None:
             status = answer.exchange.status
-            verdict = verdict_of_status(status, answer.body)
-            if NEXT[verdict] is _TO_CALLER:
-                return answer
-            if trip.pinned and verdict is Verdict.MODEL_MISSING:  # the object may be what is missing
-                verdict = Verdict.CALLER
-                return answer
-            wait_s = retry_after_s(answer.exchange.headers, now_ms())
-            return Failed(spec, verdict, answer=answer)
-        except UpstreamFault as caught:
-            fault, verdict = caught, verdict_of_fault(caught.fault.value)
-            return Failed(spec, verdict, fault=fault)
-        finally:
-            now_s = loop.time()
-            if answer is None or answer.stream is None:
-                tokens = _tokens(answer)
-                self._router.end(leg, verdict, now_s, tokens=tokens, retry_after_s=wait_s)
-            attempts.append(
-                AttemptRecord(
-                    spec.name,
-                    answer.exchange.status if answer is not None else 0,
-                    fault.fault.value if fault is not None else "",
-                    int((now_s - leg.started_s) * 1000),
-                    leg.lease.name,
-                    verdict.value if verdict is not None else "",
-                    -1 if leg.ttft_s is None else int(leg.ttft_s * 1000),
-                )
+            if answer.usage is not None:
+                tokens = answer.usage.prompt_tokens + answer.usage.completion_tokens
+        if answer is None or answer.stream is None:
+            self._router.end(leg, verdict, now_s, tokens=tokens, retry_after_s=retry_after_s)
+        attempts.append(
+            AttemptRecord(
+                leg.offer.channel,
+                status,
+                "" if fault is None else fault.fault,
+                int((now_s - leg.started_s) * 1000),
+                leg.lease.name,
+                verdict or "",
+                -1 if leg.ttft_s is None else int(leg.ttft_s * 1000),
             )
+        )
 
     def finish(self, answer: Answer, usage: Usage | None = None) -> None:
         """A call is through with its answer, however it ended. A second time does nothing."""
@@ -188,25 +222,20 @@ class Forwarder:
         tokens = None if usage is None else usage.prompt_tokens + usage.completion_tokens
         self._router.end(answer.leg, verdict, self._loop.time(), tokens=tokens)
 
-    async def _sent(self, leg: Leg, trip: Trip, ask: Ask, allowed: bytes, output_cap: int | None) -> Answer:
-        """The whole answer, or a stream's beginning. Leaves nothing behind when it fails."""
-        spec, route = leg.offer.spec, leg.offer.route or self._route(leg.offer, trip.model)
+    def _request(
+        self, leg: Leg, model: str, ask: Ask, allowed: bytes, output_cap: int | None
+    ) -> tuple[Origin, bytes, bytes]:
+        """Where the attempt goes, and what is sent there: head and body."""
+        offer = leg.offer
+        route = offer.route or self._route(offer, model)
+        spec = offer.spec
         body = upstream_body(ask, spec, route.model, output_cap)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (
-            route.head(ask.endpoint, leg.lease.name, leg.offer.credentials),
+            route.head(ask.endpoint, leg.lease.name, offer.credentials),
             with_defaults(allowed, spec.default_headers) if spec.default_headers else allowed,
             len(body),
         )
-        exchange = await route.origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
-        try:
-            if exchange.status == 200 and is_stream(ask, exchange.header(b"content-type")):
-                return await self._begin_stream(leg, exchange, ask)
-            leg.ttft_s = self._loop.time() - leg.started_s
-            await exchange.wait_done()
-            return _whole_answer(leg, exchange, ask)
-        except BaseException:
-            exchange.abandon()
-            raise
+        return route.origin, head, body
 
     async def _begin_stream(self, leg: Leg, exchange: Exchange, ask: Ask) -> Answer:
         meter = meter_for(ask)
@@ -302,12 +331,6 @@ def _is_json(body: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def _tokens(answer: Answer | None) -> int | None:
-    """What a whole answer says that it used."""
-    usage = None if answer is None else answer.usage
-    return None if usage is None else usage.prompt_tokens + usage.completion_tokens
 
 
 def refusal_of(fault: UpstreamFault, spec: ChannelSpec, situation: str, *, attempts: int = 1) -> Refusal:

@@ -5,7 +5,7 @@ Used on the event loop. A Leg is one attempt's claim on both; whoever gets one e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
 
@@ -101,31 +101,34 @@ class Router:
         ceiling that is reached, a Retry-After that is not over. What is only doubtful is better than
         nothing."""
         again, trip.again = trip.again, None
-        if again is not None:
-            if len(trip.refused[again.channel]) < REFUSALS_MAX:
-                leg = self._leg(again, trip, now_s, insist=False)
-                if leg is not None:
-                    return leg
-                trip.tried.add(again.channel)
-            elif leg := self._next(lineup, trip, now_s, {again.channel}, insist=False):
-                trip.back_off_s = 0.0
-                return leg
-        leg = self._next(lineup, trip, now_s, set(), insist=False)
-        leg = leg or self._next(lineup, trip, now_s, set(), insist=True)
+        leg = None if again is None else self._next_after(again, lineup, trip, now_s)
+        leg = leg or self._next(lineup, trip, now_s, insist=False)
+        leg = leg or self._next(lineup, trip, now_s, insist=True)
         if leg is None or leg.offer is not again:
             trip.back_off_s = 0.0
         return leg
 
+    def _next_after(self, refuser: Offer, lineup: Lineup[Offer], trip: Trip, now_s: float) -> Leg | None:
+        """Where a channel has just refused a credential: another one of it, or once it has refused enough
+        another channel."""
+        channel = refuser.channel
+        if len(trip.refused[channel]) >= REFUSALS_MAX:
+            return self._next(lineup, trip, now_s, {channel}, insist=False)
+        leg = self._leg(refuser, trip, now_s, insist=False)
+        if leg is None:
+            trip.tried.add(channel)
+        return leg
+
     def _next(
-        self, lineup: Lineup[Offer], trip: Trip, now_s: float, busy: set[str], *, insist: bool
+        self, lineup: Lineup[Offer], trip: Trip, now_s: float, but: Collection[str] = (), *, insist: bool
     ) -> Leg | None:
-        """An attempt at a channel that is not among the busy ones, to which those are added that have no
-        credential for it."""
-        while (offer := self._chosen(lineup, trip, now_s, busy)) is not None:
+        """An attempt at a channel that is none of these and has a credential for it."""
+        tried: Collection[str] = {*trip.tried, *but} if but else trip.tried
+        while (offer := self._chosen(lineup, trip, now_s, tried)) is not None:
             leg = self._leg(offer, trip, now_s, insist)
             if leg is not None:
                 return leg
-            busy.add(offer.channel)
+            tried = {*tried, offer.channel}
         return None
 
     def wait_s(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> float:
@@ -177,8 +180,9 @@ class Router:
         trip.again = offer
         trip.back_off_s = min(BACK_OFF_S_MAX, BACK_OFF_S * 2.0 ** (len(refused) - 1))
 
-    def _chosen(self, lineup: Lineup[Offer], trip: Trip, now_s: float, busy: set[str]) -> Offer | None:
-        tried = trip.tried | busy if busy else trip.tried
+    def _chosen(
+        self, lineup: Lineup[Offer], trip: Trip, now_s: float, tried: Collection[str]
+    ) -> Offer | None:
         if trip.pinned:
             return self._chooser.choose(lineup, trip.model, now_s, tried=tried, pinned=trip.pinned)
         if len(lineup.candidates) == 1:

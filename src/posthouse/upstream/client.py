@@ -95,44 +95,32 @@ class Origin:
         other side had closed it while it was idle, and has not seen the request. Later the request may be at
         work there, and is not sent again here. Raises UpstreamFault.
         """
-        exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, self.loop.time())
+        started_s = self.loop.time()
         connection = self._pooled()
-        if connection is None:
-            connection = await self._connect(deadlines, phases)
-        try:
-            return await self._exchange(connection, exchange, request, body, phases)
-        except UpstreamFault as fault:
-            died_idle = connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s
-            if not died_idle or self.is_closed or self.loop.time() - exchange.started_s > STALE_S:
+        while True:
+            if connection is None:
+                connection = await self._connect(deadlines, phases)
+            exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, started_s)
+            self.active.add(exchange)
+            connection.send(exchange, request, body)
+            try:
+                await exchange.head
+            except asyncio.CancelledError:
+                exchange.abandon()
                 raise
-        exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, exchange.started_s)
-        connection = await self._connect(deadlines, phases)
-        return await self._exchange(connection, exchange, request, body, phases)
-
-    async def _exchange(
-        self,
-        connection: Connection,
-        exchange: Exchange,
-        request: bytes,
-        body: bytes,
-        phases: Phases | None,
-    ) -> Exchange:
-        if not connection.is_open:  # lost between its opening and this
-            raise UpstreamFault(Fault.CLOSED)
-        self.active.add(exchange)
-        connection.send(exchange, request, body)
-        try:
-            await exchange.head
-        except asyncio.CancelledError:
-            exchange.abandon()
-            raise
-        finally:
-            if phases is not None:
-                phases.note(exchange, self.loop.time())
-        if exchange.status == 407 and self.absolute_form:  # the proxy's answer, not the upstream's
-            exchange.abandon()
-            raise UpstreamFault(Fault.PROXY, "authentication")
-        return exchange
+            except UpstreamFault as fault:
+                died_idle = connection.reused and fault.fault is Fault.CLOSED and not exchange.touched_s
+                if not died_idle or self.is_closed or self.loop.time() - started_s > STALE_S:
+                    raise
+                connection = None
+                continue
+            finally:
+                if phases is not None:
+                    phases.note(exchange, self.loop.time())
+            if exchange.status == 407 and self.absolute_form:  # the proxy's answer, not the upstream's
+                exchange.abandon()
+                raise UpstreamFault(Fault.PROXY, "authentication")
+            return exchange
 
     def _pooled(self) -> Connection | None:
         while self.idle:
@@ -151,7 +139,7 @@ class Origin:
             await self._dialler.open(self.way, connection, deadlines, phases or Phases())
         finally:
             self.opening_count -= 1
-        if self.is_closed:
+        if self.is_closed or not connection.is_open:  # or lost since it was opened
             connection.close()
             raise UpstreamFault(Fault.CLOSED)
         return connection
@@ -162,7 +150,7 @@ class Origin:
     def on_ended(self, connection: Connection, exchange: Exchange, *, reusable: bool) -> None:
         self.active.discard(exchange)
         if reusable:
-            connection.idle_since_s = self.loop.time()
+            connection.idle_since_s = exchange.touched_s  # its last bytes have just come
             self.idle.append(connection)
         else:
             connection.close()

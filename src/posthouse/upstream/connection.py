@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._useless_bytes = 0
         exchange.connection = self
-        exchange.began_s = self.loop.time()
+        exchange.began_s = exchange.sent_s = self.loop.time()
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         # One segment for a small request; a large body is not copied for it.
@@ -285,7 +285,6 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(request)
             self._transport.write(body)
-        exchange.sent_s = self.loop.time()
 
     def fail(self, fault: Fault, detail: str = "") -> None:
         """End the running exchange with a fault and close."""
@@ -430,5 +429,5 @@ class Connection(asyncio.Protocol):
             self.resume()
         # An answer that came before the request was out leaves bytes behind: not a connection to use again.
         flushed = self._transport is not None and self._transport.get_write_buffer_size() == 0
-        self.origin.on_ended(self, exchange, reusable=self._keep_alive and flushed and self.is_open)
+        self.origin.on_ended(self, exchange, reusable=self._keep_alive and flushed)
         exchange.on_end(None)
