@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import func, select
-from tests.e2e.calls import Reply, at_once, chat, chat_body, get
+from tests.e2e.calls import Reply, at_once, chat, chat_body, get, send
 
 from posthouse.accounts.service import create_key
 from posthouse.kernel.errors import RelayCode
@@ -337,6 +337,21 @@ def test_every_answer_says_what_is_left(member: Callable[..., Caller], upstream:
     # Refused by the balance, and unreachable: both took their request, and gave it back.
     assert quota(caller.chat(max_tokens=1, n=1000)) == (10, 5)
     assert quota(caller.chat("unreachable")) == (10, 5)
+
+
+def test_what_is_refused_before_its_model_is_known_says_where_the_caller_stands(
+    relay: ServedRelay, member: Callable[..., Caller]
+) -> None:
+    caller = member("three")
+    caller.chat()
+    where = {"x-forwarded-for": caller.address}
+    refused = [
+        caller.chat("none-such"),
+        send(relay, "POST", "/v1/chat/completions", key=caller.key, body=b"{", headers=where),
+        get(relay, "/v1/models/none-such", caller.key, **where),
+    ]
+    assert [reply.relay_code for reply in refused] == [48001, 40039, 48001]
+    assert [quota(reply) for reply in refused] == [(3, 2)] * 3
 
 
 def test_the_upstreams_own_limits_are_not_shown(relay: ServedRelay) -> None:

@@ -723,3 +723,11 @@ def test_http_that_is_none_is_refused_in_english(world: World) -> None:
     row = error_table()[RelayCode.EMPTY_REQUEST]
     assert envelope["error"]["relay_code"] == row.relay_code
     assert _matches(envelope["error"]["message"], row.messages["bad_http"]["en"])
+    assert "Expected CRLF after version" in envelope["error"]["message"]
+
+
+def test_a_broken_chunk_is_named_in_chinese_too(world: World) -> None:
+    headers = {"transfer-encoding": "chunked", "accept-language": "zh", "content-type": "application/json"}
+    reply = send(world.relay, "POST", "/v1/chat/completions", key=world.member(), body=b"zz", headers=headers)
+    assert (reply.status, reply.relay_code) == (400, RelayCode.EMPTY_REQUEST)
+    assert "分块长度中有无效字符" in reply.json["error"]["message"]

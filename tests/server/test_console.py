@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from posthouse.kernel.errors import RelayCode
 from posthouse.server.console import NONCE, Console
 
 HTML = b'<!doctype html><script nonce="__NONCE__" src="/assets/main-1.js"></script>'
@@ -77,10 +79,16 @@ def test_the_page_goes_out_packed_to_who_can_unpack(built: Path) -> None:
 
 
 def test_a_program_with_a_wrong_address_gets_no_page(built: Path) -> None:
-    reply = get(Console(built), "/chat/completions", {"accept": "application/json"})
-    assert reply.status == 404
-    assert b"/v1" in reply.body
-    assert get(Console(built), "/keys", BROWSER, "POST").status == 404
+    """But the relay's own refusal, which its client understands."""
+    asked = get(Console(built), "/models", {"accept": "application/json"})
+    posted = get(Console(built), "/chat/completions", {"accept-language": "zh"}, "POST")
+    for reply in (asked, posted):
+        error = json.loads(reply.body)["error"]
+        assert (reply.status, error["relay_code"]) == (404, RelayCode.ENDPOINT_NOT_SUPPORTED)
+        assert (error["code"], reply.headers["x-should-retry"]) == ("endpoint_not_supported", "false")
+        assert reply.headers["x-posthouse-request-id"]
+    assert "GET /models is not an endpoint" in json.loads(asked.body)["error"]["message"]
+    assert "以 /v1 结尾" in json.loads(posted.body)["error"]["message"]
 
 
 def test_files_are_kept_for_ever_and_go_out_packed_to_who_can_unpack(built: Path) -> None:

@@ -71,8 +71,13 @@ class OwnCalls:
             except StoreDown:
                 raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
         headers = JSON + id_block(dialect, request.request_id)
-        headers += quota_block(await self._standings(key, request))
+        headers += await self.quota_headers(key, request)
         return 200, headers, msgspec.json.encode(body)
+
+    async def quota_headers(self, key: KeyEntry, request: RelayRequest) -> bytes:
+        """The rate-limit headers of an answer in which no model had a say: of all limits that the key can
+        meet the tightest."""
+        return quota_block(await self._standings(key, request))
 
     async def _figures(self, endpoint: Endpoint, key: KeyEntry, request: RelayRequest) -> dict[str, Any]:
         match endpoint.kind:

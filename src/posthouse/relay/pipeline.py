@@ -120,7 +120,8 @@ class Relay:
                 await door.read_body()
                 door.respond(*await self._own.answer(endpoint, path_model, key, request))
         except Refusal as refusal:
-            self._refuse(request, door, refusal, refused_outcome(request, refusal, key))
+            quota = await self._own.quota_headers(key, request) if key else b""
+            self._refuse(request, door, refusal, refused_outcome(request, refusal, key), quota)
         except asyncio.CancelledError:
             pass  # the caller is gone; what the call held has been settled below
         except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text

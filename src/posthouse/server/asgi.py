@@ -21,6 +21,7 @@ from posthouse.relay.values import Flow, RelayRequest
 from posthouse.server.addresses import Addresses
 from posthouse.server.console import Console
 from posthouse.wire.chunks import data_of_chunk
+from posthouse.wire.headers import header_pairs
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -222,8 +223,7 @@ class AsgiDoor:
 
     def _start(self, status: int, headers: bytes) -> None:
         self.is_open = True
-        pairs = [tuple(line.split(b": ", 1)) for line in headers.split(b"\r\n") if line]
-        self._put({"type": "http.response.start", "status": status, "headers": pairs})
+        self._put({"type": "http.response.start", "status": status, "headers": header_pairs(headers)})
 
     def _put(self, message: Message) -> None:
         self._queued_bytes += len(message.get("body", b""))

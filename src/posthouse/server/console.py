@@ -17,6 +17,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.kernel.ids import new_request_id
+from posthouse.relay.answers import render_refusal
+from posthouse.wire.headers import header_pairs
+
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
@@ -27,7 +32,7 @@ NONCE_BYTES = 18
 # Files under assets/ carry a hash of their content in their name, so a browser never asks for one again.
 FOREVER = b"public, max-age=31536000, immutable"
 ASK_EACH_TIME = b"no-cache"
-NOT_FOUND = b"Not found. The API is under /v1.\n"
+NO_FILE = b"Not found.\n"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 COMMON_HEADERS: Headers = [
@@ -73,16 +78,18 @@ class Console:
         self._files: dict[str, File | None] = {}
 
     async def __call__(self, scope: Scope, send: Send) -> None:
-        """Answer one GET or HEAD; anything else does not belong to the console."""
+        """Answer one GET or HEAD; who sends anything else means the relay, and gets its refusal."""
         path, headers = scope["path"], dict(scope["headers"])
         if scope["method"] not in ("GET", "HEAD"):
-            return await _answer(scope, send, 404, [(b"content-type", b"text/plain")], NOT_FOUND)
+            return await _refuse(scope, send, headers)
         self._follow_build()
         file = self._file(path)
         if file is not None:
             return await _answer_file(scope, send, file, headers, is_asset=path.startswith("/assets/"))
-        if path.startswith("/assets/") or not _wants_page(path, headers):
-            return await _answer(scope, send, 404, [(b"content-type", b"text/plain")], NOT_FOUND)
+        if path.startswith("/assets/"):
+            return await _answer(scope, send, 404, [(b"content-type", b"text/plain")], NO_FILE)
+        if not _wants_page(path, headers):
+            return await _refuse(scope, send, headers)
         nonce = secrets.token_urlsafe(NONCE_BYTES)
         head = [
             (b"content-type", b"text/html; charset=utf-8"),
@@ -150,6 +157,14 @@ async def _answer_file(
     if file.packed and _unpacks(headers):
         return await _answer(scope, send, 200, [*head, (b"content-encoding", b"gzip")], file.packed)
     return await _answer(scope, send, 200, head, file.plain)
+
+
+async def _refuse(scope: Scope, send: Send, headers: dict[bytes, bytes]) -> None:
+    """Most likely a program whose base URL has no /v1."""
+    path = scope["path"]
+    refusal = Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, path=path, method=scope["method"])
+    status, block, body = render_refusal(refusal, headers, new_request_id(), path)
+    await _answer(scope, send, status, header_pairs(block), body)
 
 
 async def _answer(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:

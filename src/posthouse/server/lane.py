@@ -238,7 +238,7 @@ class RelayProtocol(asyncio.Protocol):
             self.close()
             raise error.__context__ or error from None  # ours to mend: the loop logs it
         except httptools.HttpParserError as error:
-            self._on_bad_request(_bad_http(type(error).__name__))
+            self._on_bad_request(_bad_http(str(error)))  # llhttp's words, none of the request's
             return
         if self._yielded:
             self._yield_to_asgi()

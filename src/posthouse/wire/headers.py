@@ -64,6 +64,12 @@ def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
     )
 
 
+def header_pairs(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of a block one by one, as ASGI takes them."""
+    lines = (line.partition(b": ") for line in block.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in lines]
+
+
 def retry_after_s(headers: list[tuple[bytes, bytes]], now_ms: int) -> float | None:
     """In how many seconds an upstream wants to be asked again; None when it does not say. Seconds or a date
     (RFC 9110), or OpenAI's `retry-after-ms`, which goes before them."""

@@ -2,7 +2,13 @@
 
 import pytest
 
-from posthouse.wire.headers import answer_header_block, request_header_block, retry_after_s, with_defaults
+from posthouse.wire.headers import (
+    answer_header_block,
+    header_pairs,
+    request_header_block,
+    retry_after_s,
+    with_defaults,
+)
 
 
 def test_nothing_that_tells_who_asked_goes_upstream() -> None:
@@ -103,3 +109,8 @@ def test_when_an_upstream_wants_to_be_asked_again(
     headers: list[tuple[bytes, bytes]], wait_s: float | None
 ) -> None:
     assert retry_after_s(headers, NOON_MS) == wait_s
+
+
+def test_a_block_as_pairs() -> None:
+    assert header_pairs(b"a: 1\r\nb: x: y\r\n") == [(b"a", b"1"), (b"b", b"x: y")]
+    assert header_pairs(b"") == []
