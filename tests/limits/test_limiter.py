@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -166,6 +167,18 @@ def test_many_callers_are_told_apart() -> None:
         await refused(limiter, demand(one, key="k0"))
 
     asyncio.run(run())
+
+
+def test_who_only_asks_leaves_nothing_behind() -> None:
+    """Whoever asks where a key stands puts the rules together for this one question."""
+    limiter = MemoryLimiter()
+    one = rule(requests=4)
+    now(limiter.admit(demand(one), NOW_MS))
+    asked = demand(one)
+    references = sys.getrefcount(asked.rules)
+    (standing,) = now(limiter.standings(asked, NOW_MS))
+    assert standing.quota.remaining == 3
+    assert sys.getrefcount(asked.rules) == references
 
 
 def test_refused_calls_make_no_counters() -> None:

@@ -114,11 +114,13 @@ class MemoryLimiter:
             counter.give_back(slot, int(refund_request), demand.prompt_tokens, demand.spend_nanos)
 
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
-        return [
-            standing
-            for rule, counter in self._pairs(demand, now_ms)
-            for standing in standings(rule, counter, now_ms)
-        ]
+        found: list[Standing] = []
+        for rule in demand.rules:  # not `_pairs`: whoever asks puts them together anew each time
+            counter = self._find(rule, demand)
+            if counter.leaves_ms <= now_ms:
+                counter.expire(now_ms)
+            found += standings(rule, counter, now_ms)
+        return found
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
         for call in sorted(past, key=lambda call: call.started_ms):
