@@ -2,12 +2,10 @@
 
 import time
 
+# Never goes back: for durations and deadlines. Seconds.
+monotonic_s = time.monotonic
+
 
 def now_ms() -> int:
     """Wall clock, milliseconds since 1970 UTC: for records and windows."""
     return time.time_ns() // 1_000_000
-
-
-def monotonic_s() -> float:
-    """Never goes back: for durations and deadlines."""
-    return time.monotonic()

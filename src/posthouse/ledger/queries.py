@@ -222,9 +222,7 @@ def _charges(connection: Connection) -> Iterator[Difference]:
         quantities = msgspec.json.decode(row.quantities, type=dict[str, int])
         most_nanos = 0
         if tariff is not None:
-            most_nanos = tariff.charge(
-                quantities, prompt_tokens=row.prompt_tokens, service_tier=row.service_tier
-            ).nanos
+            most_nanos = tariff.charge_nanos(quantities, row.prompt_tokens, row.service_tier)
         if row.asked_nanos > most_nanos:
             yield Difference("charge", row.request_id, most_nanos, row.asked_nanos)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection, Dialect, case, insert, select, update
 
 from posthouse.kernel.clock import monotonic_s
@@ -34,18 +35,13 @@ class Snapshot(NamedTuple):
     lines: str
 
 
-class Charged:
+class Charged(Struct, eq=False):
     """One settlement to write; the outcome has its final charge. `made`: an object that the call made."""
 
-    __slots__ = ("claim", "made", "outcome", "snapshot")
-
-    def __init__(
-        self, outcome: Outcome, snapshot: Snapshot | None, claim: Claim | None, made: Owned | None = None
-    ) -> None:
-        self.outcome = outcome
-        self.snapshot = snapshot
-        self.claim = claim
-        self.made = made
+    outcome: Outcome
+    snapshot: Snapshot | None
+    claim: Claim | None
+    made: Owned | None
 
 
 class AllowanceLost(Exception):
@@ -61,6 +57,7 @@ def usage_row(outcome: Outcome) -> list[Any]:
     row = list(msgspec.structs.astuple(outcome))
     row[1] = _ENDINGS[outcome.ending]
     row[10] = 1 if outcome.stream else 0
+    row[11] = bytearray(outcome.address_hash)  # for bytes, as for bool, sqlite3 searches an adapter each time
     row[13] = _encode(outcome.attempts).decode()
     row[14] = _encode(outcome.quantities).decode()
     row[18] = 1 if outcome.estimated else 0

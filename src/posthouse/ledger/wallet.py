@@ -6,6 +6,8 @@ A hold moves available to held; it is resolved exactly once, by settling (held b
 Used on the event loop only; no step here waits, so none can be cancelled half way.
 """
 
+from msgspec import Struct
+
 from posthouse.kernel.periods import ALWAYS_MS, BudgetPeriod
 
 
@@ -89,16 +91,13 @@ class Wallet:
         return Hold(self, budget, nanos)
 
 
-class Hold:
+class Hold(Struct, eq=False):
     """An amount set aside for one call. Resolve it exactly once: `Ledger.settle(hold, …)` or `void()`."""
 
-    __slots__ = ("budget", "nanos", "open", "wallet")
-
-    def __init__(self, wallet: Wallet, budget: KeyBudget | None, nanos: int) -> None:
-        self.wallet = wallet
-        self.budget = budget
-        self.nanos = nanos
-        self.open = True
+    wallet: Wallet
+    budget: KeyBudget | None
+    nanos: int
+    open: bool = True
 
     def void(self) -> None:
         """Give all of it back."""
@@ -109,8 +108,10 @@ class Hold:
         """Turn the hold into what is due, or into as much of it as hold and available cover; returns that.
         For the Ledger, which writes it to disk."""
         self._release()
-        charge_nanos = min(due_nanos, self.wallet.available_nanos)
-        self.wallet.spent_nanos += charge_nanos
+        wallet = self.wallet
+        available_nanos = wallet.granted_nanos - wallet.spent_nanos - wallet.held_nanos
+        charge_nanos = due_nanos if due_nanos <= available_nanos else max(0, available_nanos)
+        wallet.spent_nanos += charge_nanos
         if self.budget is not None:
             self.budget.settled_nanos += charge_nanos
         return charge_nanos

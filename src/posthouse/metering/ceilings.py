@@ -25,9 +25,10 @@ _IMAGE_KEYS = rb'"(?:image_url|inlineData|inline_data)"\s*+:'
 _REFERENCE_KEYS = (
     rb'"(?:file|file_id|file_url|video_url|audio|fileUri|file_uri|cachedContent|cached_content)"\s*+:'
 )
-# Whether there can be any of these: each call pays for this look, so it tells by few letters.
+# Whether there can be any of these, or of the members that name objects (wire.objects): each call pays for
+# this look, so it tells by few letters.
 _MEDIA = re.compile(
-    rb'"[ifvacdgmuw](?:mage|nline|ile|ideo|udio|ached|ocument|pplication/pdf|oogle|cp_servers|rl|eb_|ode_?[eE]x)'
+    rb'"[ifvacdgmuw](?:mage|nline|ile|ideo|udio|ached|o(?:cument|ntainer|ogle)|pplication/pdf|cp_servers|rl|eb_|ode_?[eE]x)'
 )
 # Anthropic's by type, Gemini's by key. Their searches cost more than tokens, but less than a whole context.
 _TOOLS = (
@@ -48,6 +49,14 @@ _BACKSLASH = ord("\\")  # as a number: CPython 3.11 takes fifteen times as long 
 _ESCAPED = re.compile(rb"\\(?:u00(3[0-9]|[4-7][0-9a-fA-F]|2[fF])|(/))")
 
 
+def may_hold_media(body: bytes) -> bool:
+    """False where the JSON body surely holds and names nothing but text: then its prompt has at most
+    TEMPLATE_TOKENS_MAX tokens more than bytes, and it names no object that an upstream keeps."""
+    if _MEDIA.search(body):
+        return True
+    return _BACKSLASH in body and (b"\\u00" in body or b"\\/" in body)
+
+
 def prompt_tokens_bound(
     body: bytes, *, image_tokens_max: int = IMAGE_TOKENS_MAX, context_tokens_max: int | None = None
 ) -> int:
@@ -58,7 +67,7 @@ def prompt_tokens_bound(
     merely named can cost more. `context_tokens_max` is the model's window, where known.
     """
     bound = len(body) + TEMPLATE_TOKENS_MAX
-    if _MEDIA.search(body) or (_BACKSLASH in body and (b"\\u00" in body or b"\\/" in body)):
+    if may_hold_media(body):
         images, references = _count_media(body)
         bound += images * image_tokens_max + references * REFERENCE_TOKENS_MAX
     return bound if context_tokens_max is None else min(bound, context_tokens_max)

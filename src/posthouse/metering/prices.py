@@ -119,27 +119,32 @@ class Tariff:
         """Whether some line prices this tier; one that none does is charged as the default tier."""
         return service_tier in self._steps
 
-    def charge(
-        self, quantities: Mapping[str, int], *, prompt_tokens: int, service_tier: str = DEFAULT_TIER
-    ) -> Charge:
+    def charge_nanos(self, quantities: Mapping[str, int], prompt_tokens: int, service_tier: str) -> int:
         """What disjoint quantities cost: the exact sum, rounded up once to a whole nano."""
-        steps = self._steps.get(service_tier) or self._steps[DEFAULT_TIER]
-        rates = steps[0].rates
-        if len(steps) > 1:
-            rates = next(
-                step.rates for step in reversed(steps) if step.over < prompt_tokens or step.over == 0
-            )
+        rates = self._rates(prompt_tokens, service_tier)
         micronanos = 0
-        lines = []
-        unpriced: tuple[str, ...] = ()
         for component, quantity in quantities.items():
             rate = rates.get(component)
             if rate is not None:
                 micronanos += quantity * rate[0]
-                lines.append(rate[1])
-            elif quantity:
-                unpriced += (component,)
-        return Charge(-(-micronanos // PER_MILLION), tuple(lines), unpriced)
+        return -(-micronanos // PER_MILLION)
+
+    def charge(
+        self, quantities: Mapping[str, int], *, prompt_tokens: int, service_tier: str = DEFAULT_TIER
+    ) -> Charge:
+        """The same, and what it is made of."""
+        rates = self._rates(prompt_tokens, service_tier)
+        return Charge(
+            self.charge_nanos(quantities, prompt_tokens, service_tier),
+            tuple([rates[component][1] for component in quantities if component in rates]),
+            tuple([name for name, quantity in quantities.items() if quantity and name not in rates]),
+        )
+
+    def _rates(self, prompt_tokens: int, service_tier: str) -> dict[str, tuple[int, PriceLine]]:
+        steps = self._steps.get(service_tier) or self._steps[DEFAULT_TIER]
+        if len(steps) == 1:
+            return steps[0].rates
+        return next(step.rates for step in reversed(steps) if step.over < prompt_tokens or step.over == 0)
 
     def ceiling(
         self,

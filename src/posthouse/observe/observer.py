@@ -26,6 +26,8 @@ from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.observe.trail import Trail
 
 SECONDS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+# How an Outcome begins as JSON. Nothing in it can look like this: within a text the quotes are escaped.
+_BEGIN = b'{"request_id":'
 _MS_BOUNDS = tuple(int(bound * 1000) for bound in SECONDS_BOUNDS)
 
 
@@ -93,7 +95,7 @@ class Observer:
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         self._write = write or _write_stderr
-        self._encode = msgspec.json.Encoder().encode
+        self._encode_lines = msgspec.json.Encoder().encode_lines
         self._waiting: list[Outcome] = []
         self.finished = self._waiting.append  # once per call
         self.totals: dict[tuple[str, str, str, Ending, int, int], Totals] = {}
@@ -112,10 +114,9 @@ class Observer:
         self._waiting.clear()
         for outcome in outcomes:
             self._add(outcome)
-        encode = self._encode
         at = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="milliseconds")[:-6]
-        begin = b'{"event":"request_finished","level":"info","timestamp":"%bZ",' % at.encode()
-        self._write(b"".join([b"%b%b\n" % (begin, encode(one)[1:]) for one in outcomes]))
+        begin = b'{"event":"request_finished","level":"info","timestamp":"%bZ",%b' % (at.encode(), _BEGIN[1:])
+        self._write(self._encode_lines(outcomes).replace(_BEGIN, begin))
 
     def _add(self, one: Outcome) -> None:
         key = (one.endpoint, one.model, one.plan, one.ending, one.http_status, one.relay_code)

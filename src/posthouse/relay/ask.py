@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from posthouse.kernel.errors import Refusal, RelayCode
+from posthouse.metering.ceilings import may_hold_media
 from posthouse.relay.endpoints import CHAT, COMPLETIONS, MESSAGES, Endpoint
 from posthouse.routing.channels import ChannelSpec
 from posthouse.wire.gemini_body import edit_gemini, peek_gemini
@@ -32,7 +33,8 @@ _REASONING = re.compile(r"(o\d|gpt-5|gpt-6|codex)")
 
 class Ask(Struct, frozen=True, gc=False):
     """`body` is what goes upstream as long as nothing must change in it. `objects`: ids of what it names that
-    an upstream keeps; `makes`: the kind of what its answer may make there, "" for none."""
+    an upstream keeps; `makes`: the kind of what its answer may make there, "" for none; `is_text`: it surely
+    holds and names nothing else."""
 
     endpoint: Endpoint
     body: bytes
@@ -40,12 +42,15 @@ class Ask(Struct, frozen=True, gc=False):
     model: str
     objects: tuple[str, ...] = ()
     makes: str = ""
+    is_text: bool = False
 
     @property
     def output_tokens_asked(self) -> int | None:
         """The caller's own limit on one answer, None when there is none; of two the larger. Below zero is
         some upstreams' word for no limit, and zero too but in a completion, whose answer can have none."""
         asked, older = self.peek.max_completion_tokens, self.peek.max_tokens
+        if asked is None and older is None:
+            return None
         least = 0 if self.endpoint is COMPLETIONS else 1
         if (asked is not None and asked < least) or (older is not None and older < least):
             return None
@@ -83,14 +88,15 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
             _check_other_models(body)
             if _is_fast(body):
                 looked = msgspec.structs.replace(looked, service_tier="fast")  # it has a price of its own
-        objects = objects_named(endpoint.name, body)
+        is_text = not may_hold_media(body)
+        objects = () if is_text else objects_named(endpoint.name, body)
     except BrokenBody as broken:
         raise _refusal_of(broken) from None
     model = model or looked.model or ""
     if not model:
         raise Refusal(RelayCode.MISSING_MODEL, param="model")
     makes = _MAKES.get(endpoint.name, "") if looked.store or endpoint.dialect == "anthropic" else ""
-    return Ask(endpoint, body, looked, model, objects, makes)
+    return Ask(endpoint, body, looked, model, objects, makes, is_text)
 
 
 # What answers make that upstreams keep, by endpoint: a chat where it asks for that, a message whenever one of

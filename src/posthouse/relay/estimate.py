@@ -16,6 +16,7 @@ from posthouse.catalogue.compiled import ModelSpec
 from posthouse.metering.ceilings import (
     CLAUDE_IMAGE_TOKENS_MAX,
     IMAGE_TOKENS_MAX,
+    TEMPLATE_TOKENS_MAX,
     prompt_tokens_bound,
     sound_tokens_bound,
 )
@@ -69,6 +70,8 @@ class Estimator:
 
     def prompt_bound(self, ask: Ask, model: ModelSpec) -> int:
         """Prompt tokens at most, told from the bytes; costs next to nothing."""
+        if ask.is_text:
+            return len(ask.body) + TEMPLATE_TOKENS_MAX
         return prompt_tokens_bound(ask.body, image_tokens_max=_image_tokens_max(ask, model))
 
     async def prompt_tokens(self, ask: Ask, model: ModelSpec) -> int:

@@ -21,16 +21,13 @@ def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, rel
         if terms.tariff.has_tier(usage.service_tier):  # else it may be any text that the upstream says
             service_tier = usage.service_tier
         prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
-        charge_nanos = terms.tariff.charge(
-            quantities, prompt_tokens=prompt_tokens, service_tier=service_tier
-        ).nanos
-        cost = answer.offer.cost if answer else None
+        charge_nanos = terms.tariff.charge_nanos(quantities, prompt_tokens, service_tier)
+        cost = answer.leg.offer.cost if answer is not None else None
         if cost is terms.tariff:
             cost_nanos = charge_nanos
         elif cost is not None:
-            cost_nanos = cost.charge(
-                quantities, prompt_tokens=prompt_tokens, service_tier=usage.service_tier
-            ).nanos
+            cost_nanos = cost.charge_nanos(quantities, prompt_tokens, usage.service_tier)
+    duration_ms = elapsed_ms(request)
     # In the order of its fields: by their names msgspec takes eight times as long.
     return Outcome(
         request.request_id,
@@ -45,7 +42,7 @@ def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, rel
         call.ask.endpoint.name,
         call.ask.peek.stream,
         request.address_hash,
-        answer.offer.spec.name if answer else "",
+        answer.leg.offer.channel if answer is not None else "",
         tuple(call.attempts),
         quantities,
         prompt_tokens,
@@ -57,8 +54,9 @@ def outcome_of(call: Call, ending: Ending, status: int, usage: Usage | None, rel
         cost_nanos,
         terms.snapshot.price_id,
         request.started_ms,
-        elapsed_ms(request),
-        call.ttft_ms,
+        duration_ms,
+        # A whole answer is given when it has ended.
+        duration_ms if answer is not None and answer.stream is None else call.ttft_ms,
     )
 
 

@@ -104,21 +104,22 @@ class Relay:
             if request.method == "OPTIONS":
                 door.respond(204, PREFLIGHT, b"")
                 return
-            endpoint, path_model = find_endpoint(request.method, request.path, request.query)
+            head = request.head
+            endpoint = head.endpoint or _read_path(request)
             if endpoint.kind is _OPEN:
                 await door.read_body()  # has none; refuses what is no sound request
                 door.respond(*self._own.open(endpoint))
                 return
-            text = presented_key(request)
-            key = self._directory.find(hash_key(text)) or await self._load_key(text)
+            key_hash = head.key_hash or _read_key(request)
+            key = self._directory.find(key_hash) or await self._load_key(request)
             _check_key(key, request)
             if endpoint.kind is _METERED:
-                await self._metered(request, door, endpoint, path_model, key)
+                await self._metered(request, door, endpoint, head.named, key)
             elif endpoint.kind is Kind.STORED:
-                await self._stored.handle(request, door, endpoint, path_model, key, self._refuse)
+                await self._stored.handle(request, door, endpoint, head.named, key, self._refuse)
             else:
                 await door.read_body()
-                door.respond(*await self._own.answer(endpoint, path_model, key, request))
+                door.respond(*await self._own.answer(endpoint, head.named, key, request))
         except Refusal as refusal:
             quota = await self._own.quota_headers(key, request) if key else b""
             self._refuse(request, door, refusal, refused_outcome(request, refusal, key), quota)
@@ -171,12 +172,12 @@ class Relay:
 
     # -- who asks, and for what --------------------------------------------------------------------------
 
-    async def _load_key(self, text: bytes) -> KeyEntry:
+    async def _load_key(self, request: RelayRequest) -> KeyEntry:
         """The entry of a key that the directory did not have. Raises Refusal when there is no such key."""
-        if not is_key_shaped(text.decode("latin-1")):
+        if not is_key_shaped(presented_key(request).decode("latin-1")):
             raise Refusal(RelayCode.MALFORMED_AUTHORIZATION, "not_a_key")
         try:
-            entry = await self._directory.load(hash_key(text))
+            entry = await self._directory.load(request.head.key_hash)
         except StoreDown:
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
         if entry is None:
@@ -271,7 +272,6 @@ class Relay:
         usage, status = None, answer.exchange.status
         if status < 300 and not call.ask.endpoint.is_free:
             usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
-        call.ttft_ms = elapsed_ms(call.request)
         await self._settle(call, _COMPLETED, status, usage)
         call.door.respond(status, self._headers(call, answer), answer.body)
         self._keep_replay(call)
@@ -409,6 +409,19 @@ PREFLIGHT = (
     b"access-control-max-age: 86400\r\n"
 )
 CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+
+
+def _read_path(request: RelayRequest) -> Endpoint:
+    """Which endpoint is asked for. Raises Refusal."""
+    head = request.head
+    head.endpoint, head.named = find_endpoint(request.method, request.path, request.query)
+    return head.endpoint
+
+
+def _read_key(request: RelayRequest) -> bytes:
+    """The hash of the key that is presented. Raises Refusal where there is none."""
+    request.head.key_hash = hash_key(presented_key(request))
+    return request.head.key_hash
 
 
 def _body_hash(ask: Ask) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from posthouse.relay.endpoints import Endpoint
 
 
 class Flow(Protocol):
@@ -12,6 +14,15 @@ class Flow(Protocol):
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+
+
+class Head(Struct, eq=False):
+    """What the pipeline has found in a request's head. Requests of one connection that begin alike share it,
+    so that it is found once: `endpoint`, the model or object that the path names, and the key's hash."""
+
+    endpoint: Endpoint | None = None
+    named: str = ""
+    key_hash: bytes = b""
 
 
 class RelayRequest(Struct, frozen=True, gc=False):
@@ -28,6 +39,7 @@ class RelayRequest(Struct, frozen=True, gc=False):
     address_hash: bytes
     started_ms: int
     started_s: float
+    head: Head = field(default_factory=Head)
 
 
 class Door(Protocol):

@@ -400,6 +400,7 @@ class RelayProtocol(asyncio.Protocol):
             before.address_hash,
             now_ms(),
             self.loop.time(),
+            before.head,
         )
         return Turn(self, self.lane, request, True, True, False)
 

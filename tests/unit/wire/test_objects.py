@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from posthouse.metering.ceilings import may_hold_media
 from posthouse.wire.json_edit import COMMAS_MAX, BrokenBody
 from posthouse.wire.objects import HOLDERS_MAX, Made, object_made, objects_named
 
@@ -60,6 +61,7 @@ def google(uri: str, spelled: str = "fileData fileUri") -> dict[str, Any]:
 )  # fmt: skip
 def test_what_a_request_names(endpoint: str, body: dict[str, Any], ids: tuple[str, ...]) -> None:
     assert named(endpoint, **body) == ids
+    assert not ids or may_hold_media(json.dumps(body).encode())  # else nobody looks for them
 
 
 @pytest.mark.parametrize("spelled", [r"\u0066ile_id", r"file\u005Fid", r"file\u005fi\u0064"])
@@ -68,6 +70,7 @@ def test_no_escape_hides_a_name(spelled: str) -> None:
         "NAME", spelled
     )
     assert objects_named(CHAT, body.encode()) == ("file-1",)
+    assert may_hold_media(body.encode())
 
 
 def test_all_of_a_repeated_member_are_named() -> None:
