@@ -101,28 +101,29 @@ class Relay:
         self.running += 1
         key: KeyEntry | None = None
         try:
-            if request.method == "OPTIONS":
-                door.respond(204, PREFLIGHT, b"")
-                return
-            head = request.head
-            endpoint = head.endpoint or _read_path(request)
-            if endpoint.kind is _OPEN:
-                await door.read_body()  # has none; refuses what is no sound request
-                door.respond(*self._own.open(endpoint))
-                return
-            key_hash = head.key_hash or _read_key(request)
-            key = self._directory.find(key_hash) or await self._load_key(request)
-            _check_key(key, request)
-            if endpoint.kind is _METERED:
-                await self._metered(request, door, endpoint, head.named, key)
-            elif endpoint.kind is Kind.STORED:
-                await self._stored.handle(request, door, endpoint, head.named, key, self._refuse)
-            else:
-                await door.read_body()
-                door.respond(*await self._own.answer(endpoint, head.named, key, request))
-        except Refusal as refusal:
-            quota = await self._own.quota_headers(key, request) if key else b""
-            self._refuse(request, door, refusal, refused_outcome(request, refusal, key), quota)
+            try:
+                if request.method == "OPTIONS":
+                    door.respond(204, PREFLIGHT, b"")
+                    return
+                head = request.head
+                endpoint = head.endpoint or _read_path(request)
+                if endpoint.kind is _OPEN:
+                    await door.read_body()  # has none; refuses what is no sound request
+                    door.respond(*self._own.open(endpoint))
+                    return
+                key_hash = head.key_hash or _read_key(request)
+                key = self._directory.find(key_hash) or await self._load_key(request)
+                _check_key(key, request)
+                if endpoint.kind is _METERED:
+                    await self._metered(request, door, endpoint, head.named, key)
+                elif endpoint.kind is Kind.STORED:
+                    await self._stored.handle(request, door, endpoint, head.named, key, self._refuse)
+                else:
+                    await door.read_body()
+                    door.respond(*await self._own.answer(endpoint, head.named, key, request))
+            except Refusal as refusal:  # may wait for its headers, and so be cancelled as well
+                quota = await self._own.quota_headers(key, request) if key else b""
+                self._refuse(request, door, refusal, refused_outcome(request, refusal, key), quota)
         except asyncio.CancelledError:
             pass  # the caller is gone; what the call held has been settled below
         except Exception as error:  # a fault of ours must not cost the caller anything, nor tell text
