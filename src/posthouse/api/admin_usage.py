@@ -1,8 +1,8 @@
 """All members' calls, for the operator's people."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -15,29 +15,27 @@ from posthouse.api.usage_values import (
     CSV_ANSWER,
     Attempt,
     Call,
+    Calls,
     ExplainedCall,
+    RequestId,
     SeriesAnswer,
     SeriesQuery,
     UsagePageQuery,
     UsageQuery,
     attempt_fields,
     call_fields,
+    calls_of,
     csv_response,
     explained_fields,
-    key_labels,
-    searched_ms,
-    series_answer,
-    zone_of,
+    series_of,
 )
 from posthouse.api.values import Answer, Money
 from posthouse.kernel.outcome import Outcome
 from posthouse.ledger.queries import find_member
-from posthouse.ledger.sums import series
 from posthouse.ledger.usage import explain, export_usage, get_usage, list_usage
 from posthouse.store.engine import Store
 
 router = Router("usage")
-RequestId = Annotated[str, Path(description="The call's id, as its header x-request-id told it.")]
 
 Account = Annotated[str, Field(max_length=254, description="Only this account's: its id or email.")]
 Channel = Annotated[str, Field(max_length=200, description="Only calls that this channel answered.")]
@@ -62,7 +60,6 @@ class SiteSeriesQuery(SeriesQuery):
 
     account: Account = ""
     channel: Channel = ""
-    by: Literal["model", "key", "account", ""] = Field("", description="A line for each; empty: one for all.")
 
 
 class SiteCallFields(Answer):
@@ -77,16 +74,6 @@ class SiteCallFields(Answer):
 
 class SiteCall(Call, SiteCallFields):
     """A call as the operator sees it; never any text of it."""
-
-
-class SiteCallPage(Answer):
-    """Calls, newest first."""
-
-    items: list[SiteCall] = Field(description="The calls of this page.")
-    next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
-    searched_ms: int | None = Field(
-        None, description="How far back was looked: a page may end short. Null: to the end."
-    )
 
 
 class SiteAttempt(Attempt):
@@ -104,7 +91,7 @@ class SiteCallDetail(ExplainedCall, SiteCallFields):
 
 
 @router.get("/admin/usage", Permission.USAGE_READ)
-def list_usage_of_all(here: Here, asked: Annotated[SiteUsagePageQuery, Query()]) -> SiteCallPage:
+def list_usage_of_all(here: Here, asked: Annotated[SiteUsagePageQuery, Query()]) -> Calls[SiteCall]:
     """List all members' calls, newest first.
 
     A page looks at a bounded number of calls. Where few match it may end short, even empty, with `next` and
@@ -113,10 +100,8 @@ def list_usage_of_all(here: Here, asked: Annotated[SiteUsagePageQuery, Query()])
     page = list_usage(here.store, wanted, before=asked.after, limit=asked.limit)
     titles = titles_of_keys(here.store, {one.key_id for one in page.records})
     emails = emails_of(here.store, {one.account_id for one in page.records})
-    return SiteCallPage(
-        items=[SiteCall(**call_fields(one, titles), **_site_fields(one, emails)) for one in page.records],
-        next=page.next,
-        searched_ms=searched_ms(page.next, page.records, asked.limit),
+    return calls_of(
+        page, asked.limit, lambda one: SiteCall(**call_fields(one, titles), **_site_fields(one, emails))
     )
 
 
@@ -126,19 +111,8 @@ def get_series_of_all(here: Here, asked: Annotated[SiteSeriesQuery, Query()]) ->
 
     Calls chosen by ending, status or channel are added up one by one, at most 50,000 of the account's or of
     all; where the time has more, the answer is the problem `too_many_calls`."""
-    found = series(
-        here.store,
-        asked.scope(account_id=_account_id(here.store, asked.account), channel=asked.channel),
-        since_ms=asked.from_ms,
-        until_ms=asked.to_ms,
-        step=asked.step,
-        zone=zone_of(here, asked.time_zone),
-        by=asked.by or None,
-    )
-    names = {one.name for one in found.groups}
-    if asked.by == "key":
-        return series_answer(found, key_labels(titles_of_keys(here.store, names)))
-    return series_answer(found, emails_of(here.store, names) if asked.by == "account" else {})
+    account_id = _account_id(here.store, asked.account)
+    return series_of(here, asked, account_id=account_id, channel=asked.channel)
 
 
 @router.get(

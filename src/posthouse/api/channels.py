@@ -7,7 +7,7 @@ from fastapi import Path
 from msgspec import structs
 from pydantic import Field
 
-from posthouse.api.context import Context, Here, Who
+from posthouse.api.context import Here, Who
 from posthouse.api.definitions import (
     NAME_CHARS_MAX,
     ChannelFields,
@@ -16,16 +16,26 @@ from posthouse.api.definitions import (
     fields_of,
     shown,
 )
-from posthouse.api.editing import VERSION, Changes, DryRun, Version, answer, make, putting_of, refused
+from posthouse.api.editing import (
+    Changes,
+    DefinitionBody,
+    DryRun,
+    Version,
+    answer,
+    check_known,
+    put,
+    refused,
+    remove,
+)
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.problems import Problem
 from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, cursor, cursor_parts
 from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.credentials import put_credential, remove_credential
-from posthouse.catalogue.edits import removing, version_of
+from posthouse.catalogue.edits import version_of
 from posthouse.catalogue.errors import ConfigurationError
-from posthouse.catalogue.queries import ChannelRecord, load_channels, read_definitions
+from posthouse.catalogue.queries import ChannelRecord, load_channels
 from posthouse.catalogue.service import set_by_hand
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
@@ -69,11 +79,9 @@ class ChannelAnswer(Answer):
     definition: ChannelFields = Field(description="What the operator says of it.")
 
 
-class ChannelBody(Body):
+class ChannelBody(DefinitionBody[ChannelFields]):
     """A channel as it is to be."""
 
-    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
-    definition: ChannelFields = Field(description="All of it: what is left out gets its default.")
     credential: Secret | None = Field(
         None, description='The secret of its credential "default"; null: as it was.'
     )
@@ -161,8 +169,7 @@ def put_channel(
     secrets = {}
     if body.credential is not None:
         secrets[name, DEFAULT_CREDENTIAL] = secret_of(body.credential, "credential")
-    edit = putting_of("channel", name, body.definition, seen=body.version)
-    return make(here, who, edit, dry_run=dry_run, of=("channel", name), secrets=secrets)
+    return put(here, who, "channel", name, body, dry_run=dry_run, secrets=secrets)
 
 
 @router.delete("/channels/{name}", Permission.CHANNELS_WRITE)
@@ -170,8 +177,7 @@ def delete_channel(
     here: Here, who: Who, name: ChannelName, version: Version, dry_run: DryRun = False
 ) -> Changes:
     """Remove a channel and its credentials."""
-    _existing(here, name)
-    return make(here, who, removing("channel", name, seen=version), dry_run=dry_run)
+    return remove(here, who, "channel", name, seen=version, dry_run=dry_run)
 
 
 @router.put("/channels/{name}/state", Permission.CHANNELS_WRITE)
@@ -181,7 +187,7 @@ def put_channel_state(here: Here, who: Who, name: ChannelName, body: StateBody) 
     What is set by hand outlives restarts and changes of the configuration."""
     if body.credential and body.state == "draining":
         raise UnfitValue("state", "no_draining")
-    _existing(here, name)
+    check_known(here, "channel", name)
     try:
         set_by_hand(
             here.store,
@@ -201,7 +207,7 @@ def put_channel_credential(
     here: Here, who: Who, name: ChannelName, credential: ChannelName, body: CredentialBody
 ) -> Changes:
     """Add a credential to a channel, or change it."""
-    _existing(here, name)
+    check_known(here, "channel", name)
     fields = fields_of(body)
     secret = None if fields.pop("secret", None) is None else secret_of(body.secret or "", "secret")
     try:
@@ -223,7 +229,7 @@ def put_channel_credential(
 @router.delete("/channels/{name}/credentials/{credential}", Permission.CHANNELS_WRITE)
 def delete_channel_credential(here: Here, who: Who, name: ChannelName, credential: ChannelName) -> Changes:
     """Take a credential out of a channel and delete its secret."""
-    _existing(here, name)
+    check_known(here, "channel", name)
     try:
         changes = remove_credential(
             here.store, here.box, name, credential, now_ms=here.now_ms(), actor=who.actor
@@ -238,12 +244,6 @@ def secret_of(text: str, field: str) -> SecretText:
     if not is_header_text(text):
         raise UnfitValue(field, "ascii")
     return SecretText(text)
-
-
-def _existing(here: Context, name: str) -> None:
-    with here.store.read() as connection:
-        if ("channel", name) not in read_definitions(connection):
-            raise Problem("not_found")
 
 
 def _place(record: ChannelRecord) -> tuple[int, str]:

@@ -90,7 +90,6 @@ class ModelFields(Body):
     price: Prices = Field([], description="Or by prices of its own.")
     max_input_tokens: Count | None = Field(None, description="Longest prompt; null: as the list says.")
     max_output_tokens: Count | None = Field(None, description="Longest answer; null: as the list says.")
-    encoding: Text = Field("", description="Kept, but not used yet.")
     image_tokens_max: Count | None = Field(None, description="Most tokens that one image of a prompt costs.")
     aliases: Names = Field([], description="Other names of it.")
     owned_by: Text = Field("", description="Shown by /v1/models; empty: the list's provider.")

@@ -2,21 +2,23 @@
 difference as an answer."""
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from fastapi import Query
 from pydantic import Field
 
 from posthouse.api.context import Caller, Context
-from posthouse.api.definitions import fields_of
+from posthouse.api.definitions import Fields, fields_of
 from posthouse.api.permissions import Permission
+from posthouse.api.price_lines import LineFields
 from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Body, Money
 from posthouse.catalogue.diff import Change
-from posthouse.catalogue.edits import Definitions, Edit, putting
+from posthouse.catalogue.edits import Definitions, Edit, putting, removing
 from posthouse.catalogue.errors import ConfigurationError
 from posthouse.catalogue.errors import Problem as Lapse
 from posthouse.catalogue.price_changes import PriceChange
+from posthouse.catalogue.queries import read_definitions
 from posthouse.catalogue.rules import Configuration, Kind
 from posthouse.catalogue.sealed import Credentials, Name
 from posthouse.catalogue.service import NO_SECRETS, change, preview_prices
@@ -27,6 +29,13 @@ VERSION = "The `version` that the change was made from; another one is refused, 
 
 Version = Annotated[str, Query(max_length=40, description=VERSION)]
 DryRun = Annotated[bool, Query(description="Tell the difference, change nothing.")]
+
+
+class DefinitionBody(Body, Generic[Fields]):
+    """A definition as it is to be."""
+
+    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
+    definition: Fields = Field(description="All of it: what is left out gets its default.")
 
 
 class FieldChangeAnswer(Answer):
@@ -46,15 +55,11 @@ class ChangeAnswer(Answer):
     fields: list[FieldChangeAnswer] = Field(description="Of a change: the fields that differ.")
 
 
-class PriceChangeAnswer(Answer):
+class PriceChangeAnswer(LineFields):
     """What becomes of one price that a plan's members pay for a model."""
 
     plan: str = Field(description="The plan.")
     model: str = Field(description="The model.")
-    component: str = Field(description="What is priced: input, cached_input, output, …")
-    per: Literal["1M tokens", "each"] = Field(description="For how much.")
-    service_tier: str = Field(description="The service tier, or default.")
-    prompt_tokens_over: int = Field(description="Holds once the prompt is longer.")
     before: Money | None = Field(description="What it was; null: there was none.")
     after: Money | None = Field(description="What it is; null: there is none any more.")
 
@@ -70,12 +75,35 @@ class Changes(Answer):
     price_count: int = Field(description="Of a dry run: how many prices change in all.")
 
 
-def putting_of(kind: Kind, name: str, fields: Body, *, seen: str) -> Edit:
-    """The edit that a request's definition makes. Raises Problem."""
+def put(
+    here: Context,
+    who: Caller,
+    kind: Kind,
+    name: str,
+    body: DefinitionBody[Any],
+    *,
+    dry_run: bool,
+    secrets: Credentials = NO_SECRETS,
+) -> Changes:
+    """Add or change a definition, as `make` does."""
     try:
-        return putting(kind, name, fields_of(fields), seen=seen)
+        edit = putting(kind, name, fields_of(body.definition), seen=body.version)
     except ConfigurationError as error:
         raise refused(error, (kind, name)) from None
+    return make(here, who, edit, dry_run=dry_run, of=(kind, name), secrets=secrets)
+
+
+def remove(here: Context, who: Caller, kind: Kind, name: str, *, seen: str, dry_run: bool) -> Changes:
+    """Take a definition out, as `make` does."""
+    check_known(here, kind, name)
+    return make(here, who, removing(kind, name, seen=seen), dry_run=dry_run)
+
+
+def check_known(here: Context, kind: Kind, name: str) -> None:
+    """Raises Problem where there is no such definition."""
+    with here.store.read() as connection:
+        if (kind, name) not in read_definitions(connection):
+            raise Problem("not_found")
 
 
 def make(

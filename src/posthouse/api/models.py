@@ -1,23 +1,24 @@
 """Models and families as the operator keeps them: what is said of each, and what comes of it."""
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import Field
 
 from posthouse.api.context import Here, Who
 from posthouse.api.definitions import NAME_CHARS_MAX, FamilyFields, ModelFields, shown
-from posthouse.api.editing import VERSION, Changes, DryRun, Version, make, putting_of
+from posthouse.api.editing import Changes, DefinitionBody, DryRun, Version, put, remove
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
+from posthouse.api.price_lines import PriceLineAnswer, lines_of
 from posthouse.api.problems import Problem
-from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Money, cursor, cursor_parts
+from posthouse.api.values import PAGE, After, Answer, Limit, Listing, cursor, cursor_parts
 from posthouse.catalogue.compiled import Catalogue, ModelSpec
-from posthouse.catalogue.edits import removing, version_of
+from posthouse.catalogue.edits import version_of
 from posthouse.catalogue.queries import load_configuration
-from posthouse.catalogue.rules import Configuration
-from posthouse.metering.prices import PriceLine
+from posthouse.catalogue.rules import Configuration, ModelDef
 
 router = Router("models")
 
@@ -35,28 +36,12 @@ class FamilyAnswer(Answer):
     definition: FamilyFields = Field(description="What the operator says of it.")
 
 
-class FamilyBody(Body):
+class FamilyBody(DefinitionBody[FamilyFields]):
     """A family as it is to be."""
 
-    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
-    definition: FamilyFields = Field(description="All of it: what is left out gets its default.")
 
-
-class ModelBody(Body):
+class ModelBody(DefinitionBody[ModelFields]):
     """A model as it is to be."""
-
-    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
-    definition: ModelFields = Field(description="All of it: what is left out gets its default.")
-
-
-class PriceLineAnswer(Answer):
-    """A price of one component."""
-
-    component: str = Field(description="What is priced: input, cached_input, output, …")
-    per: Literal["1M tokens", "each"] = Field(description="For how much.")
-    service_tier: str = Field(description="The service tier, or default.")
-    prompt_tokens_over: int = Field(description="Holds for the whole call once its prompt is longer.")
-    price: Money
 
 
 class PlanPrices(Answer):
@@ -104,12 +89,12 @@ def list_families(here: Here, after: After = "", limit: Limit = PAGE) -> Listing
     """List the families by name."""
     families = load_configuration(here.store).families
     names, more = page_of(families, after, limit)
-    of = [one.family for one in here.market.catalogue.models()]
+    counts = Counter(one.family for one in here.market.catalogue.models())
     items = [
         FamilyAnswer(
             name=name,
             version=version_of(families[name]),
-            model_count=of.count(name),
+            model_count=counts[name],
             definition=shown(FamilyFields, families[name]),
         )
         for name in names
@@ -120,8 +105,7 @@ def list_families(here: Here, after: After = "", limit: Limit = PAGE) -> Listing
 @router.put("/families/{name}", Permission.CATALOGUE_WRITE)
 def put_family(here: Here, who: Who, name: FamilyName, body: FamilyBody, dry_run: DryRun = False) -> Changes:
     """Add or change a family."""
-    edit = putting_of("family", name, body.definition, seen=body.version)
-    return make(here, who, edit, dry_run=dry_run, of=("family", name))
+    return put(here, who, "family", name, body, dry_run=dry_run)
 
 
 @router.delete("/families/{name}", Permission.CATALOGUE_WRITE)
@@ -129,9 +113,7 @@ def delete_family(
     here: Here, who: Who, name: FamilyName, version: Version, dry_run: DryRun = False
 ) -> Changes:
     """Remove a family that nothing names any more."""
-    if name not in load_configuration(here.store).families:
-        raise Problem("not_found")
-    return make(here, who, removing("family", name, seen=version), dry_run=dry_run)
+    return remove(here, who, "family", name, seen=version, dry_run=dry_run)
 
 
 @router.get("/models", Permission.CATALOGUE_READ)
@@ -153,17 +135,8 @@ def list_model_definitions(here: Here, after: After = "", limit: Limit = PAGE) -
     """List what is said of models, by name; patterns stand for many."""
     models = load_configuration(here.store).models
     names, more = page_of(models, after, limit)
-    by = [here.market.catalogue.defined_by(one.name) for one in here.market.catalogue.models()]
-    items = [
-        ModelDefinition(
-            name=name,
-            version=version_of(models[name]),
-            model_count=by.count(name),
-            definition=shown(ModelFields, models[name]),
-        )
-        for name in names
-    ]
-    return Listing(items=items, next=more)
+    counts = _counts(here.market.catalogue)
+    return Listing(items=[_definition(name, models[name], counts) for name in names], next=more)
 
 
 @router.get("/model-definitions/{name:path}", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
@@ -172,34 +145,38 @@ def get_model_definition(here: Here, name: ModelName) -> ModelDefinition:
     definition = load_configuration(here.store).models.get(name)
     if definition is None:
         raise Problem("not_found")
-    catalogue = here.market.catalogue
-    by = [catalogue.defined_by(one.name) for one in catalogue.models()]
-    return ModelDefinition(
-        name=name,
-        version=version_of(definition),
-        model_count=by.count(name),
-        definition=shown(ModelFields, definition),
-    )
+    return _definition(name, definition, _counts(here.market.catalogue))
 
 
 @router.put("/model-definitions/{name:path}", Permission.CATALOGUE_WRITE)
 def put_model(here: Here, who: Who, name: ModelName, body: ModelBody, dry_run: DryRun = False) -> Changes:
     """Add or change a model, or a pattern of models."""
-    edit = putting_of("model", name, body.definition, seen=body.version)
-    return make(here, who, edit, dry_run=dry_run, of=("model", name))
+    return put(here, who, "model", name, body, dry_run=dry_run)
 
 
 @router.delete("/model-definitions/{name:path}", Permission.CATALOGUE_WRITE)
 def delete_model(here: Here, who: Who, name: ModelName, version: Version, dry_run: DryRun = False) -> Changes:
     """Take a model, or a pattern of models, out of the catalogue."""
-    if name not in load_configuration(here.store).models:
-        raise Problem("not_found")
-    return make(here, who, removing("model", name, seen=version), dry_run=dry_run)
+    return remove(here, who, "model", name, seen=version, dry_run=dry_run)
 
 
 def _fits(model: ModelSpec, search: str) -> bool:
     return any(
         search in text.casefold() for text in (model.name, model.family, model.owned_by, *model.aliases)
+    )
+
+
+def _counts(catalogue: Catalogue) -> Counter[str]:
+    """How many models each definition stands for."""
+    return Counter(catalogue.defined_by(one.name) for one in catalogue.models())
+
+
+def _definition(name: str, definition: ModelDef, counts: Counter[str]) -> ModelDefinition:
+    return ModelDefinition(
+        name=name,
+        version=version_of(definition),
+        model_count=counts[name],
+        definition=shown(ModelFields, definition),
     )
 
 
@@ -228,19 +205,6 @@ def _known(catalogue: Catalogue, configuration: Configuration, model: ModelSpec)
             for name, tariff in costs.items()
         ],
     )
-
-
-def lines_of(lines: Iterable[PriceLine]) -> list[PriceLineAnswer]:
-    return [
-        PriceLineAnswer(
-            component=one.component,
-            per=one.per,
-            service_tier=one.service_tier,
-            prompt_tokens_over=one.prompt_tokens_over,
-            price=one.nanos,
-        )
-        for one in lines
-    ]
 
 
 def page_of(names: Iterable[str], after: str, limit: int) -> tuple[list[str], str]:

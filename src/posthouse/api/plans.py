@@ -8,13 +8,12 @@ from pydantic import Field
 from posthouse.accounts.queries import members_of_plans
 from posthouse.api.context import Context, Here, Who
 from posthouse.api.definitions import NAME_CHARS_MAX, PlanFields, shown
-from posthouse.api.editing import VERSION, Changes, DryRun, Version, make, putting_of
+from posthouse.api.editing import Changes, DefinitionBody, DryRun, Version, put, remove
 from posthouse.api.frame import Router
 from posthouse.api.models import page_of
 from posthouse.api.permissions import Permission
-from posthouse.api.problems import Problem
-from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing
-from posthouse.catalogue.edits import removing, version_of
+from posthouse.api.values import PAGE, After, Answer, Limit, Listing
+from posthouse.catalogue.edits import version_of
 from posthouse.catalogue.queries import load_configuration
 from posthouse.catalogue.rules import ENDPOINTS, Configuration
 
@@ -35,11 +34,8 @@ class PlanRecord(Answer):
     definition: PlanFields = Field(description="What the operator says of it.")
 
 
-class PlanBody(Body):
+class PlanBody(DefinitionBody[PlanFields]):
     """A plan as it is to be."""
-
-    version: str = Field(max_length=40, description=VERSION + " Empty: there is none of this name yet.")
-    definition: PlanFields = Field(description="All of it: what is left out gets its default.")
 
 
 class EndpointNames(Answer):
@@ -66,16 +62,13 @@ def list_plan_endpoints() -> EndpointNames:
 @router.put("/plans/{name}", Permission.CATALOGUE_WRITE)
 def put_plan(here: Here, who: Who, name: PlanName, body: PlanBody, dry_run: DryRun = False) -> Changes:
     """Add or change a plan."""
-    edit = putting_of("plan", name, body.definition, seen=body.version)
-    return make(here, who, edit, dry_run=dry_run, of=("plan", name))
+    return put(here, who, "plan", name, body, dry_run=dry_run)
 
 
 @router.delete("/plans/{name}", Permission.CATALOGUE_WRITE)
 def delete_plan(here: Here, who: Who, name: PlanName, version: Version, dry_run: DryRun = False) -> Changes:
     """Remove a plan that nobody is on."""
-    if name not in load_configuration(here.store).plans:
-        raise Problem("not_found")
-    return make(here, who, removing("plan", name, seen=version), dry_run=dry_run)
+    return remove(here, who, "plan", name, seen=version, dry_run=dry_run)
 
 
 def _plan(here: Context, configuration: Configuration, name: str, members: dict[str, int]) -> PlanRecord:

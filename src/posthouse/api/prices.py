@@ -13,6 +13,7 @@ from posthouse.api.editing import Changes, DryRun, make
 from posthouse.api.frame import Router
 from posthouse.api.models import page_of
 from posthouse.api.permissions import Permission
+from posthouse.api.price_lines import LineFields
 from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
 from posthouse.catalogue.edits import importing
 from posthouse.catalogue.history import price_notes
@@ -24,13 +25,9 @@ router = Router("prices")
 IMPORTED_MAX = 2_000  # more than the list has
 
 
-class ListLineAnswer(Answer):
+class ListLineAnswer(LineFields):
     """A list price."""
 
-    component: str = Field(description="What is priced: input, cached_input, output, …")
-    per: Literal["1M tokens", "each"] = Field(description="For how much.")
-    service_tier: str = Field(description="The service tier, or default.")
-    prompt_tokens_over: int = Field(description="Holds for the whole call once its prompt is longer.")
     usd: str = Field(description="US dollars, as decimal text.")
 
 

@@ -9,11 +9,11 @@ from posthouse.api.context import Here
 from posthouse.api.frame import BASE, Router
 from posthouse.api.limits import plan_rules
 from posthouse.api.permissions import PUBLIC
+from posthouse.api.price_lines import PriceLineAnswer, lines_of
 from posthouse.api.problems import Problem
 from posthouse.api.values import Answer, Money
 from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
 from posthouse.limits.rules import LimitRule, Subject
-from posthouse.metering.prices import PriceLine
 from posthouse.relay.endpoints import surface
 
 router = Router("public")
@@ -61,16 +61,6 @@ class LimitAnswer(Answer):
     concurrency: int | None = Field(description="Calls at the same time.")
 
 
-class LineAnswer(Answer):
-    """A price of one component."""
-
-    component: str = Field(description="What is priced: input, cached_input, output, …")
-    per: Literal["1M tokens", "each"] = Field(description="For how much.")
-    price: Money
-    prompt_tokens_over: int = Field(description="Holds for the whole call once its prompt is longer.")
-    service_tier: str = Field(description="The service tier that a call asks for, or default.")
-
-
 class PricedModel(Answer):
     """A model that the plan sells."""
 
@@ -82,7 +72,7 @@ class PricedModel(Answer):
     max_input_tokens: int | None = Field(description="The longest prompt; null: unknown.")
     max_output_tokens: int | None = Field(description="The longest answer; null: unknown.")
     dialects: list[str] = Field(description="The APIs that it can be called by.")
-    lines: list[LineAnswer] = Field(description="Its prices.")
+    lines: list[PriceLineAnswer] = Field(description="Its prices.")
 
 
 class Prices(Answer):
@@ -208,15 +198,5 @@ def _model(catalogue: Catalogue, plan: str, model: ModelSpec) -> PricedModel:
         max_input_tokens=model.max_input_tokens,
         max_output_tokens=model.max_output_tokens,
         dialects=sorted({dialect for one in offering for dialect in one.dialects}),
-        lines=[_line(line) for line in tariff.lines] if tariff else [],
-    )
-
-
-def _line(line: PriceLine) -> LineAnswer:
-    return LineAnswer(
-        component=line.component,
-        per=line.per,
-        price=line.nanos,
-        prompt_tokens_over=line.prompt_tokens_over,
-        service_tier=line.service_tier,
+        lines=lines_of(tariff.lines if tariff else ()),
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Path, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -16,25 +16,22 @@ from posthouse.api.usage_values import (
     Attempt,
     Call,
     CallDetail,
-    CallPage,
+    Calls,
+    RequestId,
     SeriesAnswer,
     SeriesQuery,
     UsagePageQuery,
     UsageQuery,
     attempt_fields,
     call_fields,
+    calls_of,
     csv_response,
     explained_fields,
-    key_labels,
-    searched_ms,
-    series_answer,
-    zone_of,
+    series_of,
 )
-from posthouse.ledger.sums import series
 from posthouse.ledger.usage import MEMBER_CSV_COLUMNS, explain, export_usage, get_usage, list_usage
 
 router = Router("usage")
-RequestId = Annotated[str, Path(description="The call's id, as its header x-request-id told it.")]
 
 
 class OwnSeriesQuery(SeriesQuery):
@@ -44,18 +41,14 @@ class OwnSeriesQuery(SeriesQuery):
 
 
 @router.get("/usage", Permission.OWN_READ)
-def list_own_usage(here: Here, who: Who, asked: Annotated[UsagePageQuery, Query()]) -> CallPage:
+def list_own_usage(here: Here, who: Who, asked: Annotated[UsagePageQuery, Query()]) -> Calls[Call]:
     """List one's own calls, newest first.
 
     A page looks at a bounded number of calls. Where few match it may end short, even empty, with `next` and
     `searched_ms` to go on from."""
     page = list_usage(here.store, asked.wanted(account=who.account_id), before=asked.after, limit=asked.limit)
     titles = titles_of_keys(here.store, {one.key_id for one in page.records})
-    return CallPage(
-        items=[Call(**call_fields(one, titles)) for one in page.records],
-        next=page.next,
-        searched_ms=searched_ms(page.next, page.records, asked.limit),
-    )
+    return calls_of(page, asked.limit, lambda one: Call(**call_fields(one, titles)))
 
 
 @router.get("/usage/series", Permission.OWN_READ)
@@ -64,17 +57,7 @@ def get_own_series(here: Here, who: Who, asked: Annotated[OwnSeriesQuery, Query(
 
     Calls chosen by ending or status are added up one by one, at most 50,000 of the account's; where the time
     has more, the answer is the problem `too_many_calls`."""
-    found = series(
-        here.store,
-        asked.scope(account_id=who.account_id),
-        since_ms=asked.from_ms,
-        until_ms=asked.to_ms,
-        step=asked.step,
-        zone=zone_of(here, asked.time_zone),
-        by=asked.by or None,
-    )
-    ids = {one.name for one in found.groups} if asked.by == "key" else set()
-    return series_answer(found, key_labels(titles_of_keys(here.store, ids)) if ids else {})
+    return series_of(here, asked, account_id=who.account_id)
 
 
 @router.get("/usage/export", Permission.OWN_READ, responses=CSV_ANSWER, response_class=StreamingResponse)

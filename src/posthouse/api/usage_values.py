@@ -1,27 +1,31 @@
 """What the routes about usage share: filters, calls as answered, series for charts, CSV files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from fastapi import Path
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from posthouse.accounts.queries import emails_of, titles_of_keys
 from posthouse.accounts.rules import KeyKind, KeyTitle
 from posthouse.api.context import Context
-from posthouse.api.values import MS_MAX, PAGE, PAGE_MAX, Answer, Body, Money, MoneyIn, Ms
+from posthouse.api.values import MS_MAX, PAGE, PAGE_MAX, Answer, Body, Listing, Money, MoneyIn, Ms
 from posthouse.kernel.ids import time_of
 from posthouse.kernel.outcome import AttemptRecord, Outcome
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.sheets import csv_text
 from posthouse.ledger import measures
 from posthouse.ledger.figures import Step
-from posthouse.ledger.sums import Scope, Series, Sums
-from posthouse.ledger.usage import UsageFilter
+from posthouse.ledger.sums import Scope, Sums, series
+from posthouse.ledger.usage import UsageFilter, UsagePage
 from posthouse.metering.arithmetic import Arithmetic, format_micronanos
 
+T = TypeVar("T")
 EndingName = Literal["completed", "cancelled", "broken", "failed"]
+RequestId = Annotated[str, Path(description="The call's id, as its header x-request-id told it.")]
 
 
 def zone_of(here: Context, name: str) -> ZoneInfo:
@@ -82,16 +86,7 @@ class SeriesQuery(Body):
     model: str = Field("", max_length=200, description="Only this model's.")
     ending: EndingName | Literal[""] = Field("", description="Only calls that ended so.")
     http_status: int = Field(0, ge=0, le=999, description="Only calls with this status; 0: any.")
-
-    def scope(self, *, account_id: str = "", channel: str = "") -> Scope:
-        return Scope(
-            account_id=account_id,
-            channel=channel,
-            key_id=self.key_id,
-            model=self.model,
-            ending=self.ending,
-            http_status=self.http_status,
-        )
+    by: Literal["model", "key", "account", ""] = Field("", description="A line for each; empty: one for all.")
 
 
 class Call(Answer):
@@ -120,11 +115,9 @@ class Call(Answer):
     attempts: int = Field(description="How many tries the answer took.")
 
 
-class CallPage(Answer):
+class Calls(Listing[T], Generic[T]):
     """Calls, newest first."""
 
-    items: list[Call] = Field(description="The calls of this page.")
-    next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
     searched_ms: int | None = Field(
         None, description="How far back was looked: a page may end short. Null: to the end."
     )
@@ -280,9 +273,10 @@ def _arithmetic(one: Outcome, made: Arithmetic) -> ChargeArithmetic:
     )
 
 
-def searched_ms(following: str, found: Sequence[Outcome], limit: int) -> int | None:
-    """How far back a page looked that ended short; None: to the end, or it is full."""
-    return time_of(following) if following and len(found) < limit else None
+def calls_of(page: UsagePage, limit: int, show: Callable[[Outcome], T]) -> Calls[T]:
+    """The page as answered. One that ended short before all was looked through says how far it looked."""
+    searched_ms = time_of(page.next) if page.next and len(page.records) < limit else None
+    return Calls(items=[show(one) for one in page.records], next=page.next, searched_ms=searched_ms)
 
 
 def sums_fields(sums: Sums) -> dict[str, Any]:
@@ -291,12 +285,26 @@ def sums_fields(sums: Sums) -> dict[str, Any]:
     return {**{name: getattr(sums, name) for name in names}, "charge": sums.charge_nanos}
 
 
-def key_labels(titles: Mapping[str, KeyTitle]) -> dict[str, str]:
-    return {key_id: label_of(title) for key_id, title in titles.items()}
-
-
-def series_answer(found: Series, labels: Mapping[str, str]) -> SeriesAnswer:
-    """The series, each group by its label, or else its name."""
+def series_of(here: Context, asked: SeriesQuery, *, account_id: str, channel: str = "") -> SeriesAnswer:
+    """The sums that are asked for, of the account's calls or ("") all. Raises Problem, TooManyCalls."""
+    scope = Scope(
+        account_id=account_id,
+        channel=channel,
+        key_id=asked.key_id,
+        model=asked.model,
+        ending=asked.ending,
+        http_status=asked.http_status,
+    )
+    found = series(
+        here.store,
+        scope,
+        since_ms=asked.from_ms,
+        until_ms=asked.to_ms,
+        step=asked.step,
+        zone=zone_of(here, asked.time_zone),
+        by=asked.by or None,
+    )
+    labels = _labels(here, asked.by, {one.name for one in found.groups})
     groups = [
         SeriesGroup(
             name=group.name,
@@ -309,6 +317,13 @@ def series_answer(found: Series, labels: Mapping[str, str]) -> SeriesAnswer:
     return SeriesAnswer(
         starts_ms=list(found.starts_ms), total=UsageSums(**sums_fields(found.total)), groups=groups
     )
+
+
+def _labels(here: Context, by: str, names: set[str]) -> dict[str, str]:
+    """What people call the groups whose names are ids."""
+    if by == "key":
+        return {key_id: label_of(title) for key_id, title in titles_of_keys(here.store, names).items()}
+    return emails_of(here.store, names) if by == "account" else {}
 
 
 def points_of(points: Iterable[Sums]) -> Points:

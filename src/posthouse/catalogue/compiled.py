@@ -73,8 +73,7 @@ class OperatorSpec(Struct, frozen=True, kw_only=True):
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
     """A model that the catalogue knows. Numbers are None where nobody says them; `kind` is what the list of
-    prices calls it (chat, embedding, completion, image_generation, …), `encoding` a tokenizer's name or
-    empty."""
+    prices calls it (chat, embedding, completion, image_generation, …)."""
 
     name: str
     family: str
@@ -82,7 +81,6 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     kind: str
     max_input_tokens: int | None
     max_output_tokens: int | None
-    encoding: str
     image_tokens_max: int | None
     aliases: tuple[str, ...]
     owned_by: str
@@ -209,7 +207,6 @@ class Catalogue:
             kind=definition.kind or (listed.kind if listed else "chat"),
             max_input_tokens=definition.max_input_tokens or (listed.max_input_tokens if listed else None),
             max_output_tokens=definition.max_output_tokens or (listed.max_output_tokens if listed else None),
-            encoding=definition.encoding,
             image_tokens_max=definition.image_tokens_max,
             aliases=definition.aliases,
             owned_by=definition.owned_by or (listed.provider if listed else "posthouse"),

@@ -164,7 +164,6 @@ class ModelDef(_Definition, frozen=True):
     price: PriceDef | tuple[PriceDef, ...] = ()
     max_input_tokens: Count | None = None
     max_output_tokens: Count | None = None
-    encoding: str = ""
     image_tokens_max: Count | None = None
     aliases: tuple[str, ...] = ()
     owned_by: str = ""

@@ -63,7 +63,7 @@ function valuesOf(known: ModelDefinition | null): Values {
   };
 }
 
-function definitionOf(values: Values, before: Fields): Fields {
+function definitionOf(values: Values): Fields {
   const number = (value: number | string) => (typeof value === "number" ? value : undefined);
   return said({
     family: values.family,
@@ -73,7 +73,6 @@ function definitionOf(values: Values, before: Fields): Fields {
     max_input_tokens: number(values.max_input_tokens),
     max_output_tokens: number(values.max_output_tokens),
     image_tokens_max: number(values.image_tokens_max),
-    encoding: before.encoding,
     aliases: values.aliases,
     owned_by: values.owned_by,
   }) as Fields;
@@ -92,7 +91,7 @@ function Editor({ known }: { known: ModelDefinition | null }) {
         params: { path: { name: values.name.trim() }, query: { dry_run } },
         body: {
           version: loaded?.version ?? "",
-          definition: definitionOf(values, loaded?.definition ?? {}) as ModelDefinition["definition"],
+          definition: definitionOf(values) as ModelDefinition["definition"],
         },
       }),
     );

@@ -3,7 +3,7 @@ import { nanosOf } from "@/ui/money";
 
 export type Plan = components["schemas"]["PlanAnswer"];
 export type PricedModel = components["schemas"]["PricedModel"];
-export type Line = components["schemas"]["LineAnswer"];
+export type Line = components["schemas"]["PriceLineAnswer"];
 
 const DEFAULT_TIER = "default";
 
