@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import Connection, Engine, event, insert
 from tests.store.conftest import new_database
 
 from posthouse.accounts.service import create_account
@@ -72,6 +72,13 @@ class Api:
         self.browsers: list[Browser] = []
         # The first request loads the API, which takes long where many tests run at once.
         httpx.get(f"{relay.origin}/api/v1/session", timeout=60).raise_for_status()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for browser in self.browsers:
+            browser.http.close()
 
     @property
     def store(self) -> Store:
@@ -147,11 +154,25 @@ def api(
     api_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> Iterator[Api]:
     directory = tmp_path_factory.mktemp("api")
-    with EmbeddedRelay(directory, api_upstream.base_url, database=database) as relay:
-        api = Api(relay)
+    with EmbeddedRelay(directory, api_upstream.base_url, database=database) as relay, Api(relay) as api:
         yield api
-        for browser in api.browsers:
-            browser.http.close()
+
+
+_statements: list[str] | None = None  # while they are counted
+
+
+# For good, before there is any engine: one that is at work takes no other listener meanwhile.
+@event.listens_for(Engine, "before_cursor_execute")
+def _note(_c: Any, _u: Any, statement: str, _p: Any, _x: Any, _m: bool) -> None:
+    if _statements is not None and threading.current_thread().name.startswith("AnyIO"):
+        _statements.append(statement)
+
+
+@event.listens_for(Engine, "begin")
+def _note_begin(connection: Connection) -> None:
+    """PostgreSQL's driver says it by itself."""
+    if connection.dialect.name == "postgresql":
+        _note(None, None, "BEGIN", None, None, False)
 
 
 Statements = Callable[[], Any]
@@ -165,27 +186,12 @@ def statements(api: Api) -> Statements:
         member.get("/keys")
     assert len(asked) == 2
     """
-    engine = api.relay.app.store.engine
 
     @contextmanager
     def counting() -> Iterator[list[str]]:
-        asked: list[str] = []
-
-        def note(_c: Any, _u: Any, statement: str, _p: Any, _x: Any, _m: bool) -> None:
-            if threading.current_thread().name.startswith("AnyIO"):
-                asked.append(statement)
-
-        def note_begin(_: Any) -> None:
-            """PostgreSQL's driver says it by itself."""
-            if engine.dialect.name == "postgresql" and threading.current_thread().name.startswith("AnyIO"):
-                asked.append("BEGIN")
-
-        event.listen(engine, "before_cursor_execute", note)
-        event.listen(engine, "begin", note_begin)
-        try:
-            yield asked
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
-            event.remove(engine, "begin", note_begin)
+        global _statements
+        _statements = asked = []
+        yield asked
+        _statements = None
 
     return counting

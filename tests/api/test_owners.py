@@ -19,11 +19,8 @@ from posthouse.testing.embedded import EmbeddedRelay
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Api]:
     """A relay that has no owner."""
-    with EmbeddedRelay(tmp_path, "http://127.0.0.1:1") as relay:
-        api = Api(relay)
+    with EmbeddedRelay(tmp_path, "http://127.0.0.1:1") as relay, Api(relay) as api:
         yield api
-        for browser in api.browsers:
-            browser.http.close()
 
 
 def test_the_setup_link_makes_the_first_owner_and_no_other(fresh: Api) -> None:

@@ -99,11 +99,9 @@ def api(
         patch.setattr(proof_of_work, "COUNTER_MIN", 10)
         patch.setattr(proof_of_work, "COUNTER_MAX", 20)
         directory = tmp_path_factory.mktemp("people")
-        with EmbeddedRelay(directory, api_upstream.base_url, configuration, database=database) as relay:
-            api = Api(relay)
+        relay = EmbeddedRelay(directory, api_upstream.base_url, configuration, database=database)
+        with relay, Api(relay) as api:
             yield api
-            for browser in api.browsers:
-                browser.http.close()
 
 
 def _at(provider: Provider, url: str) -> Provider:

@@ -137,11 +137,9 @@ def site(
     with ScriptedUpstream(credential="sk-upstream-credential") as upstream:
         directory = tmp_path_factory.mktemp("site")
         configuration = getattr(request.module, "CONFIGURATION", CONFIGURATION)
-        with EmbeddedRelay(directory, upstream.base_url, configuration) as relay:
-            site = Site(relay, upstream)
+        relay = EmbeddedRelay(directory, upstream.base_url, configuration)
+        with relay, Site(relay, upstream) as site:
             yield site
-            for browser in site.browsers:
-                browser.http.close()
 
 
 @pytest.fixture

@@ -59,11 +59,9 @@ def site(
     configuration = CONFIGURATION + SITE.format(port=controller.port, issuer=issuer)
     with ScriptedUpstream(credential="sk-upstream-credential") as upstream:
         directory = tmp_path_factory.mktemp("entry")
-        with EmbeddedRelay(directory, upstream.base_url, configuration) as relay:
-            site = Site(relay, upstream)
+        relay = EmbeddedRelay(directory, upstream.base_url, configuration)
+        with relay, Site(relay, upstream) as site:
             yield site
-            for browser in site.browsers:
-                browser.http.close()
     controller.stop()
 
 

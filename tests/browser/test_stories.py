@@ -85,11 +85,8 @@ def provider() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser, provider: str) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("story")
-    with EmbeddedRelay(directory, provider, CONFIGURATION + CHANNEL) as relay:
-        site = Site(relay, None)
+    with EmbeddedRelay(directory, provider, CONFIGURATION + CHANNEL) as relay, Site(relay, None) as site:
         yield site
-        for browser in site.browsers:
-            browser.http.close()
 
 
 def heading(page: Page, text: str) -> None:
