@@ -130,17 +130,7 @@ def start_posthouse(place: Place, under: Sequence[str] = ()) -> Gateway:
     _posthouse(place, "credit", "bench@example.com", "1000000", "--reason", "bench")
     port, ops_port = free_port(), free_port()
     process = Process(
-        [
-            *under,
-            *POSTHOUSE,
-            "serve",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--ops-port",
-            str(ops_port),
-        ],
+        [*under, *POSTHOUSE, "serve", "--host=127.0.0.1", f"--port={port}", f"--ops-port={ops_port}"],
         cores={GATEWAY_CORE},
         log=place.work / "posthouse.log",
         env=_posthouse_env(place),

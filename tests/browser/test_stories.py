@@ -3,8 +3,7 @@ service up, and stops who must be stopped. A served relay, the simulated provide
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import httpx
 import openai
@@ -18,9 +17,10 @@ from posthouse.accounts.service import set_plan
 from posthouse.kernel.money import format_nanos, parse_nanos
 from posthouse.ledger.queries import verify
 from posthouse.ledger.usage import UsageFilter, list_usage
+from posthouse.metering.tokens import TokenCounter
 from posthouse.testing.embedded import EmbeddedRelay
-from posthouse.testing.simulated import start_simulated
-from posthouse.testing.threaded import Threaded
+from posthouse.testing.simulated import SimulatedProvider
+from posthouse.testing.threaded import ThreadedServer
 from posthouse.testing.waiting import eventually
 
 pytestmark = pytest.mark.browser
@@ -66,19 +66,10 @@ credential = "${UPSTREAM_API_KEY}"
 """
 
 
-class Provider(Threaded):
-    """The simulated one of `serve --demo`."""
-
-    @asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        server, self.base_url = await start_simulated()
-        yield
-        await server.close()
-
-
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    with Provider() as provider:
+    """The simulated one of `serve --demo`."""
+    with ThreadedServer(SimulatedProvider(TokenCounter()).handle) as provider:
         yield provider.base_url
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -22,8 +21,8 @@ from posthouse.ledger import owned
 from posthouse.metering.tokens import TokenCounter
 from posthouse.people.profiles import delete_account
 from posthouse.testing.embedded import EmbeddedRelay
-from posthouse.testing.http1 import Server
 from posthouse.testing.simulated import TEXT, SimulatedProvider
+from posthouse.testing.threaded import ThreadedServer
 from posthouse.testing.waiting import eventually
 
 MODEL, OTHER = "gpt-4o-mini", "gpt-4o"
@@ -75,15 +74,9 @@ class Scene(msgspec.Struct):
 @contextmanager
 def simulated() -> Iterator[tuple[SimulatedProvider, str]]:
     """A provider in a thread, and its base URL."""
-    loop, provider = asyncio.new_event_loop(), SimulatedProvider(TokenCounter(), pace_s=0)
-    thread, server = Thread(target=loop.run_forever), Server(provider.handle)
-    thread.start()
-    port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(10)
-    yield provider, f"http://127.0.0.1:{port}/v1"
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    provider = SimulatedProvider(TokenCounter(), pace_s=0)
+    with ThreadedServer(provider.handle) as server:
+        yield provider, server.base_url
 
 
 @pytest.fixture(scope="module")

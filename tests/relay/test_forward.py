@@ -246,7 +246,7 @@ def test_a_deadline_is_told_by_its_name(
 def test_a_connection_that_takes_too_long_is_told_by_its_step(play: Play, says: bytes, phase: str) -> None:
     with ScriptedProxy(says=says) as proxy:
         seconds = {f"{phase}_s": 0.15}
-        told = forward(play, offer("c", "https://upstream.example/v1", proxy=proxy.url, **seconds))
+        told = forward(play, offer("c", "https://upstream.example/v1", proxy=proxy.origin, **seconds))
     refusal = told.refusal
     assert refusal is not None
     assert (refusal.code, refusal.situation) == (RelayCode.UPSTREAM_TIMEOUT, phase)

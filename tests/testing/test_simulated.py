@@ -3,34 +3,27 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from threading import Thread
 from typing import Any
 
 import openai
 import pytest
 
 from posthouse.metering.tokens import TokenCounter
-from posthouse.testing.http1 import Server
 from posthouse.testing.simulated import JSON_TEXT, TEXT, SimulatedProvider, start_simulated
 from posthouse.testing.stored_completions import KEPT_MAX, StoredCompletions
+from posthouse.testing.threaded import ThreadedServer
 
 MESSAGES: Any = [{"role": "user", "content": "你好, are you there?"}]
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[openai.OpenAI]:
-    """A client of a simulated provider that does not pause between chunks, which runs in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    server = Server(SimulatedProvider(TokenCounter(), pace_s=0).handle)
-    port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(10)
-    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="x", max_retries=0) as made:
+    """A client of a simulated provider that does not pause between chunks, of a thread."""
+    with (
+        ThreadedServer(SimulatedProvider(TokenCounter(), pace_s=0).handle) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="x", max_retries=0) as made,
+    ):
         yield made
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
 
 
 def chat(client: openai.OpenAI, **fields: Any) -> Any:

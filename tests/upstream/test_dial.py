@@ -69,13 +69,9 @@ def test_an_ipv6_address_in_the_url(play: Play) -> None:
             hosts.append(head.header("host"))
             await answer(connection, head)
 
-        server = Server(note)
-        port = await server.start("::1", 0)
-        try:
+        async with Server(note).serving("::1") as port:
             fault, phases = await call(direct(client, f"http://[::1]:{port}"))
             assert (fault, phases.address, hosts) == (NO_FAULT, "::1", [f"[::1]:{port}"])
-        finally:
-            await server.close()
 
     play(scenario)
 
@@ -102,11 +98,9 @@ def test_an_address_that_is_silent_gives_way_and_is_not_tried_first_again(
     monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 0.05)
 
     async def scenario(client: UpstreamClient) -> None:
-        server = Server(answer)
-        port = await server.start("127.0.0.1", 0)
         asked = lead_to("127.0.0.2", "127.0.0.1")
-        origin = direct(client, f"http://{HOST}:{port}")
-        try:
+        async with Server(answer).serving() as port:
+            origin = direct(client, f"http://{HOST}:{port}")
             with silent(port):
                 for _ in range(2):
                     fault, phases = await call(origin)
@@ -115,8 +109,6 @@ def test_an_address_that_is_silent_gives_way_and_is_not_tried_first_again(
                     # The second comes without a wait.
                     monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 60.0)
             assert asked == [HOST]
-        finally:
-            await server.close()
 
     play(scenario)
 
@@ -151,17 +143,14 @@ def test_of_two_that_connect_one_is_closed(play: Play, monkeypatch: pytest.Monke
     monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 0.0)
 
     async def scenario(client: UpstreamClient) -> None:
-        server = Server(answer)
-        port = await server.start("0.0.0.0", 0)
         lead_to("127.0.0.1", "127.0.0.2", "127.0.0.3")
-        origin = direct(client, f"http://{HOST}:{port}")
-        try:
+        server = Server(answer)
+        async with server.serving("0.0.0.0") as port:
+            origin = direct(client, f"http://{HOST}:{port}")
             for _ in range(10):
                 assert (await call(origin))[0] == NO_FAULT
                 await until(lambda: len(server.connections) == 1)
                 origin.idle.pop().close()
-        finally:
-            await server.close()
 
     play(scenario)
 
@@ -173,20 +162,17 @@ def test_a_race_that_is_cancelled_leaves_nothing(
     monkeypatch.setattr(dial_module, "NEXT_ADDRESS_S", 0.0)
 
     async def scenario(client: UpstreamClient) -> None:
-        server = Server(answer)
-        port = await server.start("0.0.0.0", 0)
         lead_to("127.0.0.1", "127.0.0.2", "127.0.0.3")
-        origin = direct(client, f"http://{HOST}:{port}")
-        running = asyncio.ensure_future(call(origin))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        try:
+        server = Server(answer)
+        async with server.serving("0.0.0.0") as port:
+            origin = direct(client, f"http://{HOST}:{port}")
+            running = asyncio.ensure_future(call(origin))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
             await until(lambda: len(server.connections) == len(origin.idle))
-        finally:
-            await server.close()
 
     play(scenario)
 
@@ -219,7 +205,7 @@ def test_the_phases_of_a_call_through_a_proxy(play: Play, authority: Authority) 
     with ScriptedUpstream(ssl_context=context) as upstream, ScriptedProxy() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = origin_of(client, upstream.origin, proxy.url, True, authority.ca_file)
+            origin = origin_of(client, upstream.origin, proxy.origin, True, authority.ca_file)
             fault, phases = await call(origin)
             assert fault == NO_FAULT
             assert phases.address == "127.0.0.1"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Awaitable
 
 import pytest
 from tests.upstream.calls import BODY, begin, deadlines, direct, fetch, origin_of
@@ -121,14 +122,10 @@ def test_an_answer_before_the_request_was_out_costs_the_connection(
         await asyncio.sleep(30)
 
     async def scenario(client: UpstreamClient) -> None:
-        server = Server(refuse_early)
-        port = await server.start("127.0.0.1", 0)
-        try:
+        async with Server(refuse_early).serving() as port:
             origin = direct(client, f"http://127.0.0.1:{port}")
             assert await fetch(origin, b"x" * 30_000_000) == (413, b"{}")
             await until(lambda: origin.open_count == 0)
-        finally:
-            await server.close()
 
     play(scenario)
 
@@ -176,76 +173,55 @@ class Dying:
             await connection.write(SOUND)
 
 
-async def served(handler: Dying) -> tuple[Server, str]:
-    server = Server(handler)
-    return server, f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}"
+async def ends(call: Awaitable[object]) -> None:
+    with pytest.raises(UpstreamFault) as met:
+        await call
+    assert met.value.fault is Fault.CLOSED
 
 
 def test_a_request_that_an_idle_ones_end_ran_into_is_sent_once_more(play: Play) -> None:
-    async def scenario(client: UpstreamClient) -> list[int]:
-        handler = Dying()
-        server, url = await served(handler)
-        try:
-            origin = direct(client, url)
+    handler = Dying()
+
+    async def scenario(client: UpstreamClient) -> None:
+        async with Server(handler).serving() as port:
+            origin = direct(client, f"http://127.0.0.1:{port}")
             for _ in range(3):
                 assert await fetch(origin) == (200, b"{}")
-        finally:
-            await server.close()
-        return handler.requests
 
-    assert play(scenario) == [1, 1, 2, 2, 3]
+    play(scenario)
+    assert handler.requests == [1, 1, 2, 2, 3]
 
 
-def test_a_request_that_may_be_at_work_is_not_sent_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "STALE_S", -1.0)
+# Nor is one that was answered by any byte, however long the connection had been idle.
+@pytest.mark.parametrize(
+    ("parting", "stale_s"),
+    [(b"", -1.0), *((some, client_module.STALE_S) for some in (b"H", b"HTTP/1.1 200 OK\r\n", SOUND[:-1]))],
+)
+def test_a_request_that_may_be_at_work_is_not_sent_again(
+    play: Play, monkeypatch: pytest.MonkeyPatch, parting: bytes, stale_s: float
+) -> None:
+    monkeypatch.setattr(client_module, "STALE_S", stale_s)
+    handler = Dying(parting)
 
-    async def scenario(client: UpstreamClient) -> list[int]:
-        handler = Dying()
-        server, url = await served(handler)
-        try:
-            origin = direct(client, url)
+    async def scenario(client: UpstreamClient) -> None:
+        async with Server(handler).serving() as port:
+            origin = direct(client, f"http://127.0.0.1:{port}")
             await fetch(origin)
-            with pytest.raises(UpstreamFault) as met:
-                await fetch(origin)
-            assert met.value.fault is Fault.CLOSED
-        finally:
-            await server.close()
-        return handler.requests
+            await ends(fetch(origin))
 
-    assert play(scenario) == [1, 1]
-
-
-@pytest.mark.parametrize("parting", [b"H", b"HTTP/1.1 200 OK\r\n", SOUND[:-1]])
-def test_a_request_that_was_answered_by_any_byte_is_not_repeated(play: Play, parting: bytes) -> None:
-    async def scenario(client: UpstreamClient) -> list[int]:
-        handler = Dying(parting)
-        server, url = await served(handler)
-        try:
-            origin = direct(client, url)
-            await fetch(origin)
-            with pytest.raises(UpstreamFault) as met:
-                await fetch(origin)
-            assert met.value.fault is Fault.CLOSED
-        finally:
-            await server.close()
-        return handler.requests
-
-    assert play(scenario) == [1, 1]
+    play(scenario)
+    assert handler.requests == [1, 1]
 
 
 def test_a_new_connection_that_dies_is_not_replaced(play: Play) -> None:
-    async def scenario(client: UpstreamClient) -> list[int]:
-        handler = Dying(only_first=True)
-        server, url = await served(handler)
-        try:
-            with pytest.raises(UpstreamFault) as met:
-                await fetch(direct(client, url))
-            assert met.value.fault is Fault.CLOSED
-        finally:
-            await server.close()
-        return handler.requests
+    handler = Dying(only_first=True)
 
-    assert play(scenario) == [1]
+    async def scenario(client: UpstreamClient) -> None:
+        async with Server(handler).serving() as port:
+            await ends(fetch(direct(client, f"http://127.0.0.1:{port}")))
+
+    play(scenario)
+    assert handler.requests == [1]
 
 
 def test_a_server_that_hangs_up_at_once_is_a_fault(play: Play) -> None:

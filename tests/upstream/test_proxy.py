@@ -101,7 +101,7 @@ def test_a_proxy_that_asks_for_nothing_is_told_nothing(
 
         async def scenario(client: UpstreamClient) -> None:
             for upstream in (plain, secure):
-                assert (await fetch(origin_of(client, upstream.origin, proxy.url, False, "")))[0] == 200
+                assert (await fetch(origin_of(client, upstream.origin, proxy.origin, False, "")))[0] == 200
 
         play(scenario)
         assert [head.header("proxy-authorization") for head in proxy.heads] == [None, None]
@@ -112,7 +112,7 @@ def test_the_certificate_behind_a_tunnel_is_checked(play: Play, secure: Scripted
 
         async def scenario(client: UpstreamClient) -> None:
             with pytest.raises(UpstreamFault) as met:
-                await fetch(origin_of(client, secure.origin, proxy.url, True, ""))
+                await fetch(origin_of(client, secure.origin, proxy.origin, True, ""))
             assert met.value.fault is Fault.TLS
             await until(lambda: proxy.connections_open == 0)
 
@@ -217,7 +217,7 @@ def test_a_call_cancelled_on_its_way_through_a_tunnel_leaves_nothing(
     with ScriptedProxy() as proxy:
 
         async def scenario(client: UpstreamClient) -> None:
-            origin = origin_of(client, secure.origin, proxy.url, False, "")
+            origin = origin_of(client, secure.origin, proxy.origin, False, "")
             call = asyncio.ensure_future(fetch(origin))
             for _ in range(turns):
                 await asyncio.sleep(0 if turns < 8 else 0.001)

@@ -117,7 +117,6 @@ export default function ChartPlot(props: ChartProps) {
     const plot = new uPlot(optionsOf(props, width, i18n.language, setHovered), dataOf(props), box.current);
     return () => plot.destroy();
     // Drawn anew when the data, the width, the language or the colours are others; not when a parent renders.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [JSON.stringify([times, series, props.kind, height]), width, scheme, i18n.language]);
 
   const when = props.formatTime ?? ((ms: number) => formatTime(ms, i18n.language));

@@ -5,7 +5,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 import msgspec
@@ -192,6 +193,17 @@ class Server:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._connect, host, port, ssl=ssl_context, backlog=4096)
         return int(self._listener.sockets[0].getsockname()[1])
+
+    @asynccontextmanager
+    async def serving(
+        self, host: str = "127.0.0.1", ssl_context: ssl.SSLContext | None = None
+    ) -> AsyncIterator[int]:
+        """Listens while it is open. Yields the port."""
+        port = await self.start(host, 0, ssl_context)
+        try:
+            yield port
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Stop listening, break what is open, and wait for the handlers to end."""

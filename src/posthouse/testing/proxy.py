@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from posthouse.testing.http1 import Connection, Head, Server
-from posthouse.testing.threaded import Threaded
+from posthouse.testing.http1 import Connection, Head
+from posthouse.testing.threaded import Threaded, ThreadedServer
 
 _REFUSED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -33,37 +33,16 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOP_BY_HOP = frozenset(("proxy-authorization", "proxy-connection", "connection", "keep-alive"))
 
 
-class _Proxy(Threaded):
-    @property
-    def address(self) -> str:
-        """e.g. 127.0.0.1:40001; a URL is made of it with the user and password that the test wants."""
-        return f"127.0.0.1:{self.port}"
-
-
-class ScriptedProxy(_Proxy):
+class ScriptedProxy(ThreadedServer):
     """The HTTP proxy. `credential`: "user:password" that it asks for. `says`: these bytes instead of its
     answer to any request; after them it is silent, or closes where `closes`."""
 
     def __init__(self, *, credential: str = "", says: bytes | None = None, closes: bool = False) -> None:
+        super().__init__(self._serve)
         self.heads: list[Head] = []
         self._expected = "Basic " + base64.b64encode(credential.encode()).decode() if credential else None
         self._says = says
         self._closes = closes
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}"
-
-    @property
-    def connections_open(self) -> int:
-        return len(self._server.connections)
-
-    @asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        self._server = Server(self._serve)
-        self.port = await self._server.start("127.0.0.1", 0)
-        yield
-        await self._server.close()
 
     async def _serve(self, connection: Connection, head: Head) -> None:
         self.heads.append(head)
@@ -138,7 +117,7 @@ _KINDS: dict[int, Literal["ipv4", "name", "ipv6"]] = {1: "ipv4", 3: "name", 4: "
 _LENGTHS = {1: 4, 4: 16}
 
 
-class ScriptedSocks(_Proxy):
+class ScriptedSocks(Threaded):
     """The SOCKS5 proxy (RFC 1928, 1929). `credential`: "user:password" that it asks for. `hosts`: where names
     lead. `says`: these bytes instead of its answer to a step ("method", "user", "reply"); after them it is
     silent, or closes where `closes`; with `refused` the reply is so only for these hosts. `bound`: the

@@ -17,17 +17,16 @@ import asyncio
 import ssl
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from posthouse.testing import openai_shapes as shapes
 from posthouse.testing.answers import answer_pieces, dialect_of, event
-from posthouse.testing.http1 import Connection, Head, Server
+from posthouse.testing.http1 import Connection, Head
 from posthouse.testing.script import Script, transmission
-from posthouse.testing.threaded import Threaded
+from posthouse.testing.threaded import ThreadedServer
 
 __all__ = ["Received", "Script", "ScriptedUpstream", "answer_pieces", "event"]
 
@@ -62,7 +61,7 @@ class Received:
         return bearer or next(filter(None, map(self.header, _KEY_HEADERS)), "")
 
 
-class ScriptedUpstream(Threaded):
+class ScriptedUpstream(ThreadedServer):
     """The server. `credential` (or several): who brings another is refused."""
 
     def __init__(
@@ -73,33 +72,16 @@ class ScriptedUpstream(Threaded):
         credential: str | tuple[str, ...] = (),
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(self._answer, ssl_context)
         self.default: Script | Callable[[Received], Script] = default or Script()
         self.received: list[Received] = []
         self._models = models
         self._credentials = (credential,) if isinstance(credential, str) else credential
-        self._ssl_context = ssl_context
         self._queue: deque[Script] = deque()
         self._of_model: dict[str, Script] = {}
         self._of_credential: dict[str, Script] = {}
         self._arrival = threading.Condition()
-
-    @property
-    def origin(self) -> str:
-        """e.g. http://127.0.0.1:40001"""
-        return f"{'https' if self._ssl_context else 'http'}://127.0.0.1:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        """What a client is given: the origin and /v1."""
-        return self.origin + "/v1"
-
-    @property
-    def connections_open(self) -> int:
-        return len(self._server.connections)
-
-    @property
-    def connections_made(self) -> int:
-        return self._server.connections_made
+        self._resumed = asyncio.Event()
 
     def enqueue(self, *scripts: Script) -> None:
         """The next requests, whichever they are, are answered by these, one each."""
@@ -131,14 +113,6 @@ class ScriptedUpstream(Threaded):
             arrived = self._arrival.wait_for(lambda: len(self.received) >= count, timeout_s)
         assert arrived, f"{len(self.received)} of {count} requests arrived"
         return self.received
-
-    @asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        self._resumed = asyncio.Event()
-        self._server = Server(self._answer)
-        self.port = await self._server.start("127.0.0.1", 0, self._ssl_context)
-        yield
-        await self._server.close()
 
     async def _answer(self, connection: Connection, head: Head) -> None:
         received = Received(head, connection.number)
