@@ -49,7 +49,6 @@ from posthouse.relay.stored import StoredCalls
 from posthouse.relay.stream import EventStream
 from posthouse.relay.values import Door, RelayRequest
 from posthouse.store.errors import StoreDown
-from posthouse.wire.headers import answer_header_block
 from posthouse.wire.json_edit import value_of
 
 IDEMPOTENCY_KEY_BYTES_MAX = 255
@@ -306,7 +305,7 @@ class Relay:
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
-        block = answer_header_block(answer.exchange.headers)
+        block = answer.exchange.header_block
         named = b"request-id" if call.ask.endpoint.dialect == "anthropic" else b"x-request-id"
         if not answer.exchange.header(named):
             block += b"%b: %b\r\n" % (named, call.request.request_id.encode())

@@ -16,6 +16,7 @@ import httptools
 from msgspec import Struct
 
 from posthouse.upstream.errors import Fault, UpstreamFault
+from posthouse.wire.headers import answer_header_block
 
 if TYPE_CHECKING:
     from posthouse.upstream.client import Origin
@@ -74,6 +75,7 @@ class Exchange(Struct, eq=False):
     fault: UpstreamFault | None = None
     status: int = 0
     headers: list[tuple[bytes, bytes]] = []
+    header_block: bytes = b""  # of those that the caller gets
     pieces: list[bytes] = []
     bytes_received: int = 0
     began_s: float = 0.0  # there was a connection
@@ -93,10 +95,7 @@ class Exchange(Struct, eq=False):
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b"" when absent; `name` in lower case."""
-        for header, value in self.headers:
-            if header == name:
-                return value
-        return b""
+        return dict(reversed(self.headers)).get(name, b"")
 
     @property
     def has_length(self) -> bool:
@@ -169,6 +168,17 @@ class Exchange(Struct, eq=False):
         if self.header(b"content-encoding").lower() in PACKED:
             self.unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
             self.headers = [header for header in headers if header[0] != b"content-encoding"]
+        self.header_block = answer_header_block(self.headers)
+        if not self.head.done():
+            self.head.set_result(None)
+
+    def on_whole(self, headers: list[tuple[bytes, bytes]], header_block: bytes, body: bytes) -> None:
+        """All of a good answer has come at once."""
+        self.status = 200
+        self.headers, self.header_block = headers, header_block
+        self.pieces.append(body)
+        self.head_s = self.first_s = self.touched_s
+        self.connection = None
         if not self.head.done():
             self.head.set_result(None)
 
@@ -269,6 +279,12 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def _is_flushed(self) -> bool:
+        """Whether the request is out. An answer that came before leaves bytes behind: not a connection to use
+        again."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
     def send(self, exchange: Exchange, request: bytes, body: bytes) -> None:
         """Start an exchange; `request` is the head with its blank line."""
         assert self._exchange is None
@@ -277,8 +293,6 @@ class Connection(asyncio.Protocol):
         self._useless_bytes = 0
         exchange.connection = self
         exchange.began_s = exchange.sent_s = self.loop.time()
-        if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
         # One segment for a small request; a large body is not copied for it.
         if len(body) < 65536:
             self._transport.write(request + body)
@@ -342,9 +356,13 @@ class Connection(asyncio.Protocol):
             exchange.is_heard = True
             if exchange.consumer.take_chunk(data):  # the parser would be where it is now after it, too
                 return
+        is_first = not exchange.touched_s
         exchange.touched_s = self.loop.time()
+        if is_first and self._take_known(exchange, data):
+            return
         self._useless_bytes += len(data)
-        assert self._parser is not None
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -359,6 +377,21 @@ class Connection(asyncio.Protocol):
                 self._is_between_chunks = False  # the next chunk's size has begun
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.MALFORMED, "head")
+            if is_first and self._exchange is None and exchange.fault is None:
+                self.origin.learn(data)
+
+    def _take_known(self, exchange: Exchange, data: bytes) -> bool:
+        """Take in a whole answer whose head is known; the parser, between two answers, does not miss it."""
+        if len(data) > exchange.answer_bytes_max:
+            return False
+        for known in self.origin.known:
+            whole = known.read(data)
+            if whole is not None:
+                self._exchange = None
+                self.origin.on_ended(self, exchange, reusable=self._is_flushed)
+                exchange.on_whole(*whole)
+                return True
+        return False
 
     def eof_received(self) -> bool:
         exchange = self._exchange
@@ -427,7 +460,5 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         if self.paused:
             self.resume()
-        # An answer that came before the request was out leaves bytes behind: not a connection to use again.
-        flushed = self._transport is not None and self._transport.get_write_buffer_size() == 0
-        self.origin.on_ended(self, exchange, reusable=self._keep_alive and flushed)
+        self.origin.on_ended(self, exchange, reusable=self._keep_alive and self._is_flushed)
         exchange.on_end(None)

@@ -53,15 +53,14 @@ def with_defaults(block: bytes, defaults: Mapping[str, str]) -> bytes:
     )
 
 
+def passes(name: bytes) -> bool:
+    """Whether an answer's header of this name, in lower case, goes on to the caller."""
+    return name in FORWARDED_ANSWER_HEADERS or name.startswith(b"openai-")
+
+
 def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The upstream's allowed headers as `name: value\\r\\n` lines; names are lower-case already."""
-    return b"".join(
-        [
-            b"%b: %b\r\n" % header
-            for header in headers
-            if header[0] in FORWARDED_ANSWER_HEADERS or header[0].startswith(b"openai-")
-        ]
-    )
+    """The upstream's allowed headers as `name: value\r\n` lines; names are lower-case already."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers if passes(header[0])])
 
 
 def header_pairs(block: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,68 @@
+"""An answer's head as it is known again: an upstream sends the same headers, in the same order, with each of
+its answers. What a parser has found sound once is read by one regular expression from then on. Pure.
+
+Only the plainest is known: `HTTP/1.1 200 OK`, a body of a length, printable ASCII, nothing that says another
+framing, packing or the connection's end. Whatever else comes is the parser's.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from msgspec import Struct
+
+from posthouse.wire.headers import passes
+
+_NAMES_MAX = 64  # three times as many as providers send
+_UNPLAIN = frozenset((b"transfer-encoding", b"content-encoding", b"proxy-connection", b"upgrade"))
+_VALUES = {b"content-length": rb"(\d{1,9}+)", b"connection": rb"((?i:keep-alive))"}
+_VALUE = rb"(?! )([ -~]*+)(?<! )"  # as parsers differ in what blanks around it they take away
+
+
+class KnownAnswer(Struct, frozen=True):
+    """`names`: lower-case, in the order of the pattern's groups. `passing`: the groups that a caller gets, in
+    `lines`; `length`: the one of the body's length."""
+
+    names: tuple[bytes, ...]
+    head: re.Pattern[bytes]
+    length: int
+    passing: tuple[int, ...]
+    lines: bytes
+
+    def read(self, data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, bytes] | None:
+        """Headers, their block for the caller (as `answer_header_block`) and body; None where the bytes are
+        not exactly one such answer."""
+        head = self.head.match(data)
+        if head is None or len(data) - head.end() != int(head[self.length]):
+            return None
+        headers = list(zip(self.names, head.groups(), strict=True))
+        return headers, self.lines % head.group(*self.passing), data[head.end() :]
+
+
+def known_answer(data: bytes) -> KnownAnswer | None:
+    """How the answer that these bytes begin with is known again; None where it can't be. They are sound: a
+    parser has taken them."""
+    start, *lines = data[: data.find(b"\r\n\r\n")].split(b"\r\n")
+    if start != b"HTTP/1.1 200 OK" or len(lines) > _NAMES_MAX:
+        return None
+    return _known(tuple([line.partition(b": ")[0] for line in lines]))
+
+
+@lru_cache(maxsize=256)  # an expression takes a millisecond to make
+def _known(written: tuple[bytes, ...]) -> KnownAnswer | None:
+    names = tuple([name.lower() for name in written])
+    passing = [number for number, name in enumerate(names, 1) if passes(name)]
+    if names.count(b"content-length") != 1 or not passing or not _UNPLAIN.isdisjoint(names):
+        return None
+    head = [
+        b"%b: %b\r\n" % (re.escape(as_written), _VALUES.get(name, _VALUE))
+        for as_written, name in zip(written, names, strict=True)
+    ]
+    return KnownAnswer(
+        names,
+        re.compile(rb"HTTP/1\.1 200 OK\r\n%b\r\n" % b"".join(head)),
+        names.index(b"content-length") + 1,
+        tuple(passing),
+        b"".join([b"%b: %%b\r\n" % names[number - 1].replace(b"%", b"%%") for number in passing]),
+    )

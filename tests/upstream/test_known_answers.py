@@ -1,0 +1,88 @@
+"""An answer whose head is known from one before comes to what the parser makes of it, whatever it is."""
+
+from tests.upstream.wire import Seen, Wire, a_loop, answer_of
+
+from posthouse.upstream.client import LEARNED_MAX
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\n"
+    b"x-request-id: req_1\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n"
+)
+RAW = HEAD + b'{"a":1}'
+INSERTED = (b"\r", b"\n", b"\r\n", b" ", b"\t", b"\x00", b"0", b":", b"\xe9", b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def after_one_like_it(pieces: list[bytes], answer_bytes_max: int = 1_000_000) -> Seen:
+    """What an answer comes to on a connection that has brought RAW before."""
+    with a_loop() as loop:
+        wire = Wire(loop)
+        wire.ask()
+        wire.feed([RAW])
+        assert len(wire.origin.known) == 1
+        wire.ask(answer_bytes_max)
+        wire.feed(pieces)
+        return wire.seen()
+
+
+def test_it_is_not_parsed() -> None:
+    with a_loop() as loop:
+        wire = Wire(loop)
+        wire.ask()
+        wire.feed([RAW])
+        wire.connection._parser = None  # one is made when there is something to parse
+        exchange = wire.ask()
+        wire.feed([RAW])
+        assert wire.connection._parser is None
+        assert wire.seen() == answer_of([RAW])
+        assert exchange.header_block == b"content-type: application/json\r\nx-request-id: req_1\r\n"
+
+
+def test_however_it_is_cut() -> None:
+    for at in range(len(RAW) + 1):
+        assert after_one_like_it([RAW[:at], RAW[at:]]) == answer_of([RAW])
+
+
+def test_with_anything_put_into_it() -> None:
+    for at in range(len(RAW) + 1):
+        for inserted in INSERTED:
+            raw = RAW[:at] + inserted + RAW[at:]
+            assert after_one_like_it([raw]) == answer_of([raw]), raw
+
+
+def test_with_any_byte_left_out_or_another_in_its_place() -> None:
+    for at in range(len(RAW)):
+        for other in (b"", b" ", b"\r", b"\n", b"9", b"\x7f"):
+            raw = RAW[:at] + other + RAW[at + 1 :]
+            assert after_one_like_it([raw]) == answer_of([raw]), raw
+
+
+def test_too_large_an_answer_is_none() -> None:
+    assert after_one_like_it([RAW], answer_bytes_max=6) == answer_of([RAW], answer_bytes_max=6)
+
+
+def test_a_connection_whose_request_is_not_out_is_not_used_again() -> None:
+    with a_loop() as loop:
+        wire = Wire(loop)
+        for unsent_bytes in (0, 1):
+            wire.ask()
+            wire.transport.unsent_bytes = unsent_bytes
+            wire.feed([RAW])
+            assert wire.seen().alive is (unsent_bytes == 0)
+
+
+def test_the_latest_heads_are_known() -> None:
+    with a_loop() as loop:
+        wire = Wire(loop)
+        for number in [*range(6), 5]:
+            wire.ask()
+            wire.feed([RAW.replace(b"x-request-id", b"x-%d" % number)])
+        assert [known.names[2] for known in wire.origin.known] == [b"x-5", b"x-4", b"x-3", b"x-2"]
+
+
+def test_answers_that_are_all_different_are_not_learned_for_ever() -> None:
+    with a_loop() as loop:
+        wire = Wire(loop)
+        for number in range(LEARNED_MAX + 1):
+            wire.ask()
+            wire.feed([RAW.replace(b"x-request-id", b"x-%d" % number)])
+        assert wire.origin.known[0].names[2] == b"x-%d" % (LEARNED_MAX - 1)
