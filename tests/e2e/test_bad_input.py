@@ -645,7 +645,7 @@ def test_no_continue_in_http_1_0(relay: ServedRelay, key: str) -> None:
     head = request(key, CHAT, "expect: 100-continue", version="HTTP/1.0").removesuffix(CHAT)
     with Caller(relay.port) as caller:
         caller.send(head)
-        time.sleep(0.1)
+        time.sleep(0.1)  # time enough for what must not happen
         caller.send(CHAT)
         assert not caller.read_all().startswith(CONTINUE)
 
@@ -764,7 +764,7 @@ def test_an_offer_to_upgrade_is_answered_in_http_1_1(
     head = data.removesuffix(CHAT)
     with Caller(relay.port) as caller:
         caller.send(head)
-        time.sleep(0.05)
+        time.sleep(0.05)  # the head comes apart from the body
         assert caller.send(CHAT).read_reply().status == 200
         assert caller.send(request(key)).read_reply().status == 200
     assert len(relay.usage(email)) == 2

@@ -29,7 +29,7 @@ def settled(upstream: ScriptedUpstream) -> int:
     before = -1
     while before != upstream.received[0].sent_bytes:
         before = upstream.received[0].sent_bytes
-        time.sleep(0.3)
+        time.sleep(0.3)  # longer than any pause of one that still sends
     return before
 
 
@@ -78,7 +78,7 @@ def test_a_stream_behind_an_unread_answer_waits_too(
         caller.sendall(b"".join(call_of(key, stream=stream) for stream in (False, True)))
         upstream.wait_received()
         settled(upstream)
-        time.sleep(1)
+        time.sleep(1)  # time enough for what must not happen
         assert sum(one.sent_bytes for one in upstream.received) < BUFFERED_BYTES
         assert read_on(caller, b"data: [DONE]\n\n\r\n0\r\n\r\n") > EVENTS * len(EVENT)
 
@@ -93,7 +93,7 @@ def test_who_reads_no_answer_is_not_heard_any_more(relay: ServedRelay) -> None:
             while sent < 3000:
                 caller.sendall(request)
                 sent += 1
-                time.sleep(0.001)
+                time.sleep(0.001)  # the relay gets to read
         assert sent < 3000, "the relay went on reading"
         assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
         caller.settimeout(30)

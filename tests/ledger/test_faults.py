@@ -99,7 +99,7 @@ def test_a_busy_store_is_waited_for(store: Store) -> None:
         thread.start()
         await asyncio.to_thread(locked.wait)
         settled = ledger.settle(wallet.hold(100), outcome_of(member, 100), snapshot=PRICE)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # time enough for what must not happen
         assert not settled.done()
         release.set()
         await settled
@@ -167,7 +167,7 @@ def test_an_idle_wallet_goes_back(store: Store, monkeypatch: pytest.MonkeyPatch)
         wallet = await ledger.load_wallet(member.account_id)
         hold = wallet.hold(10)
         assert hold is not None
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # five beats, which must not give it back
         assert not wallet.closed
         hold.void()
         await until(lambda: wallet.closed)

@@ -97,7 +97,7 @@ async def settled(upstream: ScriptedUpstream) -> int:
     before = -1
     while before != upstream.received[0].sent_bytes:
         before = upstream.received[0].sent_bytes
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.15)  # longer than any pause of one that still sends
     return before
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from posthouse.server.addresses import Addresses
 from posthouse.server.asgi import AsgiApp
 from posthouse.server.lane import Lane, is_relay_path
 from posthouse.testing.check_door import ScriptedPipeline, ServeDoor, check_door
-from posthouse.testing.waiting import until
+from posthouse.testing.embedded import listening
 
 COMMON: dict[str, Any] = {
     "ws": "none",
@@ -34,19 +33,6 @@ def addresses(settings: Settings) -> Addresses:
     return Addresses(bytes(32), settings.trusted_proxies)
 
 
-@asynccontextmanager
-async def served(config: uvicorn.Config) -> AsyncIterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve([listener]))
-        await until(lambda: server.started)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
-
-
 async def no_api(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("no test here asks for the API")
 
@@ -57,7 +43,7 @@ async def serve_lane(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIte
     app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path, no_api)  # type: ignore[arg-type]  # likewise
     sweeping = asyncio.create_task(lane.sweep())
     try:
-        async with served(uvicorn.Config(app, http=lane.protocol, **COMMON)) as port:
+        async with listening(uvicorn.Config(app, http=lane.protocol, **COMMON)) as port:
             yield port
         assert lane.body_bytes == 0
     finally:
@@ -67,7 +53,7 @@ async def serve_lane(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIte
 @asynccontextmanager
 async def serve_asgi(pipeline: ScriptedPipeline, settings: Settings) -> AsyncIterator[int]:
     app = AsgiApp(pipeline, settings, addresses(settings), is_relay_path, no_api)  # type: ignore[arg-type]  # only handles requests
-    async with served(uvicorn.Config(app, http="httptools", **COMMON)) as port:
+    async with listening(uvicorn.Config(app, http="httptools", **COMMON)) as port:
         yield port
     assert app.body_bytes == 0
 
@@ -100,7 +86,7 @@ def test_a_door_that_does_not_is_found_out() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"hello"})
 
-        async with served(uvicorn.Config(app, http="httptools", **COMMON)) as port:
+        async with listening(uvicorn.Config(app, http="httptools", **COMMON)) as port:
             yield port
 
     with pytest.raises(AssertionError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from posthouse.testing.waiting import until
 from posthouse.upstream import names as names_module
 from posthouse.upstream.errors import Fault, UpstreamFault
 from posthouse.upstream.names import FAILED_S, FRESH_S, STALE_S, Names, in_turns
@@ -91,7 +92,7 @@ def test_calls_that_come_together_wait_for_one_look_up() -> None:
     async def story(loop: Loop, names: Names) -> None:
         loop.answering.clear()
         waiting = [asyncio.ensure_future(names.addresses("a.example")) for _ in range(5)]
-        await asyncio.sleep(0.01)
+        await until(lambda: loop.asked)
         waiting[0].cancel()  # its caller left; the others still want to know
         await asyncio.sleep(0)
         loop.answering.set()
@@ -152,7 +153,7 @@ def test_a_silent_resolver_is_not_waited_for_where_there_is_an_answer(
         assert await names.addresses("a.example") == ["192.0.2.1"]  # and the next call not at all
         assert len(loop.asked) == 2
         loop.answering.set()
-        await asyncio.sleep(0.01)
+        await until(lambda: len(asyncio.all_tasks()) == 1)  # the look-up has ended
         assert await names.addresses("a.example") == ["192.0.2.2"]
 
     tell(story)

@@ -67,7 +67,7 @@ def test_a_large_answer_and_a_paused_reader_over_tls(play: Play, authority: Auth
             exchange = await begin(origin)
             for _ in range(5):
                 exchange.pause()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # what comes meanwhile waits
                 exchange.resume()
                 await asyncio.sleep(0)
             await exchange.wait_done()

@@ -113,11 +113,11 @@ def parse_email(text: str) -> str:
     return email
 
 
-def parse_name(text: str) -> str:
-    """A key's name, trimmed. Raises UnfitValue."""
+def parse_name(text: str, chars_max: int = NAME_CHARS_MAX, *, is_needed: bool = False) -> str:
+    """What somebody calls something, trimmed. Raises UnfitValue."""
     name = text.strip()
-    if len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise UnfitValue("name", "printable", max_length=NAME_CHARS_MAX)
+    if len(name) > chars_max or not name.isprintable() or (is_needed and not name):
+        raise UnfitValue("name", "name" if is_needed else "printable", max_length=chars_max)
     return name
 
 

@@ -23,8 +23,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from posthouse.accounts.rules import parse_name
 from posthouse.kernel.periods import MINUTE_MS
-from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail.outbox import post
 from posthouse.people import one_time
@@ -114,9 +114,7 @@ def add_passkey(
 ) -> Passkey:
     """Take the browser's answer. Raises LinkSpent for one that is none, or not to a challenge that waits;
     UnfitValue, IdentityTaken."""
-    name = name.strip()
-    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise UnfitValue("name", "name", max_length=NAME_CHARS_MAX)
+    name = parse_name(name, NAME_CHARS_MAX, is_needed=True)
     challenge = _take_challenge(store, "passkey_new", credential, account_id, now_ms)
     try:
         verified = webauthn.verify_registration_response(

@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, select, update
 
 from posthouse.accounts.errors import UnknownAccount
+from posthouse.accounts.rules import parse_name
 from posthouse.kernel.errors import Language
-from posthouse.kernel.problems import UnfitValue
 from posthouse.people import one_time
 from posthouse.people.errors import LastOwner
 from posthouse.people.roles import Role
@@ -125,9 +125,7 @@ def update_profile(
     """Change what is given. Raises UnfitValue, UnknownAccount."""
     changed: dict[str, str] = {}
     if name is not None:
-        changed["name"] = name.strip()
-        if len(changed["name"]) > NAME_CHARS_MAX or not changed["name"].isprintable():
-            raise UnfitValue("name", "printable", max_length=NAME_CHARS_MAX)
+        changed["name"] = parse_name(name, NAME_CHARS_MAX)
     if language is not None:
         changed["language"] = language
     with store.begin() as connection:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
+from posthouse.accounts.rules import parse_name
 from posthouse.kernel.ids import new_id
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import hash_key, is_key_shaped, new_key
@@ -63,9 +64,7 @@ def create_token(
     now_ms: int,
 ) -> NewToken:
     """Make a token for an account. Raises UnfitValue, TooManyTokens."""
-    name = name.strip()
-    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise UnfitValue("name", "name", max_length=NAME_CHARS_MAX)
+    name = parse_name(name, NAME_CHARS_MAX, is_needed=True)
     if expires_ms is not None and expires_ms <= now_ms:
         raise UnfitValue("expires_ms", "past")
     made = NewToken(new_id("tok"), new_key(PREFIX))

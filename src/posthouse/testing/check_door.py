@@ -437,7 +437,7 @@ async def a_caller_who_leaves_while_it_is_settled(pipeline: ScriptedPipeline, po
             waiting.set()
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # longer than the door would take to end it
             settled.set()
 
     pipeline.script = settle

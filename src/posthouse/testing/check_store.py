@@ -232,7 +232,7 @@ def check_changes_arrive_once_and_in_order(store: Store) -> None:
             with store.begin() as connection:
                 announce(connection, "key", f"k{number}", 1)
             if number % 7 == 0:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # the feed reads twice meanwhile
         await until(lambda: len(heard) >= 20)
         await feed.stop()
 

@@ -139,9 +139,20 @@ async def _listening(app: App) -> AsyncIterator[int]:
         timeout_keep_alive=int(app.settings.keep_alive_s),
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
     )
+    sweeping = asyncio.create_task(app.lane.sweep())
+    try:
+        async with listening(config) as port:
+            yield port
+    finally:
+        sweeping.cancel()
+        app.lane.cut()
+
+
+@asynccontextmanager
+async def listening(config: uvicorn.Config) -> AsyncIterator[int]:
+    """Serve on a port that is free. Yields the port."""
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        sweeping = asyncio.create_task(app.lane.sweep())
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)
         try:
@@ -149,5 +160,3 @@ async def _listening(app: App) -> AsyncIterator[int]:
         finally:
             server.should_exit = True
             await serving
-            sweeping.cancel()
-            app.lane.cut()
