@@ -68,6 +68,9 @@ class Free:
     def resume(self) -> None:
         pass
 
+    def detach(self) -> None:
+        pass
+
 
 class Line(asyncio.Transport):
     """A connection in memory: keeps what is written, and ends as a socket's does, in a later turn of the

@@ -53,6 +53,9 @@ class Tap:
     def resume(self) -> None:
         self.told.append("resume")
 
+    def detach(self) -> None:
+        self.told.append("detach")
+
 
 def test_the_caller_is_told_each_time_that_it_takes_as_long_again() -> None:
     async def scenario() -> tuple[str, int]:
@@ -181,10 +184,12 @@ def test_a_slow_caller_slows_the_upstream_from_its_first_byte() -> None:
     early.tell(b"")
     assert door.flow is early
     early.pause()
+    early.detach()  # there is nothing yet
     early.begin(200, b"", tap)
     early.resume()
     early.pause()
-    assert tap.told == ["pause", "resume", "pause"]
+    early.detach()
+    assert tap.told == ["pause", "resume", "pause", "detach"]
     early.resume()
     again = Tap()
     early.begin(200, b"", again)

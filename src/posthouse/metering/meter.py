@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
+from posthouse.metering.shape import Shape
 from posthouse.metering.usage import Usage
 from posthouse.wire.objects import Made
 
@@ -20,7 +21,8 @@ class Meter(ABC):
     no JSON. `saw_done`: the stream's last event came; `last` is what is held back, for the caller to send
     when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is
     whole. `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
-    upstream keeps of the answer, where the meter looks for it.
+    upstream keeps of the answer, where the meter looks for it. `shape`: what takes in events like the last
+    one, in `feed`'s place, where they can be told by their bytes; it leaves their texts in `pieces`.
     """
 
     __slots__ = (
@@ -31,9 +33,11 @@ class Meter(ABC):
         "is_opening",
         "last",
         "made",
+        "pieces",
         "saw_done",
         "saw_finish",
         "service_tier",
+        "shape",
     )
 
     def __init__(self) -> None:
@@ -44,17 +48,15 @@ class Meter(ABC):
         self.error_seen = False
         self.service_tier = ""
         self.made: Made | None = None
+        self.shape: Shape | None = None
+        self.pieces: list[bytes] = []  # of the first choice, later than what is put together
         self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since
         self._forget_text()
 
-    def feed_chunk(self, chunk: bytes) -> bytes | None:
-        """Take in an event that is one HTTP chunk, as `wire.chunks.framed` makes them, and like an earlier
-        one but for its text: nearly all are, and need not be parsed. Returns the chunk to forward; None when
-        it may hold anything else, which is for `feed`."""
-        return None
-
     def feed(self, events: list[bytes]) -> bytes:
         """Take these events in; returns the bytes to forward, empty when all are withheld."""
+        if self.pieces:
+            self._put_together()
         if len(events) == 1:
             return self._feed_one(events[0])
         return b"".join([self._feed_one(event) for event in events])
@@ -73,6 +75,8 @@ class Meter(ABC):
     @property
     def text_bytes(self) -> int:
         """Delivered since it was last taken away."""
+        if self.pieces:
+            self._put_together()
         return sum(map(len, self._texts.values()))
 
     @property
@@ -81,6 +85,7 @@ class Meter(ABC):
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
+        self._put_together()
         texts = [text.decode(errors="replace") for text in self._texts.values() if text]
         self._usage_bytes = -1 if self.usage_is_stale else 0
         self._forget_text()
@@ -92,6 +97,11 @@ class Meter(ABC):
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
             self._texts.setdefault(index, bytearray()).extend(text.encode())
+
+    def _put_together(self) -> None:
+        """Kept in one piece a text takes a tenth of what its tokens do."""
+        self._text += b"".join(self.pieces)
+        self.pieces.clear()
 
     def _forget_text(self) -> None:
         self._text = bytearray()  # of the first choice, which nearly always is the only one

@@ -6,21 +6,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from posthouse.metering.meter import TEXT_BYTES_MAX, Meter, is_no_json
+from posthouse.metering.meter import Meter, is_no_json
+from posthouse.metering.shape import Shape, without_null_usage
 from posthouse.metering.usage import Usage, usage_of_object
-from posthouse.wire.chunks import line_of_length, size_line
 from posthouse.wire.objects import object_made
 from posthouse.wire.sse import data_of
 
 # A stream whose events never repeat their shape is not asked for it again and again.
 SHAPES_MAX = 4
-# So many lengths of text have their chunk's beginning ready: a token is seldom longer.
-LENGTHS_MAX = 64
-
-_USAGE_NULL = b',"usage":null'
-
-# As numbers: looking for b'"' in a text takes CPython 3.11 fifteen times as long as looking for 34.
-_QUOTE, _BACKSLASH, _LF, _CR = b'"\\\n\r'
 
 
 class _Function(Struct, gc=False):
@@ -85,32 +78,14 @@ class StreamMeter(Meter):
     """`hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
     carries it nor its null in the others. The last event is [DONE]; a choice's finish_reason is the end."""
 
-    __slots__ = ("_hide_usage", "_shape", "_shapes_left", "_usage", "model")
+    __slots__ = ("_hide_usage", "_shapes_left", "_usage", "model")
 
     def __init__(self, model: str = "", *, hide_usage: bool = False) -> None:
         super().__init__()
         self.model = model
         self._hide_usage = hide_usage
         self._usage: Raw | None = None
-        self._shape: _Shape | None = None
         self._shapes_left = SHAPES_MAX
-
-    def feed_chunk(self, chunk: bytes) -> bytes | None:
-        shape = self._shape
-        if shape is None or len(self._text) > TEXT_BYTES_MAX:  # `feed`'s caller takes it away
-            return None
-        more = len(chunk) - shape.bytes_min  # as a rule a small number, found faster than the length
-        begins = shape.begins.get(more) or shape.learn(more)
-        if begins is None:
-            return None
-        begin, shown_begin, text_bytes = begins
-        text = chunk.removeprefix(begin).removesuffix(shape.end)
-        if len(text) != text_bytes:
-            return None
-        if _QUOTE in text or _BACKSLASH in text or _LF in text or _CR in text:
-            return None
-        self._text += text
-        return b"".join((shown_begin, text, shape.shown_end)) if self._hide_usage else chunk
 
     @property
     def usage(self) -> Usage | None:
@@ -120,6 +95,10 @@ class StreamMeter(Meter):
         data = data_of(event)
         if data is None:
             return event
+        if data == b"[DONE]":
+            self.saw_done = True
+            self.last = event
+            return b""
         try:
             chunk = _decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -128,9 +107,9 @@ class StreamMeter(Meter):
         if choices:
             for choice in choices:
                 self._note_choice(choice)
-            if self._shapes_left:
+            if self._shapes_left and (self.shape is None or not self.shape.fits(event)):
                 self._shapes_left -= 1
-                self._shape = _shape_of(event) if _is_plain(chunk) else None
+                self._note_shape(event, chunk)
         if self.is_opening:
             self.is_opening = not self.text_bytes and _says_nothing(data)
         if chunk.service_tier is not None:
@@ -143,9 +122,14 @@ class StreamMeter(Meter):
                 self._note_usage(chunk.x_groq.usage)
             return event
         if _is_null(usage):
-            return _without_null_usage(event) if self._hide_usage else event
+            return without_null_usage(event) if self._hide_usage else event
         self._note_usage(usage)
         return b"" if self._hide_usage and choices == [] else event
+
+    def _note_shape(self, event: bytes, chunk: _Chunk) -> None:
+        ends = _around_text(event) if _is_plain(chunk) else None
+        if ends is not None:
+            self.shape = Shape(*ends, self.pieces, hide_usage=self._hide_usage)
 
     def _note_choice(self, choice: _Choice) -> None:
         if choice.finish_reason is not None:
@@ -177,11 +161,7 @@ class StreamMeter(Meter):
             self._usage_bytes = self.text_bytes
 
     def _feed_strange(self, event: bytes, data: bytes) -> bytes:
-        """[DONE], no JSON object, or one of another shape: its usage, error and texts count all the same."""
-        if data == b"[DONE]":
-            self.saw_done = True
-            self.last = event
-            return b""
+        """No JSON object, or one of another shape: its usage, error and texts count all the same."""
         try:
             envelope = _decode_envelope(data)
             texts = list(_texts_in(envelope.choices))
@@ -227,39 +207,9 @@ class StoredMeter(StreamMeter):
         return super()._feed_one(event)
 
 
-class _Shape(Struct, gc=False):
-    """What stands before and after the text in events that differ in nothing else, as chunks; what is shown
-    is without the usage that the caller did not ask for. `begins`, by how much longer than `bytes_min` a
-    chunk is: what it begins with, what the shown one does, and the length of the text."""
-
-    before: bytes
-    end: bytes
-    shown_end: bytes
-    bytes_min: int
-    begins: dict[int, tuple[bytes, bytes, int]] = {}
-
-    def learn(self, more: int) -> tuple[bytes, bytes, int] | None:
-        """What `begins` did not have; None where no chunk of this shape has that length."""
-        line = line_of_length(self.bytes_min + more)
-        if line is None:
-            return None
-        text_bytes = self.bytes_min + more - len(line) - len(self.before) - len(self.end)
-        if text_bytes < 0:
-            return None
-        shown_bytes = len(self.before) + text_bytes + len(self.shown_end) - len(_CHUNK_END)
-        if len(self.begins) >= LENGTHS_MAX:
-            self.begins.clear()
-        begins = (line + self.before, size_line(shown_bytes) + self.before, text_bytes)
-        self.begins[more] = begins
-        return begins
-
-
-_CHUNK_END = b"\r\n"
-
-
-def _shape_of(event: bytes) -> _Shape | None:
-    """The shape of a plain event; None when it is written in another way. That what stands between `before`
-    and `end` is the text, and nothing but the text, is proved by parsing another there."""
+def _around_text(event: bytes) -> tuple[bytes, bytes] | None:
+    """What stands before and after the text of a plain event; None when it is written in another way. That
+    what stands between them is the text, and nothing but the text, is proved by parsing another there."""
     start = event.rfind(b'"content":"') + len(b'"content":"')
     end = event.find(b'"', start)
     if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or end < 0:
@@ -272,8 +222,7 @@ def _shape_of(event: bytes) -> _Shape | None:
     choices = other.choices or ()
     if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
         return None
-    shown_end = _without_null_usage(after) + _CHUNK_END
-    return _Shape(before, after + _CHUNK_END, shown_end, len(before) + len(after) + len(_CHUNK_END))
+    return before, after
 
 
 def _is_plain(chunk: _Chunk) -> bool:
@@ -325,7 +274,3 @@ def _texts_in(value: object) -> Iterator[str]:
 
 def _is_null(raw: Raw) -> bool:
     return bytes(raw) == b"null"
-
-
-def _without_null_usage(event: bytes) -> bytes:
-    return event.replace(_USAGE_NULL, b"") if event.count(_USAGE_NULL) == 1 else event

@@ -67,6 +67,10 @@ class EarlyDoor(Struct, eq=False):
         if self.flow is not None:
             self.flow.resume()
 
+    def detach(self) -> None:
+        if self.flow is not None:
+            self.flow.detach()
+
     # -- relay.values.Door ---------------------------------------------------------------------------------
 
     @property
@@ -95,8 +99,9 @@ class EarlyDoor(Struct, eq=False):
     def write(self, data: bytes) -> None:
         self.door.write(data)
 
-    def write_chunk(self, chunk: bytes) -> None:
-        self.door.write_chunk(chunk)
+    @property
+    def write_chunk(self) -> Callable[[bytes], object]:
+        return self.door.write_chunk
 
     def end(self, data: bytes) -> None:
         self.door.end(data)

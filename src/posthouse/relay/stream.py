@@ -13,12 +13,13 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from posthouse.metering.meter import Meter
+from posthouse.metering.shape import Shape
 from posthouse.relay.dialects import Splitter
 from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
 from posthouse.upstream.connection import Exchange
 from posthouse.upstream.errors import Fault, UpstreamFault
-from posthouse.wire.chunks import framed, unframed
+from posthouse.wire.chunks import unframed
 from posthouse.wire.sse import EventTooLarge
 
 # So much of what says nothing is kept for a caller; upstreams send a role and a ping each few seconds.
@@ -37,7 +38,7 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: bytearray = bytearray()
-    plain_door: Door | None = None  # the open door, while the next byte begins an event
+    shape: Shape | None = None  # takes events in, past all below, while the next byte begins one
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
@@ -45,30 +46,15 @@ class EventStream(Struct, eq=False):
 
     def take_chunk(self, chunk: bytes) -> bool:
         """Take in a piece that may be one whole HTTP chunk; False when it is not."""
-        if self.plain_door is not None:
-            out = self.meter.feed_chunk(chunk)
-            if out is not None:
-                self.plain_door.write_chunk(out)
-                return True
         piece = unframed(chunk)
-        if piece is not None:
-            self._feed_events(piece)
-        return piece is not None
+        if piece is None:
+            return False
+        self._look_at(piece)
+        return True
 
     def feed(self, piece: bytes) -> None:
-        if self.plain_door is not None:
-            out = self.meter.feed_chunk(framed(piece))
-            if out is not None:
-                self.plain_door.write_chunk(out)
-                return
-        self._feed_events(piece)
-
-    def _feed_events(self, piece: bytes) -> None:
-        self._look_at(piece)
-        self._note_place()
-
-    def _note_place(self) -> None:
-        self.plain_door = self.door if self.splitter.is_between and not self.is_over else None
+        if self.shape is None or not self.shape.take_event(piece):
+            self._look_at(piece)
 
     def _look_at(self, piece: bytes) -> None:
         try:
@@ -77,8 +63,11 @@ class EventStream(Struct, eq=False):
             if self.exchange.connection is not None:
                 self.exchange.connection.fail(Fault.TOO_LARGE, "event")
             return
-        if not events or self.is_over:
-            return
+        if events and not self.is_over:
+            self._pass_on(events)
+        self._note_shape()
+
+    def _pass_on(self, events: list[bytes]) -> None:
         out = self.meter.feed(events)
         if self.door is not None:
             self.door.write(out)
@@ -92,6 +81,17 @@ class EventStream(Struct, eq=False):
             return
         self.began = True
         self._wake()
+
+    def _note_shape(self) -> None:
+        is_between = self.door is not None and self.splitter.is_between and not self.is_over
+        shape = self.meter.shape if is_between else None
+        if shape is self.shape:
+            return
+        self.shape = shape
+        if shape is not None:
+            assert self.door is not None
+            shape.write = self.door.write_chunk
+        self.exchange.take = None if shape is None else shape.take
 
     def ended(self, fault: UpstreamFault | None) -> None:
         if fault is None and self.splitter.tail.strip() == b"data: [DONE]":
@@ -129,7 +129,7 @@ class EventStream(Struct, eq=False):
             door.write(bytes(self.kept))
             self.kept.clear()
         self.door = door
-        self._note_place()
+        self._note_shape()
 
     async def _wait(self, is_reached: Callable[[], bool]) -> None:
         while not is_reached():

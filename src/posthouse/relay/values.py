@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -10,10 +11,12 @@ from posthouse.relay.endpoints import Endpoint
 
 
 class Flow(Protocol):
-    """Something that can be told to stop sending: the upstream's exchange, while the caller is slow."""
+    """Where a streamed answer comes from: the upstream's exchange. It is paused while the caller is slow, and
+    detached at once when the caller is gone: from then on nothing may be written."""
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def detach(self) -> None: ...
 
 
 class Head(Struct, eq=False):
@@ -63,8 +66,10 @@ class Door(Protocol):
     def write(self, data: bytes) -> None:
         """A piece of a streamed answer."""
 
-    def write_chunk(self, chunk: bytes) -> None:
-        """A piece of a streamed answer that is framed as one HTTP chunk already (`wire.chunks.framed`)."""
+    @property
+    def write_chunk(self) -> Callable[[bytes], object]:
+        """What writes a piece of the answer that has begun, and is framed as one HTTP chunk already
+        (`wire.chunks.framed`), until the flow is detached."""
 
     def end(self, data: bytes) -> None:
         """The last piece, and the end of the answer."""

@@ -191,7 +191,7 @@ class AsgiDoor:
                 await self._send(message)
                 self._on_sent(len(message.get("body", b"")))
         except OSError:
-            task.cancel()  # the caller has gone
+            self._caller_left(task)
         except asyncio.CancelledError:
             task.cancel()  # the server stops
             raise
@@ -219,7 +219,12 @@ class AsgiDoor:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if self._task is not None:
-            self._task.cancel()
+            self._caller_left(self._task)
+
+    def _caller_left(self, task: asyncio.Task[None]) -> None:
+        if self._flow is not None:
+            self._flow.detach()
+        task.cancel()
 
     def _start(self, status: int, headers: bytes) -> None:
         self.is_open = True

@@ -259,6 +259,8 @@ class RelayProtocol(asyncio.Protocol):
         self._forget_ahead()
         if self._turn is not None:
             self.lane.body_bytes -= self._turn.body_bytes
+            if self._turn.flow is not None:
+                self._turn.flow.detach()  # what comes until the task is cancelled has nowhere to go
             self._turn = None
         if self._wake is not None:
             self._wake_task()  # there being no turn, it ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -117,10 +118,12 @@ class Turn(Struct, eq=False):
         if data and transport is not None:
             transport.write(framed(data) if self.version_1_1 else data)
 
-    def write_chunk(self, chunk: bytes) -> None:
+    @property
+    def write_chunk(self) -> Callable[[bytes], object]:
         transport = self.protocol.transport
-        if transport is not None:
-            transport.write(chunk if self.version_1_1 else data_of_chunk(chunk))
+        if transport is not None and self.version_1_1:
+            return transport.write
+        return lambda chunk: self.write(data_of_chunk(chunk))
 
     def end(self, data: bytes) -> None:
         if not self.version_1_1:

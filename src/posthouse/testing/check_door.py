@@ -17,6 +17,7 @@ from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.settings import Settings
 from posthouse.relay.answers import render_refusal
 from posthouse.relay.values import Door, RelayRequest
+from posthouse.wire.chunks import framed
 
 SETTINGS = Settings(
     body_bytes_max=1024 * 1024,
@@ -150,6 +151,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.pauses = self.resumes = 0
+        self.is_detached = False
         self.changed = asyncio.Event()
 
     def pause(self) -> None:
@@ -158,6 +160,10 @@ class Flow:
 
     def resume(self) -> None:
         self.resumes += 1
+        self.changed.set()
+
+    def detach(self) -> None:
+        self.is_detached = True
         self.changed.set()
 
     async def wait(self, is_reached: Callable[[], bool]) -> None:
@@ -182,8 +188,9 @@ async def _answer_stream(request: RelayRequest, door: Door) -> None:
     await door.read_body()
     door.begin(200, b"content-type: text/event-stream\r\n", Flow())
     assert door.is_open
-    for number in range(100):
+    for number in range(0, 100, 2):
         door.write(b"data: %d\n\n" % number)
+        door.write_chunk(framed(b"data: %d\n\n" % (number + 1)))
         if number % 10 == 0:
             door.write(b"")
             await asyncio.sleep(0)
@@ -410,21 +417,25 @@ async def a_caller_who_leaves_with_half_a_body(pipeline: ScriptedPipeline, port:
 
 
 async def a_caller_who_leaves_in_a_stream(pipeline: ScriptedPipeline, port: int) -> None:
+    flow = Flow()
+
     async def stream(request: RelayRequest, door: Door) -> None:
         await door.read_body()
-        door.begin(200, PLAIN, Flow())
+        door.begin(200, PLAIN, flow)
         try:
             while True:
                 door.write(b"data: 1\n\n")
                 await asyncio.sleep(0.01)
         finally:
             door.write(b"data: too late\n\n")  # writing to who has left does nothing
+            door.write_chunk(framed(b"data: too late\n\n"))
 
     pipeline.script = stream
     async with Caller(port) as caller:
         caller.send("POST /v1/x HTTP/1.1", body=b"{}")
         await caller.reader.readuntil(b"data: 1")
     await pipeline.cancelled.wait()
+    assert flow.is_detached
 
 
 async def a_caller_who_leaves_while_it_is_settled(pipeline: ScriptedPipeline, port: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import httptools
@@ -53,7 +54,8 @@ class Deadlines(Protocol):
 
 class Consumer(Protocol):
     """Takes an answer's body as it comes; `ended` is the last call, with what went wrong if anything did.
-    `take_chunk` is asked first for what may be one whole chunk of HTTP's framing, and says whether it was."""
+    `take_chunk` is asked first for what may be one whole chunk of HTTP's framing, and says whether it was;
+    something quicker may be put before it, `Exchange.take`."""
 
     def take_chunk(self, chunk: bytes) -> bool: ...
     def feed(self, piece: bytes) -> None: ...
@@ -81,12 +83,12 @@ class Exchange(Struct, eq=False):
     began_s: float = 0.0  # there was a connection
     sent_s: float = 0.0  # the request was out, as far as the system's buffers tell
     touched_s: float = 0.0  # the last bytes came; 0: none of the answer yet
-    is_heard: bool = False  # bytes came since the last sweep, which will note when: a chunk pays for no clock
     head_s: float = 0.0  # the answer's head was whole
     first_s: float = 0.0  # its body's first byte came
     unpacker: zlib._Decompress | None = None  # of an answer that is packed although that was not asked for
     connection: Connection | None = None
     consumer: Consumer | None = None
+    take: Callable[[bytes], bool] | None = None  # is asked even before the consumer's `take_chunk`
 
     @property
     def complete(self) -> bool:
@@ -133,7 +135,7 @@ class Exchange(Struct, eq=False):
 
     def detach(self) -> None:
         """Let the rest of the answer run out unread, so that its connection can be used again."""
-        self.consumer = _NOBODY
+        self.consumer, self.take = _NOBODY, None
         self.pieces = []
         self.resume()
 
@@ -153,10 +155,13 @@ class Exchange(Struct, eq=False):
             if not self.head_s and waited_s > deadlines.header_s:
                 return Fault.TIMEOUT_HEADER
             return Fault.TIMEOUT_FIRST_BYTE if waited_s > deadlines.first_byte_s else None
-        if self.is_heard:
-            self.is_heard, self.touched_s = False, now_s
-        if self.connection is not None and self.connection.paused:
-            return None  # the caller is slow, not the upstream; the total deadline still holds
+        connection = self.connection
+        if connection is not None:
+            if connection.is_heard:
+                connection.is_heard, self.touched_s = False, now_s
+                return None
+            if connection.paused:
+                return None  # the caller is slow, not the upstream; the total deadline still holds
         return Fault.TIMEOUT_IDLE if now_s - self.touched_s > deadlines.idle_s else None
 
     # -- called by the connection --------------------------------------------------------------------
@@ -181,6 +186,9 @@ class Exchange(Struct, eq=False):
         self.connection = None
         if not self.head.done():
             self.head.set_result(None)
+
+    def take_chunk(self, chunk: bytes) -> bool:
+        return self.consumer is not None and self.consumer.take_chunk(chunk)
 
     def on_piece(self, piece: bytes) -> None:
         if self.unpacker is not None:
@@ -254,6 +262,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_useless_bytes",
         "idle_since_s",
+        "is_heard",
         "loop",
         "origin",
         "paused",
@@ -274,6 +283,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._is_between_chunks = False  # what comes next begins a chunk, as far as the parser tells
         self._is_discarded = False
+        self.is_heard = False  # since the last sweep, which will note when: a chunk pays for no clock
 
     @property
     def is_open(self) -> bool:
@@ -352,10 +362,11 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.close()  # bytes nobody asked for: whatever comes next could not be trusted
             return
-        if self._is_between_chunks and exchange.consumer is not None and exchange.unpacker is None:
-            exchange.is_heard = True
-            if exchange.consumer.take_chunk(data):  # the parser would be where it is now after it, too
-                return
+        if self._is_between_chunks:
+            self.is_heard = True
+            take = exchange.take
+            if (take is not None and take(data)) or exchange.take_chunk(data):
+                return  # the parser would be where it is now after it, too
         is_first = not exchange.touched_s
         exchange.touched_s = self.loop.time()
         if is_first and self._take_known(exchange, data):
@@ -451,7 +462,7 @@ class Connection(asyncio.Protocol):
         self._is_between_chunks = False
 
     def on_chunk_complete(self) -> None:
-        self._is_between_chunks = True
+        self._is_between_chunks = self._exchange is not None and self._exchange.unpacker is None
 
     def on_message_complete(self) -> None:
         exchange = self._exchange

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from posthouse.metering.anthropic import AnthropicMeter, texts_of_anthropic
 from posthouse.metering.usage import Usage
-from posthouse.wire.chunks import framed
 from posthouse.wire.sse import EventSplitter
 
 START = {
@@ -144,7 +143,7 @@ def test_errors_and_what_is_no_json_pass() -> None:
     ]
     assert meter.feed(odd) == b"".join(odd)
     assert (meter.error_seen, meter.saw_finish) == (True, False)
-    assert meter.feed_chunk(framed(text("x"))) is None
+    assert meter.shape is None
 
 
 def test_an_error_in_openais_shape_is_one() -> None:

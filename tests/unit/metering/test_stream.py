@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.metering.passing import passed
 
 from posthouse.metering.meter import TEXT_BYTES_MAX
-from posthouse.metering.stream import LENGTHS_MAX, StoredMeter, StreamMeter, texts_of_answer
+from posthouse.metering.shape import LENGTHS_MAX, PIECE_BYTES_MAX
+from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
 from posthouse.wire.chunks import data_of_chunk, framed
 from posthouse.wire.objects import Made
@@ -304,7 +306,7 @@ def fed_piece_by_piece(pieces: list[bytes], *, hide_usage: bool) -> tuple[list[b
     meter, splitter = StreamMeter("gpt-4o", hide_usage=hide_usage), EventSplitter()
     forwarded = []
     for piece in pieces:
-        out = meter.feed_chunk(framed(piece)) if splitter.is_between else None
+        out = passed(meter, framed(piece)) if splitter.is_between else None
         forwarded.append(meter.feed(splitter.feed(piece)) if out is None else data_of_chunk(out))
     return forwarded, meter
 
@@ -358,15 +360,15 @@ def test_a_chunk_of_any_length_is_known_by_its_shape(hide_usage: bool) -> None:
     """Also where the line before it gets a digit longer, or the one that is shown; but for very long ones."""
     meter = StreamMeter("gpt-4o", hide_usage=hide_usage)
     meter.feed([chunk("", usage=None)])
-    sizes = [*range(300), 2000, *range(3900, 4100)]
+    sizes = [*range(PIECE_BYTES_MAX + 2), 0, 4000]
     assert len(sizes) > LENGTHS_MAX
     for size in sizes:
         event = chunk("x" * size, usage=None)
         shown = framed(chunk("x" * size) if hide_usage else event)
         meter.take_text()
-        assert meter.feed_chunk(framed(event)) == (shown if len(event) < 4096 else None)
-    assert meter.feed_chunk(framed(chunk(usage=None))) is None  # shorter than any
-    assert meter.feed_chunk(b"x" * (4095 + 7)) is None  # no chunk is so long, its line and all
+        assert passed(meter, framed(event)) == (shown if size <= PIECE_BYTES_MAX else None)
+    assert passed(meter, framed(chunk(usage=None))) is None  # shorter than any
+    assert passed(meter, b"x" * (4095 + 7)) is None  # no chunk is so long, its line and all
 
 
 @pytest.mark.parametrize(
@@ -381,7 +383,7 @@ def test_a_chunk_of_any_length_is_known_by_its_shape(hide_usage: bool) -> None:
 def test_an_event_that_has_no_shape(piece: bytes, texts: list[str]) -> None:
     meter = StreamMeter("gpt-4o")
     for _ in range(2):
-        assert meter.feed_chunk(framed(piece)) is None
+        assert passed(meter, framed(piece)) is None
         assert meter.feed([piece]) == piece
     assert meter.take_text() == texts
 
@@ -389,11 +391,11 @@ def test_an_event_that_has_no_shape(piece: bytes, texts: list[str]) -> None:
 def test_events_of_one_shape_are_parsed_once() -> None:
     meter = StreamMeter("gpt-4o", hide_usage=True)
     first = chunk("", usage=None).replace(b'"delta":{', b'"delta":{"role":"assistant",')
-    assert meter.feed_chunk(framed(first)) is None
+    assert passed(meter, framed(first)) is None
     assert meter.feed([first]) == first.replace(b',"usage":null', b"")
-    assert meter.feed_chunk(framed(chunk("Hello", usage=None))) is None
+    assert passed(meter, framed(chunk("Hello", usage=None))) is None
     meter.feed([chunk("Hello", usage=None)])
-    assert meter.feed_chunk(framed(chunk(" you", usage=None))) == framed(chunk(" you"))
+    assert passed(meter, framed(chunk(" you", usage=None))) == framed(chunk(" you"))
     assert meter.take_text() == ["Hello you"]
 
 

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.metering.passing import passed
 
-from posthouse.metering.meter import TEXT_BYTES_MAX
+from posthouse.metering.shape import PIECE_BYTES_MAX, PIECES_MAX
 from posthouse.metering.stream import StreamMeter
 from posthouse.metering.usage import Usage, at_least
 from posthouse.wire.chunks import framed
@@ -40,16 +41,22 @@ def test_a_report_beside_the_text_that_it_counts_is_not_stale() -> None:
     assert not meter.usage_is_stale
 
 
-def test_long_text_is_left_to_feed() -> None:
+def test_texts_are_put_together_in_time() -> None:
     """However alike the events are: memory for a stream stays constant."""
     meter = StreamMeter()
     meter.feed([delta(content="x")])
-    plain = framed(delta(content="y" * 1000))
-    while meter.feed_chunk(plain) is not None:
-        assert meter.text_bytes <= TEXT_BYTES_MAX + 1000
+    plain = framed(delta(content="y" * PIECE_BYTES_MAX))
+    for _ in range(2):
+        count = 0
+        while passed(meter, plain) is not None:
+            count += 1
+        assert count == len(meter.pieces) == PIECES_MAX
+        meter.feed([delta(content="z")])
+        assert not meter.pieces
     assert meter.text_is_long
-    meter.take_text()
-    assert meter.feed_chunk(plain) == plain
+    pieces = "y" * PIECE_BYTES_MAX * PIECES_MAX
+    assert meter.take_text() == [f"x{pieces}z{pieces}z"]
+    assert passed(meter, plain) == plain
 
 
 @pytest.mark.parametrize(
