@@ -85,7 +85,7 @@ def test_books_that_differ_and_a_clock_that_went_back(configured: Cli, ask: Ask,
         books.execute("UPDATE changes SET at_ms = ?", (now_ms() + 3_600_000,))
     books.close()
     found = faults(ask)
-    assert found["ledger"] == "1 differences"
+    assert found["ledger"] == "differences: 1"
     assert "ahead of this machine's clock" in found["clock"]
 
 

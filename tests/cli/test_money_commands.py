@@ -174,4 +174,4 @@ def test_the_books_are_proven(configured: Cli, ask: Ask, data: Path) -> None:
     assert found["differences"][0]["actual"] - found["differences"][0]["expected"] == 1
     told = configured("ledger", "verify", status=1)
     assert "0.997530867" in told.stdout
-    assert "1 differences" in told.stderr
+    assert "differences: 1" in told.stderr

@@ -173,7 +173,7 @@ def _ledger(desk: Desk) -> Iterator[Finding]:
     differences = verify_all(desk.store)
     if differences:
         yield Finding(
-            "ledger", False, f"{len(differences)} differences", "posthouse ledger verify names them"
+            "ledger", False, f"differences: {len(differences)}", "posthouse ledger verify names them"
         )
     else:
         yield Finding("ledger", True, "every balance is what its rows add up to")

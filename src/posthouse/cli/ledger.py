@@ -24,6 +24,6 @@ def verify(desk: Desk) -> None:
     if differences:
         if not desk.as_json:
             output.print_error(
-                f"{len(differences)} differences", "restore a backup, or report how it came about"
+                f"differences: {len(differences)}", "restore a backup, or report how it came about"
             )
         raise typer.Exit(1)
