@@ -102,9 +102,10 @@ class Router:
         nothing."""
         again, trip.again = trip.again, None
         leg = None if again is None else self._next_after(again, lineup, trip, now_s)
-        leg = leg or self._next(lineup, trip, now_s, insist=False)
-        leg = leg or self._next(lineup, trip, now_s, insist=True)
-        if leg is None or leg.offer is not again:
+        if leg is None:
+            leg = self._next(lineup, trip, now_s, trip.tried, insist=False)
+            leg = leg or self._next(lineup, trip, now_s, trip.tried, insist=True)
+        if again is None or leg is None or leg.offer is not again:
             trip.back_off_s = 0.0
         return leg
 
@@ -113,17 +114,16 @@ class Router:
         another channel."""
         channel = refuser.channel
         if len(trip.refused[channel]) >= REFUSALS_MAX:
-            return self._next(lineup, trip, now_s, {channel}, insist=False)
+            return self._next(lineup, trip, now_s, {*trip.tried, channel}, insist=False)
         leg = self._leg(refuser, trip, now_s, insist=False)
         if leg is None:
             trip.tried.add(channel)
         return leg
 
     def _next(
-        self, lineup: Lineup[Offer], trip: Trip, now_s: float, but: Collection[str] = (), *, insist: bool
+        self, lineup: Lineup[Offer], trip: Trip, now_s: float, tried: Collection[str], *, insist: bool
     ) -> Leg | None:
-        """An attempt at a channel that is none of these and has a credential for it."""
-        tried: Collection[str] = {*trip.tried, *but} if but else trip.tried
+        """An attempt at a channel that has not been tried and has a credential for it."""
         while (offer := self._chosen(lineup, trip, now_s, tried)) is not None:
             leg = self._leg(offer, trip, now_s, insist)
             if leg is not None:
@@ -185,9 +185,8 @@ class Router:
     ) -> Offer | None:
         if trip.pinned:
             return self._chooser.choose(lineup, trip.model, now_s, tried=tried, pinned=trip.pinned)
-        if len(lineup.candidates) == 1:
-            only = lineup.candidates[0]
-            return None if only.channel in tried else only
+        if lineup.only is not None:
+            return None if lineup.only.channel in tried else lineup.only
         return self._chooser.choose(lineup, trip.model, now_s, tried=tried, affinity=trip.affinity)
 
     def _leg(self, offer: Offer, trip: Trip, now_s: float, insist: bool) -> Leg | None:

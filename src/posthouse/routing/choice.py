@@ -104,12 +104,14 @@ class Tier(Generic[C]):
 
 class Lineup(Generic[C]):
     """All candidates for one model, made ready once for its calls: worth keeping until the configuration
-    changes. Those that are `apart` are not for choice, but for calls that are pinned to one."""
+    changes. `only`: the candidate that has no other beside it. Those that are `apart` are not for choice, but
+    for calls that are pinned to one."""
 
-    __slots__ = ("by_channel", "candidates", "tiers")
+    __slots__ = ("by_channel", "candidates", "only", "tiers")
 
     def __init__(self, candidates: Iterable[C], apart: Iterable[C] = ()) -> None:
         self.candidates = tuple(sorted(candidates, key=_priority))
+        self.only = self.candidates[0] if len(self.candidates) == 1 else None
         self.tiers = [Tier(list(tier)) for _, tier in groupby(self.candidates, key=_priority)]
         self.by_channel = {one.channel: one for one in (*apart, *self.candidates)}
 
