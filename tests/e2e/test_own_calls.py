@@ -230,7 +230,7 @@ def test_usage_between_dates_is_by_the_operators_day(relay: ServedRelay, email: 
     assert today["daily_costs"][0]["timestamp"] == int(midnight.timestamp())
     assert total(local - timedelta(days=1), local)["daily_costs"] == []  # the end is not included
     assert total(local + timedelta(days=1), local)["total_usage"] == 0
-    assert total("0001-01-01", "9999-12-31")["total_usage"] == 0  # at most a year, up to the end
+    assert total("0001-01-01", "9999-12-31") == today  # at most a year, and none of it is yet to come
 
 
 @pytest.mark.parametrize(

@@ -218,12 +218,14 @@ def _number(nanos: int) -> msgspec.Raw:
 
 
 def _dates(query: str, zone: ZoneInfo) -> tuple[date, date]:
-    """The days asked for; by default this month so far. Raises Refusal."""
+    """The days asked for, the last USAGE_DAYS_MAX at most; by default this month so far. Raises Refusal."""
     today = datetime.now(zone).date()
+    tomorrow = today + timedelta(days=1)
     given = parse_qs(query)
     try:
         start = date.fromisoformat(given["start_date"][0]) if "start_date" in given else today.replace(day=1)
-        end = date.fromisoformat(given["end_date"][0]) if "end_date" in given else today + timedelta(days=1)
+        end = date.fromisoformat(given["end_date"][0]) if "end_date" in given else tomorrow
+        end = min(end, tomorrow)  # who asks up to the year 2100 means all that there is
         return max(start, end - timedelta(days=USAGE_DAYS_MAX)), end
     except (ValueError, OverflowError):
         raise Refusal(
