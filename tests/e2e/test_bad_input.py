@@ -483,9 +483,20 @@ def test_the_other_door_answers_once(relay: ServedRelay, unused: str, keep: tupl
     assert reply.headers["connection"] == "close"
 
 
-def test_a_slow_but_steady_body_is_taken(relay: ServedRelay, key: str) -> None:
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ((), {}),
+        ((), {"method": "GET", "target": "/"}),
+        (("connection: upgrade", "upgrade: h2c"), {}),
+    ],
+    ids=["a call", "the other door's", "an offer to upgrade"],
+)
+def test_what_comes_slowly_but_steadily_is_taken(
+    relay: ServedRelay, key: str, headers: tuple[str, ...], fields: dict[str, str]
+) -> None:
+    data = request(key, CHAT if not fields else b"", *headers, **fields)
     with Caller(relay.port) as caller:
-        data = request(key)
         for at in range(0, len(data), 40):
             caller.send(data[at : at + 40])
             time.sleep(0.01)
