@@ -12,7 +12,7 @@ def tried(tries: dict[Key, Tries], channel: str, verdict: str, *, first_byte_ms:
     sums = tries.setdefault((channel, "m", verdict, "", 200), Tries())
     sums.count += 1
     if first_byte_ms >= 0:
-        sums.first_byte.add(first_byte_ms)
+        sums.first_byte.add([first_byte_ms])
 
 
 def test_each_minute_has_its_own_attempts() -> None:

@@ -50,18 +50,20 @@ class Settling(Charged, eq=False):
     gather_s: float
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """On the loop, when it is known whether it is on disk."""
-        error, future = self.error, self.future
+    def tell(self) -> bool:
+        """On the loop, when it is known whether it is on disk. False: not as the wallet had it."""
+        error, future, outcome = self.error, self.future, self.outcome
+        written_nanos = outcome.charge_nanos if error is None else 0
         if self.hold is not None:
-            self.hold.settled(self.spent_nanos, self.outcome.charge_nanos if error is None else 0)
+            self.hold.settled(self.spent_nanos, written_nanos)
         if future.done():  # the caller has left
-            return
-        if error is None:
-            future.set_result(self.outcome)
+            pass
+        elif error is None:
+            future.set_result(outcome)
         else:
             future.set_exception(error)
             future.exception()  # the ledger reports it, also where nobody awaits it
+        return error is None and written_nanos == self.spent_nanos
 
 
 class Job(Struct, eq=False):
@@ -73,14 +75,15 @@ class Job(Struct, eq=False):
     result: Any = None
     error: Exception | None = None
 
-    def tell(self) -> None:
+    def tell(self) -> bool:
         """On the loop, when it has ended."""
         if self.future.done():
-            return
-        if self.error is None:
+            pass
+        elif self.error is None:
             self.future.set_result(self.result)
         else:
             self.future.set_exception(self.error)
+        return True
 
 
 Write = Settling | Job
@@ -254,9 +257,7 @@ class Writer:
 
     def _tell_all(self, group: list[Write]) -> None:
         for write in group:
-            write.tell()
-            if isinstance(write, Settling) and write.hold is not None:
-                if write.error is not None or write.outcome.charge_nanos != write.spent_nanos:
-                    self.on_lost({write.outcome.account_id})
+            if not write.tell() and isinstance(write, Settling) and write.hold is not None:
+                self.on_lost({write.outcome.account_id})
                 if write.error is not None:
                     self.on_error(write.error)

@@ -73,7 +73,8 @@ class _Step(Struct, frozen=True):
     """The prices of one service tier for prompts longer than `over`."""
 
     over: int
-    rates: dict[str, tuple[int, PriceLine]]
+    lines: dict[str, PriceLine]
+    micronanos: dict[str, int]  # of one token or piece by the lines
 
 
 class _Bound(Struct, frozen=True):
@@ -121,30 +122,28 @@ class Tariff:
 
     def charge_nanos(self, quantities: Mapping[str, int], prompt_tokens: int, service_tier: str) -> int:
         """What disjoint quantities cost: the exact sum, rounded up once to a whole nano."""
-        rates = self._rates(prompt_tokens, service_tier)
+        prices = self._step(prompt_tokens, service_tier).micronanos
         micronanos = 0
         for component, quantity in quantities.items():
-            rate = rates.get(component)
-            if rate is not None:
-                micronanos += quantity * rate[0]
+            micronanos += quantity * prices.get(component, 0)
         return -(-micronanos // PER_MILLION)
 
     def charge(
         self, quantities: Mapping[str, int], *, prompt_tokens: int, service_tier: str = DEFAULT_TIER
     ) -> Charge:
         """The same, and what it is made of."""
-        rates = self._rates(prompt_tokens, service_tier)
+        lines = self._step(prompt_tokens, service_tier).lines
         return Charge(
             self.charge_nanos(quantities, prompt_tokens, service_tier),
-            tuple([rates[component][1] for component in quantities if component in rates]),
-            tuple([name for name, quantity in quantities.items() if quantity and name not in rates]),
+            tuple([lines[component] for component in quantities if component in lines]),
+            tuple([component for component, n in quantities.items() if n and component not in lines]),
         )
 
-    def _rates(self, prompt_tokens: int, service_tier: str) -> dict[str, tuple[int, PriceLine]]:
+    def _step(self, prompt_tokens: int, service_tier: str) -> _Step:
         steps = self._steps.get(service_tier) or self._steps[DEFAULT_TIER]
         if len(steps) == 1:
-            return steps[0].rates
-        return next(step.rates for step in reversed(steps) if step.over < prompt_tokens or step.over == 0)
+            return steps[0]
+        return next(step for step in reversed(steps) if step.over < prompt_tokens or step.over == 0)
 
     def ceiling(
         self,
@@ -195,18 +194,14 @@ class Tariff:
 
     def _compile(self, tier: str) -> tuple[_Step, ...]:
         overs = {0} | {line.prompt_tokens_over for line in self.lines}
-        components = set(FALLBACKS) | {line.component for line in self.lines}
-        return tuple(
-            _Step(
-                over,
-                {
-                    component: (line.micronanos, line)
-                    for component in sorted(components)
-                    if (line := self._resolve(component, tier, over)) is not None
-                },
-            )
-            for over in sorted(overs)
-        )
+        components = sorted(set(FALLBACKS) | {line.component for line in self.lines})
+        steps = []
+        for over in sorted(overs):
+            resolved = [(component, self._resolve(component, tier, over)) for component in components]
+            lines = {component: line for component, line in resolved if line is not None}
+            micronanos = {component: line.micronanos for component, line in lines.items()}
+            steps.append(_Step(over, lines, micronanos))
+        return tuple(steps)
 
     def _resolve(self, component: str, tier: str, over: int) -> PriceLine | None:
         for candidate in (component, *FALLBACKS.get(component, ())):
@@ -222,7 +217,7 @@ class Tariff:
         dearest: dict[str, int] = {}
         for steps in zip(*(self._steps[tier] for tier in tiers), strict=True):
             for step in steps:
-                for component, (micronanos, _) in step.rates.items():
+                for component, micronanos in step.micronanos.items():
                     dearest[component] = max(micronanos, dearest.get(component, 0))
             bounds.append(
                 _Bound(

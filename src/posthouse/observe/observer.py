@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -40,9 +41,11 @@ class Histogram:
         self.counts = [0] * (len(_MS_BOUNDS) + 1)
         self.sum_ms = 0
 
-    def add(self, value_ms: int) -> None:
-        self.counts[bisect_left(_MS_BOUNDS, value_ms)] += 1
-        self.sum_ms += value_ms
+    def add(self, values_ms: list[int]) -> None:
+        counts = self.counts
+        for value_ms in values_ms:
+            counts[bisect_left(_MS_BOUNDS, value_ms)] += 1
+        self.sum_ms += sum(values_ms)
 
     def add_all(self, other: Histogram) -> None:
         self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
@@ -70,6 +73,14 @@ class Totals:
         self.duration = Histogram()
         self.ttft = Histogram()
 
+    def add(self, calls: list[Outcome]) -> None:
+        self.calls += len(calls)
+        self.prompt_tokens += sum([one.prompt_tokens for one in calls])
+        self.completion_tokens += sum([one.completion_tokens for one in calls])
+        self.charge_nanos += sum([one.charge_nanos for one in calls])
+        self.duration.add([one.duration_ms for one in calls])
+        self.ttft.add([one.ttft_ms for one in calls if one.stream and one.ttft_ms])
+
 
 class Tries:
     """Sums over the attempts that ended alike."""
@@ -79,6 +90,10 @@ class Tries:
     def __init__(self) -> None:
         self.count = 0
         self.first_byte = Histogram()
+
+    def add(self, first_bytes_ms: list[int]) -> None:
+        self.count += len(first_bytes_ms)
+        self.first_byte.add([ms for ms in first_bytes_ms if ms >= 0])
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -98,8 +113,8 @@ class Observer:
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._waiting: list[Outcome] = []
         self.finished = self._waiting.append  # once per call
-        self.totals: dict[tuple[str, str, str, Ending, int, int], Totals] = {}
-        self.tries: dict[tuple[str, str, str, str, int], Tries] = {}
+        self.totals: defaultdict[tuple[str, str, str, Ending, int, int], Totals] = defaultdict(Totals)
+        self.tries: defaultdict[tuple[str, str, str, str, int], Tries] = defaultdict(Tries)
         self.trail = Trail()
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.sources: list[Callable[[], Iterable[Figures]]] = []  # each asked once a scrape, in its thread
@@ -112,32 +127,24 @@ class Observer:
             return
         outcomes = self._waiting.copy()
         self._waiting.clear()
-        for outcome in outcomes:
-            self._add(outcome)
+        self._add(outcomes)
         at = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="milliseconds")[:-6]
         begin = b'{"event":"request_finished","level":"info","timestamp":"%bZ",%b' % (at.encode(), _BEGIN[1:])
         self._write(self._encode_lines(outcomes).replace(_BEGIN, begin))
 
-    def _add(self, one: Outcome) -> None:
-        key = (one.endpoint, one.model, one.plan, one.ending, one.http_status, one.relay_code)
-        totals = self.totals.get(key)
-        if totals is None:
-            totals = self.totals[key] = Totals()
-        totals.calls += 1
-        totals.prompt_tokens += one.prompt_tokens
-        totals.completion_tokens += one.completion_tokens
-        totals.charge_nanos += one.charge_nanos
-        totals.duration.add(one.duration_ms)
-        if one.stream and one.ttft_ms:
-            totals.ttft.add(one.ttft_ms)
-        for attempt in one.attempts:
-            tried = (attempt.channel, one.model, attempt.verdict, attempt.fault, attempt.status)
-            tries = self.tries.get(tried)
-            if tries is None:
-                tries = self.tries[tried] = Tries()
-            tries.count += 1
-            if attempt.ttft_ms >= 0:
-                tries.first_byte.add(attempt.ttft_ms)
+    def _add(self, outcomes: list[Outcome]) -> None:
+        """Those that ended alike together: under load they are many, and one costs the less."""
+        calls, tries = defaultdict(list), defaultdict(list)
+        for one in outcomes:
+            model = one.model
+            calls[one.endpoint, model, one.plan, one.ending, one.http_status, one.relay_code].append(one)
+            for attempt in one.attempts:
+                tried = (attempt.channel, model, attempt.verdict, attempt.fault, attempt.status)
+                tries[tried].append(attempt.ttft_ms)
+        for ended, alike in calls.items():
+            self.totals[ended].add(alike)
+        for tried, first_bytes_ms in tries.items():
+            self.tries[tried].add(first_bytes_ms)
 
     def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody scrapes."""

@@ -117,27 +117,22 @@ async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) 
 
 
 def _worst_case(call: Call) -> tuple[int, int, int]:
-    """The most tokens that its prompt can have, and each of its answers; and how many answers."""
+    """The most tokens that its prompt can have, and each of its answers, as far as they are charged; and how
+    many answers."""
     ask, prompt, prompt_max = call.ask, call.prompt_bound, call.terms.model.max_input_tokens
     if prompt_max and prompt > prompt_max:
         prompt = prompt_max
-    return prompt, _longest_output(ask, call.terms) + _predicted(ask), ask.choices
+    longest = 0 if ask.endpoint.is_free else call.terms.output_tokens_max
+    asked = ask.output_tokens_asked
+    if asked is not None and longest:
+        # A model that tells no maximum may give as many as it is asked for.
+        longest = asked if call.terms.output_tokens_unknown else min(longest, asked)
+    return prompt, longest + _predicted(ask), ask.choices
 
 
 def _predicted(ask: Ask) -> int:
     """Rejected prediction tokens are charged as output, beyond any limit."""
     return len(ask.body) if ask.peek.has_prediction else 0
-
-
-def _longest_output(ask: Ask, terms: Terms) -> int:
-    """Tokens of the longest answer that this request can get, as far as they are charged."""
-    if ask.endpoint.is_free:
-        return 0
-    longest, asked = terms.output_tokens_max, ask.output_tokens_asked
-    if asked is None:
-        return longest
-    # A model that tells no maximum may give as many as it is asked for.
-    return asked if terms.output_tokens_unknown else min(longest, asked)
 
 
 def _too_dear(ceiling: int, wallet: Wallet, budget: KeyBudget | None, currency: str, now_ms: int) -> Refusal:
