@@ -70,11 +70,10 @@ class Ask(Struct, frozen=True, gc=False):
 
 def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model: str, body_max: int) -> Ask:
     """The request as the relay understands it; `model` is what the path names. Raises Refusal."""
-    _check_content_type(headers.get(b"content-type", b""))
+    if headers.get(b"content-type") != b"application/json":
+        _check_content_type(headers.get(b"content-type", b""))
     if b"content-encoding" in headers:
         body = unpacked(headers[b"content-encoding"].decode("latin-1").lower(), body, body_max)
-    if not body or body.isspace():
-        raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body")
     try:
         if endpoint.dialect == "gemini":
             looked = peek_gemini(body, stream=endpoint.stream)
@@ -91,6 +90,8 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
         is_text = not may_hold_media(body)
         objects = () if is_text else objects_named(endpoint.name, body)
     except BrokenBody as broken:
+        if not body or body.isspace():
+            raise Refusal(RelayCode.EMPTY_REQUEST, "empty_body") from None
         raise _refusal_of(broken) from None
     model = model or looked.model or ""
     if not model:
@@ -167,8 +168,6 @@ def _changes(ask: Ask, spec: ChannelSpec, upstream_model: str, output_cap: int |
 
 
 def _check_content_type(value: bytes) -> None:
-    if value == b"application/json":
-        return
     if value and value.partition(b";")[0].strip().lower() != b"application/json":
         text = value[:100].decode("latin-1")
         raise Refusal(RelayCode.EMPTY_REQUEST, "wrong_content_type", content_type=text)

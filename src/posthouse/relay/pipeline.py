@@ -101,11 +101,13 @@ class Relay:
         key: KeyEntry | None = None
         try:
             try:
-                if request.method == "OPTIONS":
-                    door.respond(204, PREFLIGHT, b"")
-                    return
                 head = request.head
-                endpoint = head.endpoint or _read_path(request)
+                endpoint = head.endpoint
+                if endpoint is None:
+                    if request.method == "OPTIONS":
+                        door.respond(204, PREFLIGHT, b"")
+                        return
+                    endpoint = _read_path(request)
                 if endpoint.kind is _OPEN:
                     await door.read_body()  # has none; refuses what is no sound request
                     door.respond(*self._own.open(endpoint))
@@ -466,7 +468,7 @@ def _check_key(entry: KeyEntry, request: RelayRequest) -> None:
         raise _not_active(entry)
     if entry.expires_ms is not None and entry.expires_ms <= request.started_ms:
         raise Refusal(RelayCode.INVALID_API_KEY, "expired")
-    if not entry.is_for(request.address):
+    if entry.networks is not None and not entry.is_for(request.address):
         raise Refusal(RelayCode.KEY_SCOPE_DENIED, "address")
 
 
