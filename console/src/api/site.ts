@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, take } from "./client";
 
-export type Site = Awaited<ReturnType<typeof readSite>>;
+type Site = Awaited<ReturnType<typeof readSite>>;
 
 function readSite() {
   return take(api.GET("/api/v1/site"));

@@ -52,7 +52,7 @@ function Frame({ side, session }: { side: Side; session: Session }) {
   );
   return (
     <div className={styles.shell}>
-      <a href="#main" className={styles.skip}>
+      <a href="#main" className="skip">
         {t("nav.skip")}
       </a>
       <header className={styles.bar}>

@@ -16,7 +16,7 @@ export function PublicShell() {
   const [isOpen, menu] = useDisclosure();
   return (
     <div className={styles.shell}>
-      <a href="#main" className={styles.skip}>
+      <a href="#main" className="skip">
         {t("nav.skip")}
       </a>
       <header className={styles.head}>

@@ -16,7 +16,7 @@ export function Meter({ label, used, limit, text, name }: Props) {
   const share = Math.min(1, used / limit);
   const tone = share >= 1 ? "bad" : share >= NEARLY ? "warn" : undefined;
   return (
-    <div className={styles.meter}>
+    <div>
       <div className={styles.words}>
         <span>{label}</span>
         <span className={styles.text}>{text}</span>

@@ -22,6 +22,11 @@ export function recordOf(pairs: Pair[]): Record<string, string> {
   return Object.fromEntries(pairs.filter((pair) => pair.key.trim()).map((pair) => [pair.key.trim(), pair.value.trim()]));
 }
 
+/** What a field for a number says; undefined where it is empty. */
+export function numberOf(value: number | string): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
 /** Without the fields that say nothing: empty texts, lists and objects, and what is undefined. */
 export function said<T extends object>(fields: T): Partial<T> {
   const isSaid = (value: unknown) =>

@@ -3,6 +3,7 @@ import { useForm } from "@mantine/form";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
+import { numberOf } from "@/pages/catalogue/types";
 import { Dialog } from "@/ui/Dialog";
 import { DialogFoot } from "@/ui/DialogFoot";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -47,15 +48,14 @@ function Fields({ draft, onClose }: { draft: Draft; onClose: () => void }) {
     validate: { name: (value) => (/^[A-Za-z0-9_.-]{1,100}$/.test(value) ? null : t("credential.name_rule")) },
   });
   const { error, submit: save } = useSubmit(form, async (values) => {
-    const number = (value: number | string) => (typeof value === "number" ? value : null);
     await take(
       api.PUT("/api/v1/channels/{name}/credentials/{credential}", {
         params: { path: { name: draft.channel, credential: values.name } },
         body: {
-          weight: number(values.weight) ?? 1,
-          concurrency: number(values.concurrency),
-          requests_per_minute: number(values.requests_per_minute),
-          tokens_per_minute: number(values.tokens_per_minute),
+          weight: numberOf(values.weight) ?? 1,
+          concurrency: numberOf(values.concurrency) ?? null,
+          requests_per_minute: numberOf(values.requests_per_minute) ?? null,
+          tokens_per_minute: numberOf(values.tokens_per_minute) ?? null,
           secret: values.secret || null,
         },
       }),

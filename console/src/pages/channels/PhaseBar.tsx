@@ -3,7 +3,7 @@ import type { components } from "@/api/schema";
 import { StatusBadge } from "@/ui/StatusBadge";
 import styles from "./Channels.module.css";
 
-export type TestResult = components["schemas"]["TestAnswer"];
+type TestResult = components["schemas"]["TestAnswer"];
 
 const PHASES = [
   ["dns_ms", "--series-4"],

@@ -1,4 +1,4 @@
-import { pairsOf, recordOf, said, type Pair } from "@/pages/catalogue/types";
+import { numberOf, pairsOf, recordOf, said, type Pair } from "@/pages/catalogue/types";
 import { priceOf, tiersOf, type Tier } from "@/pages/catalogue/prices";
 import type { Definition } from "./data";
 
@@ -89,7 +89,6 @@ export function valuesOf(name: string, definition: Definition): Values {
 /** The definition that the form makes; what stands at its default is left out. Credentials are edited elsewhere. */
 export function definitionOf(values: Values, before: Definition): Definition {
   const { name: _, credential: __, deadlines, health, probe_model, costs, models, ...rest } = values;
-  const number = (value: Optional) => (typeof value === "number" ? value : undefined);
   const isAll = models.length === 1 && models[0] === "*";
   return said({
     ...rest,
@@ -97,16 +96,16 @@ export function definitionOf(values: Values, before: Definition): Definition {
     model_map: recordOf(values.model_map),
     headers: recordOf(values.headers),
     rename: recordOf(values.rename),
-    priority: number(values.priority) || undefined,
-    weight: number(values.weight) === 1 ? undefined : number(values.weight),
+    priority: numberOf(values.priority) || undefined,
+    weight: numberOf(values.weight) === 1 ? undefined : numberOf(values.weight),
     enabled: values.enabled ? undefined : false,
     tls_verify: values.tls_verify ? undefined : false,
-    connection_idle_s: number(values.connection_idle_s),
-    connections_max: number(values.connections_max),
-    keep_alive_s: number(values.keep_alive_s) || undefined,
-    ...Object.fromEntries(DEADLINES.map((field) => [field, number(deadlines[field])])),
+    connection_idle_s: numberOf(values.connection_idle_s),
+    connections_max: numberOf(values.connections_max),
+    keep_alive_s: numberOf(values.keep_alive_s) || undefined,
+    ...Object.fromEntries(DEADLINES.map((field) => [field, numberOf(deadlines[field])])),
     health: said({
-      ...Object.fromEntries((Object.keys(HEALTH) as HealthField[]).map((field) => [field, number(health[field])])),
+      ...Object.fromEntries((Object.keys(HEALTH) as HealthField[]).map((field) => [field, numberOf(health[field])])),
       probe_model,
     }),
     cost_multiplier: values.cost_multiplier === "1" ? "" : values.cost_multiplier,

@@ -24,7 +24,7 @@ export function LimitMeter({ of }: { of: Standing }) {
   const now = Date.now();
   const frees = of.frees_ms > 0 ? t("frees", { at: formatTime(now + of.frees_ms, i18n.language, "relative", now) }) : "";
   return (
-    <div className={styles.limit}>
+    <div>
       <Meter label={`${what} ${per}`} text={used} used={of.permille} limit={PERMILLE} name={`${what} ${per}, ${whose}: ${used}`} />
       <div className={styles.limitNote}>
         <span>

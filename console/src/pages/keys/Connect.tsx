@@ -39,7 +39,6 @@ export function Connect({ plan, secret }: { plan?: string; secret?: string }) {
   return (
     <div className={styles.connect}>
       <Select
-        className={styles.client}
         label={t("client")}
         data={CLIENTS.map((one) => ({ value: one.name, label: one.title }))}
         value={name}

@@ -2,7 +2,6 @@ import type { components } from "@/api/schema";
 import type { Tone } from "@/ui/StatusBadge";
 
 export type Key = components["schemas"]["KeyAnswer"];
-export type NewKey = components["schemas"]["NewKeyAnswer"];
 export type State = "active" | "frozen" | "held" | "expired" | "revoked";
 
 /** How a key stands in one word; "held": frozen by the operator. */

@@ -1,6 +1,7 @@
 import { Button, Group } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
+import catalogue from "@/pages/catalogue/Catalogue.module.css";
 import { PriceName } from "@/pages/catalogue/ChangePreview";
 import { PriceCell } from "@/pages/prices/PriceCell";
 import { Count } from "@/ui/Count";
@@ -79,7 +80,7 @@ function PriceTable({ label, columns, empty }: TableProps) {
   const ordered = [...rows.values()].sort((one, other) => rank(one) - rank(other) || one.prompt_tokens_over - other.prompt_tokens_over);
   return (
     <div style={{ overflowX: "auto" }} tabIndex={0} role="region" aria-label={label}>
-      <table className={styles.table}>
+      <table className={catalogue.prices}>
         <thead>
           <tr>
             <th scope="col">{t("catalogue:price_of")}</th>

@@ -10,7 +10,7 @@ import catalogue from "@/pages/catalogue/Catalogue.module.css";
 import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
 import { PriceEditor } from "@/pages/catalogue/PriceEditor";
 import { newTier, priceOf, tiersOf, type Tier } from "@/pages/catalogue/prices";
-import { said } from "@/pages/catalogue/types";
+import { numberOf, said } from "@/pages/catalogue/types";
 import { Choice } from "@/ui/Choice";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { LoadedPage } from "@/ui/Loaded";
@@ -64,15 +64,14 @@ function valuesOf(known: ModelDefinition | null): Values {
 }
 
 function definitionOf(values: Values): Fields {
-  const number = (value: number | string) => (typeof value === "number" ? value : undefined);
   return said({
     family: values.family,
     kind: values.kind,
     list: values.pricing === "list" ? values.list.trim() : "",
     price: values.pricing === "price" ? priceOf(values.price) : undefined,
-    max_input_tokens: number(values.max_input_tokens),
-    max_output_tokens: number(values.max_output_tokens),
-    image_tokens_max: number(values.image_tokens_max),
+    max_input_tokens: numberOf(values.max_input_tokens),
+    max_output_tokens: numberOf(values.max_output_tokens),
+    image_tokens_max: numberOf(values.image_tokens_max),
     aliases: values.aliases,
     owned_by: values.owned_by,
   }) as Fields;

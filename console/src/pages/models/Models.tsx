@@ -4,11 +4,12 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
+import { usePlans } from "@/pages/plans/data";
 import { PriceCell } from "@/pages/prices/PriceCell";
 import { DataTable, type Column } from "@/ui/DataTable";
 import { nanosOf } from "@/ui/money";
 import { SearchInput } from "@/ui/SearchInput";
-import { lineOf, usePlanNames, type KnownModel, type PriceLine } from "./data";
+import { lineOf, type KnownModel, type PriceLine } from "./data";
 import styles from "./Models.module.css";
 import { ModelDialog } from "./ModelDialog";
 
@@ -21,7 +22,7 @@ export function Models({ mayWrite }: { mayWrite: boolean }) {
   const [settled] = useDebouncedValue(search, TYPING_MS);
   const [chosen, setChosen] = useState<string | null>(null);
   const [opened, setOpened] = useState<KnownModel | null>(null);
-  const plans = usePlanNames().data?.items ?? [];
+  const plans = usePlans().data?.items ?? [];
   const paid = plans.find((one) => one.is_topup) ?? plans.find((one) => one.definition.kind === "paid") ?? plans[0];
   const plan = chosen ?? paid?.name ?? "";
   const models = useList<KnownModel>(["models", settled], (after) =>

@@ -19,13 +19,6 @@ export function useFamilies() {
   });
 }
 
-export function usePlanNames() {
-  return useQuery({
-    queryKey: ["plans"],
-    queryFn: () => take(api.GET("/api/v1/plans", { params: { query: { limit: ALL } } })),
-  });
-}
-
 /** The definition of that name, asked for by its place in the list: names may have slashes in them. */
 export function useDefinition(name: string) {
   return useQuery({

@@ -18,7 +18,7 @@ import { FindCode } from "./FindCode";
 import { MakeCodes } from "./MakeCodes";
 import styles from "./Money.module.css";
 
-export type Batch = components["schemas"]["BatchAnswer"];
+type Batch = components["schemas"]["BatchAnswer"];
 
 /** Batches of redemption codes, and what became of a single code. */
 export default function CodesPage() {

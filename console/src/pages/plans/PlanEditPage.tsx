@@ -10,7 +10,8 @@ import { MissingPage } from "@/app/FailedPage";
 import catalogue from "@/pages/catalogue/Catalogue.module.css";
 import { DefinitionForm } from "@/pages/catalogue/DefinitionForm";
 import { Pairs } from "@/pages/catalogue/Pairs";
-import { pairsOf, recordOf, said, type Pair } from "@/pages/catalogue/types";
+import { numberOf, pairsOf, recordOf, said, type Pair } from "@/pages/catalogue/types";
+import { useFamilies } from "@/pages/models/data";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
@@ -85,7 +86,6 @@ function valuesOf(known: Plan | null): Values {
   };
 }
 
-const number = (value: number | string) => (typeof value === "number" ? value : undefined);
 const oneOrMany = (values: string[]) => (values.length === 1 ? values[0] : values);
 
 function definitionOf(values: Values): Fields {
@@ -95,8 +95,8 @@ function definitionOf(values: Values): Fields {
       models: isAll ? undefined : values.models,
       endpoints: values.endpoints,
       streaming: values.streaming ? undefined : false,
-      input_tokens_max: number(values.input_tokens_max),
-      request_tokens_max: number(values.request_tokens_max),
+      input_tokens_max: numberOf(values.input_tokens_max),
+      request_tokens_max: numberOf(values.request_tokens_max),
       multiplier: values.multiplier === "1" ? "" : values.multiplier,
       multipliers: recordOf(values.multipliers),
       limits: values.limits.map(limitOf),
@@ -112,7 +112,7 @@ function limitOf(limit: Limit): LimitFields {
     per: isUsual ? undefined : oneOrMany(limit.per),
     window: limit.window === "1 hour" ? "" : limit.window,
     spend: limit.spend,
-    ...Object.fromEntries(COUNTS.map((field) => [field, number(limit[field])])),
+    ...Object.fromEntries(COUNTS.map((field) => [field, numberOf(limit[field])])),
   }) as LimitFields;
 }
 
@@ -229,10 +229,7 @@ function Limits({ form }: { form: Form }) {
 
 function OneLimit({ form, index }: { form: Form; index: number }) {
   const { t } = useTranslation("plans");
-  const families = useQuery({
-    queryKey: ["families"],
-    queryFn: () => take(api.GET("/api/v1/families", { params: { query: { limit: 200 } } })),
-  });
+  const families = useFamilies();
   const at = (field: string) => form.getInputProps(`limits.${index}.${field}`);
   const known = families.data?.items.map((one) => one.name) ?? [];
   return (

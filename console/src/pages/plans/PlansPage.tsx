@@ -154,7 +154,7 @@ const WINDOW = /^(\d+)\s*(s|second|m|minute|h|hour|d|day)s?$/i;
 const UNITS = { s: "second", m: "minute", h: "hour", d: "day" } as const;
 
 /** "5 minutes" in the reader's language. */
-export function windowText(window: string, t: (key: string, values: { count: number }) => string): string {
+function windowText(window: string, t: (key: string, values: { count: number }) => string): string {
   const found = WINDOW.exec(window.trim());
   if (!found) return window;
   const unit = UNITS[found[2]![0]!.toLowerCase() as keyof typeof UNITS];

@@ -3,7 +3,7 @@
 
 import { newId } from "@/ui/ids";
 
-export interface Answered {
+interface Answered {
   requestId: string;
   promptTokens: number | null; // null: the upstream did not say
   completionTokens: number | null;

@@ -21,7 +21,7 @@ export interface Charged {
   charge: string;
 }
 
-export interface Delta {
+interface Delta {
   text: string;
   thinking: string;
 }

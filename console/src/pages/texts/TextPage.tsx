@@ -7,7 +7,7 @@ import { Page } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import styles from "./Texts.module.css";
 
-export type TextName = "landing" | "faq" | "payment" | "terms" | "privacy";
+type TextName = "landing" | "faq" | "payment" | "terms" | "privacy";
 
 /** A text that the operator may write, in the reader's language. */
 export function useText(name: TextName) {

@@ -111,7 +111,7 @@ function Duration({ call, longest, locale }: { call: Call; longest: number; loca
   );
 }
 
-export function toneOf(call: Call): Tone {
+function toneOf(call: Call): Tone {
   if (call.ending === "cancelled") return "quiet";
   if (call.ending !== "completed") return "bad";
   return call.http_status >= 500 ? "bad" : call.http_status >= 400 ? "warn" : "good";

@@ -3,7 +3,6 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
-import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
 import { TIME_ZONE } from "@/ui/Time";
 import { CallDetails } from "./CallDetails";
@@ -25,10 +24,7 @@ export default function SiteUsagePage() {
   const [open, setOpen] = useState("");
   const account = wanted.filters.account || undefined;
   const asked = { ...queryOf(wanted, span), account, channel: wanted.filters.channel || undefined };
-  const summed = {
-    ...{ from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE },
-    ...{ key_id: asked.key_id, model: asked.model, account, channel: asked.channel, ending: asked.ending, http_status: asked.http_status },
-  };
+  const summed = { ...asked, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE };
   const series = useQuery({
     queryKey: ["site-usage", "series", summed, by],
     queryFn: () => take(api.GET("/api/v1/admin/usage/series", { params: { query: { ...summed, by } } })),
@@ -46,12 +42,7 @@ export default function SiteUsagePage() {
       actions={<ExportButton path="/api/v1/admin/usage/export" query={asked} expected={series.data?.total.requests ?? 0} />}
     >
       <Filters wanted={wanted} set={set} models={models} isOfSite />
-      {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
-      {(series.data || !series.error) && (
-        <Section>
-          <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
-        </Section>
-      )}
+      <SumsAndChart query={series} span={span} by={by} sides={SIDES} onBy={setBy} />
       <Section title={t("calls")}>
         <CallTable list={calls} isOfSite onOpen={setOpen} />
       </Section>

@@ -1,10 +1,13 @@
+import type { UseQueryResult } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Chart, type Series as Line } from "@/ui/Chart";
 import { Choice } from "@/ui/Choice";
 import { Count } from "@/ui/Count";
 import { EmptyState } from "@/ui/EmptyState";
+import { ErrorNote } from "@/ui/ErrorNote";
 import { Money, useMoney } from "@/ui/Money";
+import { Section } from "@/ui/Page";
 import { Stat, Stats } from "@/ui/Stat";
 import type { Series, Sums } from "./types";
 import type { Span } from "./wanted";
@@ -13,7 +16,7 @@ import styles from "./Usage.module.css";
 type Measure = "charge" | "requests" | "tokens";
 
 interface Props<By extends string> {
-  series: Series | undefined;
+  query: Pick<UseQueryResult<Series>, "data" | "error" | "refetch">;
   span: Span;
   by: By;
   sides: readonly By[]; // what the bars can be split by
@@ -21,12 +24,21 @@ interface Props<By extends string> {
 }
 
 /** What the calls add up to, and how that went over the time. */
-export function SumsAndChart<By extends string>({ series, span, by, sides, onBy }: Props<By>) {
+export function SumsAndChart<By extends string>({ query, ...drawn }: Props<By>) {
+  const { data, error, refetch } = query;
+  return (
+    <>
+      {error && <ErrorNote error={error} onRetry={() => void refetch()} />}
+      {(data || !error) && <Section>{data ? <Drawn series={data} {...drawn} /> : <div className={styles.pending} />}</Section>}
+    </>
+  );
+}
+
+function Drawn<By extends string>({ series, span, by, sides, onBy }: Omit<Props<By>, "query"> & { series: Series }) {
   const { t, i18n } = useTranslation("usage");
   const money = useMoney();
   const [measure, setMeasure] = useState<Measure>("charge");
   const word = (side: string) => t(`by.${side}`);
-  if (!series) return <div className={styles.pending} />;
   const whole = new Intl.NumberFormat(i18n.language, { notation: "compact", maximumFractionDigits: 1 });
   const lines = linesOf(series, measure, t("others"));
   const places = placesOf(Math.max(...series.starts_ms.map((_, at) => lines.reduce((sum, line) => sum + (line.values[at] ?? 0), 0))));

@@ -3,7 +3,6 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, take } from "@/api/client";
 import { useList } from "@/api/lists";
-import { ErrorNote } from "@/ui/ErrorNote";
 import { Page, Section } from "@/ui/Page";
 import { TIME_ZONE } from "@/ui/Time";
 import { CallDetails } from "./CallDetails";
@@ -24,10 +23,7 @@ export default function UsagePage() {
   const [by, setBy] = useState<By>("model");
   const [open, setOpen] = useState("");
   const asked = queryOf(wanted, span);
-  const summed = {
-    ...{ from_ms: span.from_ms, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE },
-    ...{ key_id: asked.key_id, model: asked.model, ending: asked.ending, http_status: asked.http_status },
-  };
+  const summed = { ...asked, to_ms: span.to_ms, step: span.step, time_zone: TIME_ZONE };
   const series = useQuery({
     queryKey: ["usage", "series", summed, by],
     queryFn: () => take(api.GET("/api/v1/usage/series", { params: { query: { ...summed, by } } })),
@@ -49,12 +45,7 @@ export default function UsagePage() {
         models={models.filter(Boolean).sort()}
         keys={(keys.data?.items ?? []).map((key) => ({ value: key.id, label: key.name || key.hint }))}
       />
-      {series.error && <ErrorNote error={series.error} onRetry={() => void series.refetch()} />}
-      {(series.data || !series.error) && (
-        <Section>
-          <SumsAndChart series={series.data} span={span} by={by} sides={SIDES} onBy={setBy} />
-        </Section>
-      )}
+      <SumsAndChart query={series} span={span} by={by} sides={SIDES} onBy={setBy} />
       <Section title={t("calls")}>
         <CallTable list={calls} onOpen={setOpen} />
       </Section>

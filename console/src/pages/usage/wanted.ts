@@ -43,7 +43,7 @@ export function useWanted() {
   return { wanted, set, span };
 }
 
-export function spanOf({ period, from, to }: Pick<Wanted, "period" | "from" | "to">, nowMs: number): Span {
+function spanOf({ period, from, to }: Pick<Wanted, "period" | "from" | "to">, nowMs: number): Span {
   const until = Math.ceil((nowMs + 1) / QUARTER_HOUR_MS) * QUARTER_HOUR_MS;
   if (period === "own" && from) {
     const from_ms = Math.max(0, startOfDay(from));
