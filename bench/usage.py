@@ -18,6 +18,7 @@ from typing import Any
 
 from posthouse.accounts.service import create_account, create_key
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
+from posthouse.kernel.periods import DAY_MS
 from posthouse.ledger.settlement import usage_row
 from posthouse.ledger.sums import Scope, channel_totals, model_statuses, ranking, series, totals
 from posthouse.ledger.usage import UsageFilter, list_usage
@@ -27,7 +28,6 @@ from posthouse.testing.rolled import roll_all
 
 RESULTS = Path(__file__).parent / "results" / "usage.json"
 DAYS = 90
-DAY_MS = 86_400_000
 END_MS = 1_795_305_600_000  # 2026-11-22
 TAIL = 3_000  # records that are not yet rolled up: ten a second for five minutes
 ACCOUNTS, MODELS, CHANNELS = 200, 12, 4

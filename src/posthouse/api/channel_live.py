@@ -24,7 +24,7 @@ from posthouse.catalogue.events import list_events
 from posthouse.catalogue.masking import restored
 from posthouse.catalogue.rules import ChannelDef
 from posthouse.catalogue.standings import ask_reports
-from posthouse.kernel.periods import DAY_MS, MINUTE_MS
+from posthouse.kernel.periods import DAY_MS, MINUTE_MS, QUARTER_MS
 from posthouse.kernel.problems import UnfitValue
 from posthouse.kernel.secrets import SecretText
 from posthouse.ledger.figures import quantile_ms
@@ -206,7 +206,7 @@ def get_channel_courses(
         for one in courses
         if one.channel
     ]
-    return Courses(span=span, step_ms=quarters * 900_000, starts_ms=[*starts], items=items)
+    return Courses(span=span, step_ms=quarters * QUARTER_MS, starts_ms=[*starts], items=items)
 
 
 @router.get("/channel-events", Permission.CHANNELS_READ)

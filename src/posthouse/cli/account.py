@@ -8,8 +8,8 @@ import typer
 from posthouse.accounts import queries, service
 from posthouse.accounts.rules import Account
 from posthouse.catalogue.queries import load_catalogue
-from posthouse.cli import output
-from posthouse.cli.desk import CommandError, Desk, command, money
+from posthouse.cli import output, values
+from posthouse.cli.desk import Desk, command, money
 from posthouse.kernel.clock import now_ms
 from posthouse.ledger.queries import balances, get_balance
 from posthouse.people.owners import set_role
@@ -31,7 +31,7 @@ def create(
 ) -> None:
     """Make an account with an empty balance."""
     if plan is not None:
-        _check_plan(desk, plan)
+        values.check_plan(load_catalogue(desk.store), plan)  # on none it could call nothing
     _show(desk, service.create_account(desk.store, email, plan=plan))
 
 
@@ -80,7 +80,7 @@ def move(
     desk: Desk, email: Who, *, plan: Annotated[str, typer.Option(metavar="NAME", help="The plan to move to.")]
 ) -> None:
     """Move the account to another plan."""
-    _check_plan(desk, plan)
+    values.check_plan(load_catalogue(desk.store), plan)
     _show(desk, service.set_plan(desk.store, email, plan))
 
 
@@ -91,18 +91,6 @@ def role(desk: Desk, email: Who, role: Annotated[Role, typer.Argument(help="Its 
     account = queries.get_account(desk.store, email)
     made = {"id": account.id, "email": account.email, "role": role}
     desk.answer(made, lambda: output.print_fields(tuple(made.items())))
-
-
-def _check_plan(desk: Desk, plan: str) -> None:
-    """An account on a plan that does not exist could call nothing: refuse before it is made."""
-    known = sorted(one.name for one in load_catalogue(desk.store).plans())
-    if plan not in known:
-        listed = (
-            f"plans: {', '.join(known)}"
-            if known
-            else "make plans first: posthouse apply examples/minimal.toml"
-        )
-        raise CommandError(f"there is no plan {plan!r}", listed)
 
 
 def _all(desk: Desk) -> list[Account]:

@@ -1,6 +1,5 @@
 """`posthouse channel credential …`: the credentials that a channel's calls are shared among."""
 
-import os
 import sys
 from getpass import getpass
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from posthouse.catalogue.credentials import put_credential, remove_credential
 from posthouse.catalogue.queries import load_catalogue, load_credential_states
 from posthouse.catalogue.sealed import load_credentials
-from posthouse.cli import output
+from posthouse.cli import output, values
 from posthouse.cli.apply import show_changes
 from posthouse.cli.desk import CommandError, Desk, command
 from posthouse.kernel.clock import now_ms
@@ -105,17 +104,13 @@ def remove(desk: Desk, channel: Channel, name: Name, *, dry_run: DryRun = False)
 
 
 def credential_from(variable: str | None, file: Path | None) -> SecretText:
-    """The credential from where it was said to be; never from the command line, which others can see."""
-    if variable is not None:
-        text = os.environ.get(variable, "")
-        source = f"the environment variable {variable}"
-    elif file is not None:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        source = "standard input" if str(file) == "-" else str(file)
-    elif sys.stdin.isatty():
-        text, source = getpass("Credential: "), "what was typed"
-    else:
+    """The credential from where it was said to be, else typed."""
+    text = values.secret(variable, file)
+    if text is None and not sys.stdin.isatty():
         raise CommandError("no credential", "give --credential-env, --credential-file or --no-credential")
+    text = text or getpass("Credential: ")
     if not text.strip():
-        raise CommandError(f"no credential: {source} is empty")
+        raise CommandError(
+            "no credential was typed", "type it, or give --credential-env or --credential-file"
+        )
     return SecretText(text.strip())

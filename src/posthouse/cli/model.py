@@ -6,8 +6,8 @@ import typer
 
 from posthouse.catalogue.compiled import Catalogue, ModelSpec
 from posthouse.catalogue.queries import load_catalogue
-from posthouse.cli import output
-from posthouse.cli.desk import CommandError, Desk, command, money
+from posthouse.cli import output, values
+from posthouse.cli.desk import Desk, command, money
 
 app = typer.Typer(help="Show models and prices.", no_args_is_help=True)
 
@@ -18,9 +18,8 @@ def list_(
 ) -> None:
     """Show the models, the plans that include them, the channels that offer them, and prices by plan."""
     catalogue = load_catalogue(desk.store)
-    if plan is not None and catalogue.plan(plan) is None:
-        known = ", ".join(sorted(one.name for one in catalogue.plans())) or "none"
-        raise CommandError(f"there is no plan {plan!r}", f"plans: {known}")
+    if plan is not None:
+        values.check_plan(catalogue, plan)
     models = [one for model in catalogue.models() if (one := _listed(catalogue, model, plan))]
     none = "no models; make some: posthouse apply examples/minimal.toml"
     columns = ("model", "family", "plan", ">input", ">output", "channels")

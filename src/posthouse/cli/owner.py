@@ -1,6 +1,5 @@
 """`posthouse owner …`: who owns the installation."""
 
-import os
 import sys
 from getpass import getpass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from posthouse.accounts.queries import get_account
-from posthouse.cli import output
+from posthouse.cli import output, values
 from posthouse.cli.desk import CommandError, Desk, command
 from posthouse.kernel.clock import now_ms
 from posthouse.people.owners import put_owner
@@ -38,14 +37,13 @@ def create(
 
 
 def _password(variable: str | None, file: Path | None) -> str:
-    """From where it was said to be, else typed twice; never from the command line, which others can see."""
-    if variable is not None:
-        return os.environ.get(variable, "")
-    if file is not None:
-        return (sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")).rstrip("\r\n")
+    """From where it was said to be, else typed twice."""
+    password = values.secret(variable, file)
+    if password is not None:
+        return password
     if not sys.stdin.isatty():
         raise CommandError("no password", "give --password-env or --password-file")
     password = getpass("New password: ")
     if getpass("Again: ") != password:
-        raise CommandError("these were two different passwords")
+        raise CommandError("these were two different passwords", "type the same one twice")
     return password
