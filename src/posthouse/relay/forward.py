@@ -56,7 +56,7 @@ _TELLING = (
     *(Verdict.MALFORMED, Verdict.TIMEOUT, Verdict.ERROR, Verdict.OVERLOADED, Verdict.RATE_LIMITED),
     Verdict.CALLER,
 )
-_TO_CALLER = Next.CALLER  # each call's: CPython 3.11 takes six times as long to find it in its class
+_OK = Verdict.OK  # each call's: CPython 3.11 takes six times as long to find it in its class
 
 
 class Failed(Struct, frozen=True, eq=False):
@@ -115,7 +115,7 @@ class Forwarder:
             best = end if best is None else max(best, end, key=Failed.rank)
             now_s, limits = self._loop.time(), self._limits()
             is_last = len(attempts) >= limits.attempts_max or now_s >= began_s + limits.attempts_total_s
-            if is_last or NEXT[end.verdict] is _TO_CALLER:
+            if is_last or NEXT[end.verdict] is Next.CALLER:
                 break
             self._router.note_failed(leg, end.verdict, trip)
         if best is None:
@@ -146,11 +146,8 @@ class Forwarder:
             origin, head, body = self._request(leg, trip.model, ask, allowed, output_cap)
             spec = leg.offer.spec
             exchange = await origin.send(head, body, spec, answer_bytes_max=self._answer_bytes_max)
-            if (
-                ask.peek.stream
-                and exchange.status == 200
-                and is_stream(ask, exchange.header(b"content-type"))
-            ):
+            may_stream = ask.peek.stream and exchange.status == 200
+            if may_stream and is_stream(ask, exchange.header(b"content-type")):
                 answer = await self._begin_stream(leg, exchange, ask)
             else:
                 leg.ttft_s = self._loop.time() - leg.started_s
@@ -166,15 +163,20 @@ class Forwarder:
             if verdict is None:
                 raise
             return Failed(leg.offer.spec, verdict, fault=fault)
-        return self._judged(leg, trip, answer, attempts)
+        if exchange.status >= 300:
+            return self._refused(leg, trip, answer, attempts)
+        self._note(leg, attempts, _OK, answer)
+        return answer
 
-    def _judged(self, leg: Leg, trip: Trip, answer: Answer, attempts: list[AttemptRecord]) -> Answer | Failed:
-        """The answer, where it is what the caller gets."""
+    def _refused(
+        self, leg: Leg, trip: Trip, answer: Answer, attempts: list[AttemptRecord]
+    ) -> Answer | Failed:
+        """An upstream's refusal: the caller's answer, or a failed attempt."""
         exchange = answer.exchange
         verdict = verdict_of_status(exchange.status, answer.body)
         if trip.pinned and verdict is Verdict.MODEL_MISSING:  # the object may be what is missing
             verdict = Verdict.CALLER
-        if NEXT[verdict] is _TO_CALLER:
+        if NEXT[verdict] is Next.CALLER:
             self._note(leg, attempts, verdict, answer)
             return answer
         wait_s = retry_after_s(exchange.headers, now_ms())

@@ -124,12 +124,20 @@ class Router:
         self, lineup: Lineup[Offer], trip: Trip, now_s: float, tried: Collection[str], *, insist: bool
     ) -> Leg | None:
         """An attempt at a channel that has not been tried and has a credential for it."""
-        while (offer := self._chosen(lineup, trip, now_s, tried)) is not None:
+        only = None if trip.pinned else lineup.only
+        while True:
+            if only is not None:
+                offer = None if only.channel in tried else only
+            else:
+                offer = self._chooser.choose(
+                    lineup, trip.model, now_s, tried=tried, affinity=trip.affinity, pinned=trip.pinned
+                )
+            if offer is None:
+                return None
             leg = self._leg(offer, trip, now_s, insist)
             if leg is not None:
                 return leg
             tried = {*tried, offer.channel}
-        return None
 
     def wait_s(self, lineup: Lineup[Offer], trip: Trip, now_s: float) -> float:
         """In how many seconds a credential could be free, at least 1."""
@@ -179,15 +187,6 @@ class Router:
         refused.add(leg.lease.name)
         trip.again = offer
         trip.back_off_s = min(BACK_OFF_S_MAX, BACK_OFF_S * 2.0 ** (len(refused) - 1))
-
-    def _chosen(
-        self, lineup: Lineup[Offer], trip: Trip, now_s: float, tried: Collection[str]
-    ) -> Offer | None:
-        if trip.pinned:
-            return self._chooser.choose(lineup, trip.model, now_s, tried=tried, pinned=trip.pinned)
-        if lineup.only is not None:
-            return None if lineup.only.channel in tried else lineup.only
-        return self._chooser.choose(lineup, trip.model, now_s, tried=tried, affinity=trip.affinity)
 
     def _leg(self, offer: Offer, trip: Trip, now_s: float, insist: bool) -> Leg | None:
         refused = trip.refused.get(offer.channel, ())
