@@ -7,17 +7,17 @@ HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nx: 1\r\n\r\n"
 REQUEST = RelayRequest("req_1", "POST", "/v1/x", "", {}, "192.0.2.1", b"hash", 0, 0.0)
 
 
-def digits_in(data: bytes) -> bytes:
+def read(data: bytes) -> tuple[bytes, bytes] | None:
     known = known_head(HEAD + b"hello", REQUEST)
     assert known is not None
-    return known.digits_in(data)
+    return known.read(data)
 
 
 @pytest.mark.parametrize("digits", [b"12", b"0", b"7", b"1234567890"])
 def test_the_same_head_with_another_length_is_known(digits: bytes) -> None:
     again = HEAD.replace(b"12", digits)
-    assert digits_in(again) == digits
-    assert digits_in(again + b"body\r\n\r\n") == digits
+    assert read(again) == (digits, b"")
+    assert read(again + b"body\r\n\r\n") == (digits, b"body\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_the_same_head_with_another_length_is_known(digits: bytes) -> None:
     ],
 )
 def test_any_other_head_is_not(data: bytes) -> None:
-    assert digits_in(data) == b""
+    assert read(data) is None
 
 
 @pytest.mark.parametrize(

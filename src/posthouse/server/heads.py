@@ -21,17 +21,18 @@ class KnownHead(Struct, frozen=True):
     after: bytes
     request: RelayRequest
 
-    def digits_in(self, data: bytes) -> bytes:
-        """The body's length as it stands in this head, where `data` begins with it and all of it is here; b""
-        where not."""
-        start = len(self.before)
-        if data[:start] != self.before:
-            return b""
+    def read(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Of data that begin with this head, and have all of it, the length as it stands there, and what
+        comes behind the head. None for any other."""
+        before, after = self.before, self.after
+        if not data.startswith(before):
+            return None
+        start = len(before)
         end = data.find(_CR, start, start + _DIGITS_MAX + 1)
         digits = data[start:end]
-        if end < 0 or not digits.isdigit() or data[end : end + len(self.after)] != self.after:
-            return b""
-        return digits
+        if not digits.isdigit() or not data.startswith(after, end):
+            return None
+        return digits, data[end + len(after) :]
 
 
 def known_head(raw: bytes, request: RelayRequest) -> KnownHead | None:

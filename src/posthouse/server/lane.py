@@ -217,12 +217,16 @@ class RelayProtocol(asyncio.Protocol):
         self._wait(HEAD, self.lane.settings.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
+        if self.waiting is REQUEST and self._known is not None and self._is_between:
+            data = self._take_known(self._known, data)
+            if not data:
+                return
         if self.waiting is LINGER:
             self._linger_on(len(data))
             return
         if self._parser is None:
             return
-        if self._known is not None and not (data := self._take_known(self._known, data)):
+        if self._body_left and not (data := self._take_body(data)):
             return
         if self.waiting is REQUEST:
             self._wait(HEAD, self.lane.settings.head_timeout_s)
@@ -263,7 +267,8 @@ class RelayProtocol(asyncio.Protocol):
                 self._turn.flow.detach()  # what comes until the task is cancelled has nowhere to go
             self._turn = None
         if self._wake is not None:
-            self._wake_task()  # there being no turn, it ends
+            self._wake.set_result(None)  # there being no turn, the task ends
+            self._wake = None
         elif self._task is not None:
             self._task.cancel()
             # It settles what was delivered; uvicorn's graceful stop waits for it, the connection being gone.
@@ -369,16 +374,25 @@ class RelayProtocol(asyncio.Protocol):
     def _take_known(self, known: KnownHead, data: bytes) -> bytes:
         """Take in a request whose head is the last one's but for its length; returns what is left for the
         parser, which knows of none of it and stays between two requests."""
-        if not self._body_left:
-            if self.waiting is not REQUEST or not self._is_between:
-                return data
-            digits = known.digits_in(data)
-            if not digits or int(digits) > self.lane.settings.body_bytes_max:
-                return data
-            self._body_left = int(digits)
-            data = data[len(known.before) + len(digits) + len(known.after) :]
-            self.receiving = self._turn_again(known.request, digits)
-            self._start(self.receiving)
+        read = known.read(data)
+        if read is None:
+            return data
+        digits, body = read
+        lane, body_bytes = self.lane, int(digits)
+        if body_bytes > lane.settings.body_bytes_max:
+            return data
+        request = self._request_again(known.request, digits)
+        if len(body) == body_bytes and lane.body_bytes + body_bytes <= lane.settings.bodies_bytes_max:
+            lane.body_bytes += body_bytes
+            self._start(Turn(self, lane, request, True, True, False, None, body, body_bytes, True))
+            return b""
+        self.receiving = Turn(self, lane, request, True, True, False)
+        self._body_left = body_bytes
+        self._start(self.receiving)
+        return self._take_body(body)
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Take in what has come of such a request's body; returns what comes behind it."""
         piece, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(piece)
         if piece:
@@ -388,11 +402,11 @@ class RelayProtocol(asyncio.Protocol):
             self.on_message_complete()
         return rest
 
-    def _turn_again(self, before: RelayRequest, digits: bytes) -> Turn:
+    def _request_again(self, before: RelayRequest, digits: bytes) -> RelayRequest:
         headers = before.headers
         if headers[b"content-length"] != digits:
             headers = {**headers, b"content-length": digits}
-        request = RelayRequest(
+        return RelayRequest(
             new_request_id(),
             before.method,
             before.path,
@@ -404,7 +418,6 @@ class RelayProtocol(asyncio.Protocol):
             self.loop.time(),
             before.head,
         )
-        return Turn(self, self.lane, request, True, True, False)
 
     # -- turns -------------------------------------------------------------------------------------------
 
@@ -454,15 +467,12 @@ class RelayProtocol(asyncio.Protocol):
     def _start(self, turn: Turn) -> None:
         self._turn = turn
         self._wait_for_answer()
-        if self._wake is not None:
-            self._wake_task()
+        wake = self._wake
+        if wake is not None:
+            self._wake = None
+            wake.set_result(None)
         elif self._task is None:
             self._task = self.loop.create_task(self._answer_turns())
-
-    def _wake_task(self) -> None:
-        assert self._wake is not None
-        self._wake.set_result(None)
-        self._wake = None
 
     async def _answer_turns(self) -> None:
         """One task for the connection's life: a new one for each request costs twice what waking it does."""
@@ -495,7 +505,6 @@ class RelayProtocol(asyncio.Protocol):
         """The answer's last byte is with the socket: the next request, or the end of the connection."""
         if turn is not self._turn:
             return  # the connection was lost meanwhile
-        self.server_state.total_requests += 1
         self._turn = None
         self.lane.body_bytes -= turn.body_bytes
         if not turn.body_complete:
@@ -510,11 +519,11 @@ class RelayProtocol(asyncio.Protocol):
     def _next_turn(self) -> None:
         if self._turns:
             self._start(self._turns.popleft())
-            if not self._turns:
-                self._resume_reading()
         else:
+            self.waiting = REQUEST
+            self.deadline_s = self.loop.time() + self.lane.settings.keep_alive_s
+        if not self._reading and not self._turns:
             self._resume_reading()
-            self._wait(REQUEST, self.lane.settings.keep_alive_s)
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come."""

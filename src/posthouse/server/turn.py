@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posthouse.kernel.settings import Settings
     from posthouse.server.lane import Lane, RelayProtocol
 
+_NO_CONTENT = 204
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES = {
     status: f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}\r\n".encode() for status in range(200, 600)
@@ -92,24 +93,24 @@ class Turn(Struct, eq=False):
     # -- the answer --------------------------------------------------------------------------------------
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
-        length = b"" if status == HTTPStatus.NO_CONTENT else b"content-length: %d\r\n" % len(body)
-        head = b"%b%b\r\n" % (self._head(status, headers), length)
+        framing = b"\r\n" if status == _NO_CONTENT else b"content-length: %d\r\n\r\n" % len(body)
         if self.request.method == "HEAD":
             body = b""
+        protocol = self.protocol
         if len(body) < 65536:
-            self.protocol.write(head + body)
-        else:
-            self.protocol.write(head)
-            self.protocol.write(body)
-        self.protocol.on_answered(self)
+            protocol.write(self._head(status, headers, framing, body))
+        else:  # not copied for its head
+            protocol.write(self._head(status, headers, framing))
+            protocol.write(body)
+        protocol.on_answered(self)
 
     def begin(self, status: int, headers: bytes, flow: Flow) -> None:
         self.flow = flow
         if self.version_1_1:
-            self.protocol.write(self._head(status, headers) + b"transfer-encoding: chunked\r\n\r\n")
+            self.protocol.write(self._head(status, headers, b"transfer-encoding: chunked\r\n\r\n"))
         else:
             self.keep_alive = False  # HTTP/1.0 knows no chunks: the end of the connection ends the answer
-            self.protocol.write(self._head(status, headers) + b"\r\n")
+            self.protocol.write(self._head(status, headers, b"\r\n"))
         if self.protocol.is_stalled:  # the caller has not read the answer before this one
             flow.pause()
 
@@ -139,17 +140,15 @@ class Turn(Struct, eq=False):
         self.keep_alive = False
         self.protocol.on_answered(self)
 
-    def _head(self, status: int, headers: bytes) -> bytes:
+    def _head(self, status: int, headers: bytes, framing: bytes, body: bytes = b"") -> bytes:
+        """The answer's head, of which `framing` is the last line with its end, and behind it a body."""
         if not self.body_complete:
             self.keep_alive = False
         self.is_open = True
-        protocol = self.protocol
-        return b"%b%b%b%b" % (
-            STATUS_LINES[status],
-            self.lane.default_headers(protocol.server_state.default_headers),
-            headers,
-            b"" if self.keep_alive else b"connection: close\r\n",
-        )
+        lane, server_state = self.lane, self.protocol.server_state
+        connection = b"" if self.keep_alive else b"connection: close\r\n"
+        date = lane.default_headers(server_state.default_headers)
+        return b"".join((STATUS_LINES[status], date, headers, connection, framing, body))
 
 
 def too_large(settings: Settings) -> Refusal:
