@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthouse.limits.rules import SLOTS, Refused
+from posthouse.limits.rules import SLOTS, Demand, LimitRule, Refused
 from posthouse.limits.service import KNOWN_MAX, Granted, Limiter, MemoryLimiter
 from posthouse.testing.check_limiter import (
     CHECKS,
@@ -44,13 +44,15 @@ RULES = (
     rule("w", "address", WINDOW_MS, requests=5, tokens=80),
     rule("short", "key", WINDOW_MS // 4, requests=3),
 )
+OTHERS = RULES[:2]  # what another model is called under: it shares counters
 
 steps = st.lists(
     st.tuples(
         st.sampled_from(["admit", "admit", "admit", "settle", "refund", "release"]),
         st.sampled_from([0, 1, 7, 39, 41, 500, 2499, 2500, 2501, 9_960, 10_000]),
-        st.sampled_from(["k1", "k2"]),
+        st.sampled_from(["k1", "k2", "k3"]),
         st.sampled_from([b"a1", b"a2"]),
+        st.sampled_from([RULES, RULES, OTHERS]),
         st.integers(0, 45),
     ),
     max_size=60,
@@ -59,15 +61,15 @@ steps = st.lists(
 
 @given(steps)
 def test_the_limiter_agrees_with_counting_every_event_by_itself(
-    steps: list[tuple[str, int, str, bytes, int]],
+    steps: list[tuple[str, int, str, bytes, tuple[LimitRule, ...], int]],
 ) -> None:
     limiter, exact = MemoryLimiter(), ExactWindows()
     open_calls = []
     now_ms = NOW_MS
-    for action, later_ms, key, address, tokens in steps:
+    for action, later_ms, key, address, rules, tokens in steps:
         now_ms += later_ms
         if action == "admit":
-            call = demand(*RULES, key=key, address=address, tokens=tokens)
+            call = Demand(key, address, "account", "free", rules, tokens)
             answer = now(limiter.admit(call, now_ms))
             if isinstance(answer, Granted):
                 assert exact.fits(call, now_ms)
@@ -78,13 +80,13 @@ def test_the_limiter_agrees_with_counting_every_event_by_itself(
             grant, event = open_calls.pop(0)
             event.is_running = False
             if action == "settle":
-                now(limiter.settle(grant, tokens=tokens, spend_nanos=0, now_ms=now_ms))
+                limiter.settle(grant, tokens=tokens, spend_nanos=0, now_ms=now_ms)
                 if tokens > event.tokens:
                     exact.add(grant.demand, now_ms, 0, tokens - event.tokens)
                 else:
                     event.tokens = tokens
             else:
-                now(limiter.release(grant, now_ms, refund_request=action == "refund"))
+                limiter.release(grant, refund_request=action == "refund")
                 event.tokens = 0
                 event.requests -= action == "refund"
 
@@ -114,9 +116,10 @@ def test_a_busy_counter_takes_bounded_memory() -> None:
         call = demand(rule(requests=10**9))
         for i in range(20_000):
             last = await granted(limiter, call, NOW_MS + i * 1000)
-        [(counter, _)] = last.taken
-        assert len(counter.slots) <= SLOTS + 1
-        assert counter.requests == sum(slot.requests for slot in counter.slots)
+        [window] = last.gates.windows
+        assert len(window.slots) <= SLOTS + 1
+        assert window.closed == sum(slot.amount for slot in window.slots)
+        assert 0 < window.used - window.closed <= HOUR_MS // SLOTS // 1000 + 1
 
     asyncio.run(run())
 
@@ -124,15 +127,15 @@ def test_a_busy_counter_takes_bounded_memory() -> None:
 def test_counters_that_are_idle_go_when_new_ones_come() -> None:
     async def run() -> None:
         limiter = MemoryLimiter()
-        one = rule(requests=5)
+        one = rule(requests=5, tokens=1000)
         for i in range(100):
             call = await granted(limiter, demand(one, key=f"old{i}"), NOW_MS)
-            await limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS)
+            limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS)
         running = await granted(limiter, demand(one, key="running"), NOW_MS)
         for i in range(60):
             await granted(limiter, demand(one, key=f"new{i}"), NOW_MS + HOUR_MS)
         assert limiter.counters == 61  # the hundred are gone; a running call keeps its counter
-        await limiter.settle(running, tokens=1, spend_nanos=0, now_ms=NOW_MS + HOUR_MS)
+        limiter.settle(running, tokens=1, spend_nanos=0, now_ms=NOW_MS + HOUR_MS)
 
     asyncio.run(run())
 
@@ -146,7 +149,7 @@ def test_a_counter_that_went_is_not_counted_on() -> None:
         one, other = demand(hour), demand(hour, rule("day", requests=9))
         for after in (0, 1):
             call = await granted(limiter, one, NOW_MS + after)
-            await limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS + after)
+            limiter.settle(call, tokens=0, spend_nanos=0, now_ms=NOW_MS + after)
         later_ms = NOW_MS + 2 * HOUR_MS
         await granted(limiter, demand(hour, key="new"), later_ms)
         assert limiter.counters == 1

@@ -79,5 +79,5 @@ def test_each_subject_is_counted_by_its_own_value() -> None:
 def test_headers_tell_only_quotas_that_exist() -> None:
     assert quota_headers(None, None) == b""
     assert quota_headers(None, Quota(10, 4, 1000)) == (
-        b"x-ratelimit-limit-tokens: 10\r\nx-ratelimit-remaining-tokens: 4\r\nx-ratelimit-reset-tokens: 1s\r\n"
+        b"x-ratelimit-limit-tokens: 10\r\nx-ratelimit-reset-tokens: 1s\r\nx-ratelimit-remaining-tokens: 4\r\n"
     )

@@ -1,17 +1,19 @@
 """How much a subject may use in a sliding window, as arithmetic on numbers that come in as arguments.
 
 A rule limits one subject (a key, an address, an account, a plan as a whole). Its `Counter` holds what that
-subject used in the last `window_ms` as slots in the order of time. Events that come within one
-`window_ms / SLOTS` share a slot, and a slot leaves the window when its *last* event does: nothing is ever
-freed early, so no window of that length anywhere holds more than the limit; an event is freed late by at
-most one slot's width.
+subject used in the last `window_ms`, in a `Window` for each measure, as slots in the order of time. Uses that
+come within one `window_ms / SLOTS` share a slot, and a slot leaves the window when its *last* use does:
+nothing is ever freed early, so no window of that length anywhere holds more than the limit; a use is freed
+late by at most one slot's width. `Gates` are the windows that the calls of one caller must pass.
 """
 
-from collections import deque
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from math import ceil
+from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
@@ -25,6 +27,8 @@ Subject = Literal["key", "address", "account", "plan"]
 SLOTS = 250
 
 CONCURRENCY_RETRY_MS = 1000  # nobody knows when a running call ends
+
+UNLIMITED = sys.maxsize
 
 
 class Measure(StrEnum):
@@ -59,7 +63,7 @@ class LimitRule(Struct, frozen=True, gc=False, kw_only=True):
         return self.tokens_code if measure is Measure.TOKENS else RelayCode.RATE_LIMITED
 
 
-class Demand(Struct, frozen=True, gc=False, kw_only=True):
+class Demand(Struct, frozen=True, gc=False):
     """What a call asks for. `address` is the keyed hash of the caller's network (`limited_network`);
     `prompt_tokens` and `spend_nanos` are reserved until the true numbers are settled."""
 
@@ -117,199 +121,277 @@ class Standing(Struct, frozen=True):
     quota: Quota
 
 
-class Slot:
-    """Events that leave the window together, `window_ms` after `last_ms`; `counted` until they have."""
+class Slot(Struct, gc=False):
+    """Uses that leave the window together, when the last of them does."""
 
-    __slots__ = ("counted", "first_ms", "last_ms", "requests", "spend_nanos", "tokens")
-
-    def __init__(self, at_ms: int, requests: int, tokens: int) -> None:
-        self.first_ms = self.last_ms = at_ms
-        self.requests = requests
-        self.tokens = tokens
-        self.spend_nanos = 0
-        self.counted = True
+    first_ms: int
+    last_ms: int
+    amount: int
 
 
-class Counter:
-    """What one subject of one rule used in the window; the totals are the sums of `slots`. Before `leaves_ms`
-    no slot leaves the window, and before `joins_ms` an event joins the `newest`: each call pays for a look
-    at each."""
+class Window:
+    """What was `used` of one measure in the last `length_ms`: `closed` of it in `slots`, the rest in the open
+    slot, from `opened_ms` to `last_ms`. Before `turns_ms` no slot leaves and the open one does not end: then
+    to count is to add to `used` and to set `last_ms`. From there on, or where the clock went back behind
+    `last_ms`, it must `turn` first."""
 
     __slots__ = (
-        *("joins_ms", "leaves_ms", "newest", "requests", "running"),
-        *("slots", "spend_nanos", "tokens", "width_ms", "window_ms"),
+        *("closed", "last_ms", "leaves_ms", "length_ms", "opened_ms", "slots", "turns_ms", "used"),
+        "width_ms",
     )
 
-    def __init__(self, window_ms: int) -> None:
-        self.window_ms = window_ms
-        self.width_ms = ceil(window_ms / SLOTS)
-        self.slots: deque[Slot] = deque()
-        self.newest: Slot | None = None
-        self.joins_ms = self.leaves_ms = 0
-        self.requests = 0
-        self.tokens = 0
-        self.spend_nanos = 0
-        self.running = 0
+    def __init__(self, length_ms: int) -> None:
+        self.length_ms = length_ms
+        self.width_ms = -(-length_ms // SLOTS)
+        self.slots: list[Slot] = []
+        self.leaves_ms = 0  # when the first of them does; 0 while there is none
+        self.used = self.closed = 0
+        self.opened_ms = self.last_ms = self.turns_ms = 0
 
-    def expire(self, now_ms: int) -> None:
-        """Forget what left the window that ends now: (now - window, now]."""
-        slots, horizon = self.slots, now_ms - self.window_ms
-        while slots and slots[0].last_ms <= horizon:
-            slot = slots.popleft()
-            slot.counted = False
-            self.requests -= slot.requests
-            self.tokens -= slot.tokens
-            self.spend_nanos -= slot.spend_nanos
-        if slots:
-            self.leaves_ms = slots[0].last_ms + self.window_ms
-        else:
-            self.newest, self.joins_ms = None, 0
+    def turn(self, now_ms: int) -> None:
+        """Forget what left the window that ends now, (now - length, now]; begin a slot when it is time."""
+        slots, turns_ms = self.slots, self.opened_ms + self.width_ms
+        if now_ms >= turns_ms:
+            if self.used > self.closed:
+                slots.append(Slot(self.opened_ms, self.last_ms, self.used - self.closed))
+                self.closed = self.used
+            self.opened_ms = self.last_ms = now_ms
+            turns_ms = now_ms + self.width_ms
+        while slots:
+            leaves_ms = slots[0].last_ms + self.length_ms
+            if leaves_ms > now_ms:
+                self.leaves_ms = leaves_ms
+                self.turns_ms = min(turns_ms, leaves_ms)
+                return
+            gone = slots.pop(0).amount
+            self.used -= gone
+            self.closed -= gone
+        self.leaves_ms = 0
+        self.turns_ms = turns_ms
 
-    def add(self, now_ms: int, requests: int, tokens: int, spend_nanos: int) -> Slot:
-        """Count an event; the slot is what gives it back later. A clock that went back joins the newest
-        slot, which keeps its time: late rather than early."""
-        slot = self.newest
-        if slot is not None and now_ms < self.joins_ms:
-            if now_ms > slot.last_ms:
-                slot.last_ms = now_ms
-            slot.requests += requests
-            slot.tokens += tokens
-        else:
-            slot = self._begin_slot(now_ms, requests, tokens)
-        self.requests += requests
-        self.tokens += tokens
-        if spend_nanos:
-            slot.spend_nanos += spend_nanos
-            self.spend_nanos += spend_nanos
-        return slot
+    def give_back(self, at_ms: int, amount: int) -> None:
+        """Take out what was counted at `at_ms`, unless it has left the window already."""
+        if at_ms < self.opened_ms:
+            begun = bisect_right(self.slots, at_ms, key=_FIRST_MS)
+            if not begun:
+                return
+            self.slots[begun - 1].amount -= amount
+            self.closed -= amount
+        self.used -= amount
 
-    def _begin_slot(self, now_ms: int, requests: int, tokens: int) -> Slot:
-        slot = self.newest = Slot(now_ms, requests, tokens)
-        self.joins_ms = now_ms + self.width_ms
-        if not self.slots:
-            self.leaves_ms = now_ms + self.window_ms
-        self.slots.append(slot)
-        return slot
-
-    def correct(self, slot: Slot, now_ms: int, tokens: int, spend_nanos: int) -> None:
-        """Add these to an event's amounts: what is above zero counts as of now, what is below no longer."""
-        if slot is self.newest and now_ms < self.joins_ms:
-            if now_ms > slot.last_ms and (tokens > 0 or spend_nanos > 0):
-                slot.last_ms = now_ms
-            slot.tokens += tokens
-            slot.spend_nanos += spend_nanos
-            self.tokens += tokens
-            self.spend_nanos += spend_nanos
-            return
-        more_tokens, more_nanos = max(0, tokens), max(0, spend_nanos)
-        if more_tokens or more_nanos:
-            self.add(now_ms, 0, more_tokens, more_nanos)
-        self.give_back(slot, 0, more_tokens - tokens, more_nanos - spend_nanos)
-
-    def give_back(self, slot: Slot, requests: int, tokens: int, spend_nanos: int) -> None:
-        """Take an event's amounts out again, unless they have left the window already."""
-        if slot.counted:
-            slot.requests -= requests
-            slot.tokens -= tokens
-            slot.spend_nanos -= spend_nanos
-            self.requests -= requests
-            self.tokens -= tokens
-            self.spend_nanos -= spend_nanos
-
-    def reset_ms(self, now_ms: int) -> int:
-        """Until the oldest use leaves the window. There is one."""
-        return self.slots[0].last_ms + self.window_ms - now_ms
-
-    def is_idle(self, now_ms: int) -> bool:
-        """Nothing counts any more: forgetting the counter changes no answer."""
-        self.expire(now_ms)
-        return not self.slots and not self.running
-
-    def used(self, measure: Measure) -> int:
-        if measure is Measure.REQUESTS:
-            return self.requests
-        if measure is Measure.TOKENS:
-            return self.tokens
-        return self.spend_nanos if measure is Measure.SPEND else self.running
-
-    def wait_ms(self, measure: Measure, excess: int, now_ms: int) -> int:
-        """Until at least `excess` of what is used has left the window; until all has, when that is less."""
-        if measure is Measure.CONCURRENCY:
-            return CONCURRENCY_RETRY_MS
-        field = "spend_nanos" if measure is Measure.SPEND else measure.value
+    def wait_ms(self, excess: int, now_ms: int) -> int:
+        """Until at least `excess` of what is used has left; until all has, when that is less."""
         wait_ms = 0
-        for slot in self.slots:
-            wait_ms = slot.last_ms + self.window_ms - now_ms
-            excess -= getattr(slot, field)
-            if excess <= 0:
-                break
+        for slot in (*self.slots, Slot(self.opened_ms, self.last_ms, self.used - self.closed)):
+            if excess > 0 and slot.amount:
+                excess -= slot.amount
+                wait_ms = slot.last_ms + self.length_ms - now_ms
         return wait_ms
 
 
-UNUSED = Counter(0)  # what a subject without a counter has used; never added to
+_FIRST_MS = attrgetter("first_ms")
 
 
-def admits(rule: LimitRule, counter: Counter, demand: Demand) -> bool:
-    """Whether the rule lets the call pass. `counter` is expired up to now."""
-    limit = rule.requests
-    if limit is not None and counter.requests >= limit:
-        return False
-    limit = rule.tokens
-    if limit is not None and counter.tokens + (demand.prompt_tokens or 1) > limit:
-        return False
-    limit = rule.spend_nanos
-    if limit is not None and counter.spend_nanos + (demand.spend_nanos or 1) > limit:
-        return False
-    limit = rule.concurrency
-    return limit is None or counter.running < limit
+class Counter:
+    """What one subject of one rule uses: a window of requests, and of what else the rule limits. `running`:
+    calls that have not ended, if the rule needs their ends. `is_kept`: the calls to come find it."""
+
+    __slots__ = ("is_kept", "requests", "running", "spend", "tokens")
+
+    def __init__(self, window_ms: int) -> None:
+        self.requests = Window(window_ms)
+        self.tokens: Window | None = None
+        self.spend: Window | None = None
+        self.running = 0
+        self.is_kept = False
+
+    def follow(self, rule: LimitRule) -> None:
+        """Count all that the rule limits, from now on where it did not before."""
+        if rule.tokens is not None and self.tokens is None:
+            self.tokens = Window(rule.window_ms)
+        if rule.spend_nanos is not None and self.spend is None:
+            self.spend = Window(rule.window_ms)
+
+    def count_past(self, at_ms: int, tokens: int, spend_nanos: int) -> None:
+        """Count what a call used; calls come in the order of time."""
+        for window, amount in ((self.requests, 1), (self.tokens, tokens), (self.spend, spend_nanos)):
+            if window is not None:
+                window.turn(at_ms)
+                window.used += amount
+                window.last_ms = at_ms
+
+    def is_idle(self, now_ms: int) -> bool:
+        """Nothing counts any more: forgetting the counter changes no answer. Its windows have to turn, which
+        is when who knows it sees that it is not kept."""
+        windows = (self.requests, self.tokens, self.spend)
+        return not self.running and all(
+            window is None or window.last_ms + window.length_ms <= now_ms for window in windows
+        )
 
 
-def refusal(rule: LimitRule, counter: Counter, demand: Demand, now_ms: int) -> Refused:
-    """Why a rule does not admit the call: of its measures the slowest to recover."""
-    asks = (
-        (Measure.REQUESTS, rule.requests, 1),
-        (Measure.TOKENS, rule.tokens, demand.prompt_tokens or 1),
-        (Measure.SPEND, rule.spend_nanos, demand.spend_nanos or 1),
-        (Measure.CONCURRENCY, rule.concurrency, 1),
+class Gates:
+    """What the calls of one caller must pass under `rules`, looked up once: a call only compares and adds.
+    Before `turns_ms` no window has to turn. `ends`: the counters that a call's end says something. Times do
+    not go back: whoever's clock does asks `not_before`."""
+
+    __slots__ = (
+        *("calls", "concurrency", "counters", "ends", "is_kept", "requests", "rules", "spend", "tokens"),
+        *("turns_ms", "windows"),
     )
-    found: list[Refused] = []
-    for measure, limit, amount in asks:
-        used = counter.used(measure)
-        if limit is not None and used + amount > limit:
-            reset_ms = counter.wait_ms(measure, used + amount - limit, now_ms)
-            found.append(
-                Refused(
-                    rule=rule,
-                    measure=measure,
-                    used=used,
-                    limit=limit,
-                    reset_ms=reset_ms,
-                    retry_after_s=-(-reset_ms // 1000) if amount <= limit else None,
+
+    def __init__(self, rules: tuple[LimitRule, ...], counters: list[Counter]) -> None:
+        self.rules, self.counters = rules, counters
+        self.is_kept = False
+        self.turns_ms = 0
+        self.calls = [counter.requests for counter in counters]
+        self.requests: list[tuple[Window, int]] = []
+        self.tokens: list[tuple[Window, int]] = []
+        self.spend: list[tuple[Window, int]] = []
+        self.concurrency: list[tuple[Counter, int]] = []
+        self.ends: list[Counter] = []
+        for rule, counter in zip(rules, counters, strict=True):
+            counter.follow(rule)
+            if rule.requests is not None:
+                self.requests.append((counter.requests, rule.requests))
+            if rule.tokens is not None and counter.tokens is not None:
+                self.tokens.append((counter.tokens, rule.tokens))
+            if rule.spend_nanos is not None and counter.spend is not None:
+                self.spend.append((counter.spend, rule.spend_nanos))
+            if rule.concurrency is not None:
+                self.concurrency.append((counter, rule.concurrency))
+            if rule.concurrency is not None or counter.tokens is not None or counter.spend is not None:
+                self.ends.append(counter)
+        self.windows = self.calls + [window for window, _ in self.tokens + self.spend]
+
+    def turn(self, now_ms: int) -> None:
+        """Bring all windows up to now."""
+        turns_ms = UNLIMITED
+        for window in self.windows:
+            if now_ms >= window.turns_ms:
+                window.turn(now_ms)
+            if window.turns_ms < turns_ms:
+                turns_ms = window.turns_ms
+        self.turns_ms = turns_ms
+
+    def not_before(self, now_ms: int) -> int:
+        """The time to count at when a clock has gone back: in these windows it stands still."""
+        return max(now_ms, *[window.last_ms for window in self.windows])
+
+    def admit(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> bytes | None:
+        """Take the call from every window, and tell the tightest quotas as headers; None when a limit leaves
+        no room for it, and then nothing is taken."""
+        for counter, limit in self.concurrency:
+            if counter.running >= limit:
+                return None
+        for window, limit in self.spend:
+            if window.used + (spend_nanos or 1) > limit:
+                return None
+        requests_left = tokens_left = UNLIMITED
+        for window, limit in self.requests:
+            left = limit - window.used
+            if left < requests_left:
+                requests_left, requests_limit, requests = left, limit, window
+        for window, limit in self.tokens:
+            left = limit - window.used
+            if left < tokens_left:
+                tokens_left, tokens_limit, tokens = left, limit, window
+        if requests_left < 1 or tokens_left < (prompt_tokens or 1):
+            return None
+        self._take(prompt_tokens, spend_nanos, now_ms)
+        lines = ""
+        if requests_left < UNLIMITED:
+            reset_ms = requests.leaves_ms - now_ms if requests.leaves_ms else requests.length_ms
+            lines = f"{_quota_lines('requests', requests_limit, -(-reset_ms // 1000))}{requests_left - 1}\r\n"
+        if tokens_left < UNLIMITED:
+            reset_ms = tokens.leaves_ms - now_ms if tokens.leaves_ms else tokens.length_ms
+            left = tokens_left - prompt_tokens
+            lines += f"{_quota_lines('tokens', tokens_limit, -(-reset_ms // 1000))}{left}\r\n"
+        return lines.encode()
+
+    def _take(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> None:
+        for window in self.calls:
+            window.used += 1
+            window.last_ms = now_ms
+        for window, _ in self.tokens:
+            window.used += prompt_tokens
+            window.last_ms = now_ms
+        for window, _ in self.spend:
+            window.used += spend_nanos
+            window.last_ms = now_ms
+        for counter in self.ends:
+            counter.running += 1
+
+    def correct(self, at_ms: int, tokens: int, spend_nanos: int, now_ms: int) -> None:
+        """A call that was admitted at `at_ms` ended. Add these to what it took: what is above zero counts as
+        of now, what is below no longer."""
+        for counter in self.ends:
+            counter.running -= 1
+        for windows, more in ((self.tokens, tokens), (self.spend, spend_nanos)):
+            for window, _ in windows:
+                if more < 0:
+                    window.give_back(at_ms, -more)
+                    continue
+                if now_ms >= window.turns_ms:
+                    window.turn(now_ms)
+                window.used += more
+                window.last_ms = now_ms
+
+    def give_back(self, at_ms: int, requests: int, tokens: int, spend_nanos: int) -> None:
+        """A call that was admitted at `at_ms` ended without use."""
+        for counter in self.ends:
+            counter.running -= 1
+        for window in self.calls:
+            window.give_back(at_ms, requests)
+        for window, _ in self.tokens:
+            window.give_back(at_ms, tokens)
+        for window, _ in self.spend:
+            window.give_back(at_ms, spend_nanos)
+
+    def refusal(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> Refused:
+        """Why the call is not admitted: of all limits that leave no room the slowest to recover; before them,
+        one that no waiting helps."""
+        asks = {Measure.TOKENS: prompt_tokens or 1, Measure.SPEND: spend_nanos or 1}
+        refusals: list[Refused] = []
+        for rule, measure, limit, used, window in self._limits():
+            asked = asks.get(measure, 1)
+            excess = used + asked - limit
+            if excess > 0:
+                reset_ms = CONCURRENCY_RETRY_MS if window is None else window.wait_ms(excess, now_ms)
+                retry_after_s = -(-reset_ms // 1000) if asked <= limit else None
+                refusals.append(
+                    Refused(
+                        rule=rule,
+                        measure=measure,
+                        used=used,
+                        limit=limit,
+                        reset_ms=reset_ms,
+                        retry_after_s=retry_after_s,
+                    )
                 )
+        return max(refusals, key=lambda one: (one.retry_after_s is None, one.reset_ms))
+
+    def standings(self, now_ms: int) -> list[Standing]:
+        """What is left of each limit; what runs does not wait for a window."""
+        return [
+            Standing(
+                rule,
+                measure,
+                Quota(limit, max(0, limit - used), 0 if window is None else window.wait_ms(1, now_ms)),
             )
-    return worst(found)
+            for rule, measure, limit, used, window in self._limits()
+        ]
 
-
-def standings(rule: LimitRule, counter: Counter, now_ms: int) -> list[Standing]:
-    """What is left of each measure that the rule limits; what runs does not wait for a window. `counter` is
-    expired up to now."""
-    window_ms = counter.reset_ms(now_ms) if counter.slots else 0
-    limits = (
-        (Measure.REQUESTS, rule.requests, window_ms),
-        (Measure.TOKENS, rule.tokens, window_ms),
-        (Measure.SPEND, rule.spend_nanos, window_ms),
-        (Measure.CONCURRENCY, rule.concurrency, 0),
-    )
-    return [
-        Standing(rule, measure, Quota(limit, max(0, limit - counter.used(measure)), reset_ms))
-        for measure, limit, reset_ms in limits
-        if limit is not None
-    ]
-
-
-def worst(refusals: list[Refused]) -> Refused:
-    """The refusal that lasts longest; before all, one that no waiting helps."""
-    return max(refusals, key=lambda one: (one.retry_after_s is None, one.reset_ms))
+    def _limits(self) -> Iterator[tuple[LimitRule, Measure, int, int, Window | None]]:
+        """Each with what is used of it, and in which window; running calls are in none."""
+        for rule, counter in zip(self.rules, self.counters, strict=True):
+            for measure, limit, window in (
+                (Measure.REQUESTS, rule.requests, counter.requests),
+                (Measure.TOKENS, rule.tokens, counter.tokens),
+                (Measure.SPEND, rule.spend_nanos, counter.spend),
+                (Measure.CONCURRENCY, rule.concurrency, None),
+            ):
+                if limit is not None:
+                    yield rule, measure, limit, counter.running if window is None else window.used, window
 
 
 def limited_network(address: str) -> str:
@@ -337,24 +419,19 @@ def format_reset(reset_ms: int) -> str:
 
 
 def quota_headers(requests: Quota | None, tokens: Quota | None) -> bytes:
-    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` lines of the quotas that exist."""
-    block = b""
-    if requests is not None:
-        block = _REQUESTS_LINES % (requests.limit, requests.remaining, _reset(requests.reset_ms))
-    if tokens is not None:
-        block += _TOKENS_LINES % (tokens.limit, tokens.remaining, _reset(tokens.reset_ms))
-    return block
+    """`x-ratelimit-{limit,reset,remaining}-{requests,tokens}` lines of the quotas that exist."""
+    lines = ""
+    for measure, quota in (("requests", requests), ("tokens", tokens)):
+        if quota is not None:
+            lines += f"{_quota_lines(measure, quota.limit, -(-quota.reset_ms // 1000))}{quota.remaining}\r\n"
+    return lines.encode()
 
 
-@lru_cache(maxsize=1024)  # a busy relay says the same many times within a millisecond
-def _reset(reset_ms: int) -> bytes:
-    return format_reset(reset_ms).encode()
-
-
-_LINES = (
-    b"x-ratelimit-limit-%(measure)b: %%d\r\n"
-    b"x-ratelimit-remaining-%(measure)b: %%d\r\n"
-    b"x-ratelimit-reset-%(measure)b: %%b\r\n"
-)
-_REQUESTS_LINES = _LINES % {b"measure": b"requests"}
-_TOKENS_LINES = _LINES % {b"measure": b"tokens"}
+@lru_cache(maxsize=4096)  # an hour's seconds
+def _quota_lines(measure: str, limit: int, reset_s: int) -> str:
+    """All but what remains: calls say the same for a second."""
+    return (
+        f"x-ratelimit-limit-{measure}: {limit}\r\n"
+        f"x-ratelimit-reset-{measure}: {format_reset(reset_s * 1000)}\r\n"
+        f"x-ratelimit-remaining-{measure}: "
+    )

@@ -6,48 +6,29 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from posthouse.limits.rules import (
-    UNUSED,
-    Counter,
-    Demand,
-    LimitRule,
-    Quota,
-    Refused,
-    Slot,
-    Standing,
-    admits,
-    quota_headers,
-    refusal,
-    standings,
-    worst,
-)
+from posthouse.limits.rules import Counter, Demand, Gates, LimitRule, Refused, Standing
 
 # Counters of one rule; over that, old ones go though they count. Idle ones go before, and only an admitted
 # call makes a counter, so a caller who sends from many networks fills up a limit, not memory.
 COUNTERS_MAX = 1_000_000
 _SWEPT_PER_NEW = 2  # more go than come
 
-
-# Callers whose counters are at hand, by what they ask for; over that, all are looked up anew.
+# Callers whose gates are at hand; over that, all are made anew.
 KNOWN_MAX = 10_000
 
 Table = OrderedDict[str | bytes, Counter]
-Pairs = tuple[tuple[LimitRule, Counter], ...]
+Caller = tuple[int, str, bytes, str, str]
 
 
 class Granted(Struct):
-    """The call may run. Give it to `settle` or `release`, exactly one of them, once. `requests` and `tokens`
-    are the tightest quotas that it passed; `taken` is the limiter's own."""
+    """The call may run. Give it to `settle` or `release`, exactly one of them, once. `headers` tell of the
+    tightest quotas that it passed; `gates` and `at_ms` are the limiter's own."""
 
     demand: Demand
-    requests: Quota | None
-    tokens: Quota | None
-    taken: list[tuple[Counter, Slot]]
+    headers: bytes
+    gates: Gates
+    at_ms: int
     is_open: bool = True
-
-    @property
-    def headers(self) -> bytes:
-        return quota_headers(self.requests, self.tokens)
 
 
 class Past(Struct, frozen=True, kw_only=True):
@@ -65,11 +46,13 @@ class Limiter(Protocol):
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
         """Take one request, the prompt's tokens and the spend from every rule, or nothing from any."""
 
-    async def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
-        """The call ended: its true totals replace what was reserved. What is more than that counts now."""
+    def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
+        """The call ended: its true totals replace what was reserved. What is more than that counts now.
+        Nobody waits for it: a limiter that has to ask elsewhere does so in a task of its own."""
 
-    async def release(self, granted: Granted, now_ms: int, *, refund_request: bool) -> None:
-        """The call ended without use: what was reserved goes back, the request too if `refund_request`."""
+    def release(self, granted: Granted, *, refund_request: bool) -> None:
+        """The call ended without use: what was reserved goes back, the request too if `refund_request`. As
+        little waited for."""
 
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
         """What is left of each of the demand's rules; takes nothing."""
@@ -84,8 +67,8 @@ class MemoryLimiter:
     def __init__(self, *, counters_max: int = COUNTERS_MAX) -> None:
         self._counters_max = counters_max
         self._tables: dict[str, Table] = {}  # by rule name; a value tells of which subject it is
-        # By the demand's rules (their id, which the value keeps from being another's) and subjects.
-        self._known: dict[tuple[int, str, bytes, str, str], tuple[tuple[LimitRule, ...], Pairs]] = {}
+        self._known: dict[Caller, Gates] = {}  # by the rules' id, which the gates keep from being another's
+        self._latest_ms = 0  # nothing was counted later
 
     @property
     def counters(self) -> int:
@@ -93,103 +76,92 @@ class MemoryLimiter:
         return sum(map(len, self._tables.values()))
 
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
-        pairs = self._pairs(demand, now_ms)
-        for rule, counter in pairs:
-            if not admits(rule, counter, demand):
-                return worst([refusal(*pair, demand, now_ms) for pair in pairs if not admits(*pair, demand)])
-        return self._take(demand, pairs, now_ms)
+        caller = (id(demand.rules), demand.key_id, demand.address, demand.account_id, demand.plan)
+        gates = self._known.get(caller)
+        if gates is not None and self._latest_ms <= now_ms < gates.turns_ms:
+            self._latest_ms = now_ms
+        else:
+            gates = self._find(demand, gates)
+            now_ms = self._time(gates, now_ms)
+            gates.turn(now_ms)
+        headers = gates.admit(demand.prompt_tokens, demand.spend_nanos, now_ms)
+        if headers is None:
+            return gates.refusal(demand.prompt_tokens, demand.spend_nanos, now_ms)
+        if not gates.is_kept:
+            self._keep(caller, gates, demand, now_ms)
+        return Granted(demand, headers, gates, now_ms)
 
-    async def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
-        demand = _close(granted)
-        tokens -= demand.prompt_tokens
-        spend_nanos -= demand.spend_nanos
-        for counter, slot in granted.taken:
-            counter.running -= 1
-            counter.correct(slot, now_ms, tokens, spend_nanos)
+    def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
+        demand, gates = _close(granted), granted.gates
+        now_ms = self._time(gates, now_ms)
+        gates.correct(granted.at_ms, tokens - demand.prompt_tokens, spend_nanos - demand.spend_nanos, now_ms)
 
-    async def release(self, granted: Granted, now_ms: int, *, refund_request: bool) -> None:
+    def release(self, granted: Granted, *, refund_request: bool) -> None:
         demand = _close(granted)
-        for counter, slot in granted.taken:
-            counter.running -= 1
-            counter.give_back(slot, int(refund_request), demand.prompt_tokens, demand.spend_nanos)
+        granted.gates.give_back(granted.at_ms, int(refund_request), demand.prompt_tokens, demand.spend_nanos)
 
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
-        found: list[Standing] = []
-        for rule in demand.rules:  # not `_pairs`: whoever asks puts them together anew each time
-            counter = self._find(rule, demand)
-            if counter.leaves_ms <= now_ms:
-                counter.expire(now_ms)
-            found += standings(rule, counter, now_ms)
-        return found
+        gates = self._find(demand, None)
+        now_ms = self._time(gates, now_ms)
+        gates.turn(now_ms)
+        return gates.standings(now_ms)
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
         for call in sorted(past, key=lambda call: call.started_ms):
             at_ms = min(call.started_ms, now_ms)
             for rule in call.demand.rules:
                 if at_ms > now_ms - rule.window_ms:
-                    counter = self._find(rule, call.demand)
-                    counter.expire(at_ms)
-                    if counter is UNUSED:
-                        counter = self._new(rule, call.demand, at_ms)
-                    counter.add(at_ms, 1, call.tokens, call.spend_nanos)
+                    counter = self._counter(rule, call.demand)
+                    counter.follow(rule)
+                    counter.count_past(at_ms, call.tokens, call.spend_nanos)
+                    if not counter.is_kept:
+                        self._add(rule, call.demand, counter, at_ms)
+        self._latest_ms = now_ms
 
-    def _pairs(self, demand: Demand, now_ms: int) -> Pairs:
-        """Each rule of the demand with its subject's counter, expired up to now; UNUSED when it has none."""
-        rules = demand.rules
-        key = (id(rules), demand.key_id, demand.address, demand.account_id, demand.plan)
-        known = self._known.get(key)
-        if known is None:
-            pairs = tuple([(rule, self._find(rule, demand)) for rule in rules])
-            if all(counter is not UNUSED for _, counter in pairs):
-                if len(self._known) >= KNOWN_MAX:
-                    self._known.clear()
-                self._known[key] = rules, pairs
-        else:
-            _, pairs = known
-        for _, counter in pairs:
-            if counter.leaves_ms <= now_ms:
-                counter.expire(now_ms)
-        return pairs
+    def _find(self, demand: Demand, gates: Gates | None) -> Gates:
+        """The gates that are known, unless one of their counters was forgotten; else such as are not kept
+        yet."""
+        if gates is not None and all(counter.is_kept for counter in gates.counters):
+            return gates
+        return Gates(demand.rules, [self._counter(rule, demand) for rule in demand.rules])
 
-    def _find(self, rule: LimitRule, demand: Demand) -> Counter:
+    def _time(self, gates: Gates, now_ms: int) -> int:
+        if now_ms < self._latest_ms:
+            return gates.not_before(now_ms)
+        self._latest_ms = now_ms
+        return now_ms
+
+    def _counter(self, rule: LimitRule, demand: Demand) -> Counter:
+        """The subject's counter; a new one, not kept, when it has none."""
         table = self._tables.get(rule.name)
-        return UNUSED if table is None else table.get(demand.value_of(rule.subject), UNUSED)
+        counter = None if table is None else table.get(demand.value_of(rule.subject))
+        return Counter(rule.window_ms) if counter is None else counter
 
-    def _take(self, demand: Demand, pairs: Pairs, now_ms: int) -> Granted:
-        prompt_tokens, spend_nanos = demand.prompt_tokens, demand.spend_nanos
-        taken: list[tuple[Counter, Slot]] = []
-        requests: Quota | None = None
-        tokens: Quota | None = None
-        for rule, counter in pairs:
-            if counter is UNUSED:
-                counter = self._new(rule, demand, now_ms)
-            counter.running += 1
-            taken.append((counter, counter.add(now_ms, 1, prompt_tokens, spend_nanos)))
-            limit = rule.requests
-            if limit is not None:
-                left = limit - counter.requests
-                if requests is None or left < requests.remaining:
-                    requests = Quota(limit, left, counter.reset_ms(now_ms))
-            limit = rule.tokens
-            if limit is not None:
-                left = limit - counter.tokens
-                if tokens is None or left < tokens.remaining:
-                    tokens = Quota(limit, left, counter.reset_ms(now_ms))
-        return Granted(demand, requests, tokens, taken)
+    def _keep(self, caller: Caller, gates: Gates, demand: Demand, now_ms: int) -> None:
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[caller] = gates
+        gates.is_kept = True
+        for rule, counter in zip(gates.rules, gates.counters, strict=True):
+            if not counter.is_kept:
+                self._add(rule, demand, counter, now_ms)
 
-    def _new(self, rule: LimitRule, demand: Demand, now_ms: int) -> Counter:
-        """A counter for the subject. On the way, of the table's next few the idle ones go and the others
+    def _add(self, rule: LimitRule, demand: Demand, counter: Counter, now_ms: int) -> None:
+        """Keep a counter for the subject. On the way, of the table's next few the idle ones go and the others
         queue up again, so that all have their turn."""
         table = self._tables.setdefault(rule.name, OrderedDict())
         for _ in range(min(_SWEPT_PER_NEW, len(table))):
             value, oldest = next(iter(table.items()))
-            if oldest.is_idle(now_ms) or len(table) >= self._counters_max:
+            is_idle = oldest.is_idle(now_ms)
+            if is_idle or len(table) >= self._counters_max:
                 del table[value]
-                self._known.clear()
+                oldest.is_kept = False
+                if not is_idle:  # gates that did not have to turn would still count on it
+                    self._known.clear()
             else:
                 table.move_to_end(value)
-        counter = table[demand.value_of(rule.subject)] = Counter(rule.window_ms)
-        return counter
+        table[demand.value_of(rule.subject)] = counter
+        counter.is_kept = True
 
 
 def _close(granted: Granted) -> Demand:

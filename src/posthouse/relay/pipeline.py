@@ -147,7 +147,10 @@ class Relay:
             prompt_tokens = bounded_size(call, self._estimator)
             if prompt_tokens is None:
                 prompt_tokens = await counted_size(call, self._estimator)
-            await self._admit(call, prompt_tokens)
+            granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
+            if isinstance(granted, Refused):
+                raise over_limit(granted, self._market.currency)
+            call.granted, call.quota_headers = granted, granted.headers
             if b"idempotency-key" in request.headers and await self._claim(call):  # costs two commits
                 return
             if not hold_at_once(call, self._ledger):
@@ -229,14 +232,6 @@ class Relay:
             self._ledger.release(claiming.result()).add_done_callback(retrieve)
 
     # -- what it may use ---------------------------------------------------------------------------------
-
-    async def _admit(self, call: Call, prompt_tokens: int) -> None:
-        """Take one request from every rule, or raise Refusal and take nothing."""
-        granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
-        if isinstance(granted, Refused):
-            raise over_limit(granted, self._market.currency)
-        call.granted = granted
-        call.quota_headers = granted.headers
 
     async def _quota(self, call: Call) -> bytes:
         """The rate-limit headers of a refusal: where the caller stands now that nothing was taken."""
@@ -340,9 +335,7 @@ class Relay:
         durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim, made=made)
         if granted is not None:
             tokens = outcome.prompt_tokens + outcome.completion_tokens
-            await self._limiter.settle(
-                granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms()
-            )
+            self._limiter.settle(granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms())
         try:
             outcome = await durable
         except StoreDown:  # the refusal is what is reported of the call
@@ -383,7 +376,7 @@ class Relay:
         if claim is not None:
             self._ledger.release(claim).add_done_callback(retrieve)
         if granted is not None:
-            await self._limiter.release(granted, now_ms(), refund_request=True)
+            self._limiter.release(granted, refund_request=True)
 
     def _refuse(
         self, request: RelayRequest, door: Door, refusal: Refusal, outcome: Outcome, quota: bytes = b""
@@ -453,12 +446,12 @@ def _affinity(call: Call) -> bytes:
 def _demand(call: Call, prompt_tokens: int) -> Demand:
     key = call.key
     return Demand(
-        key_id=key.limited_as,
-        address=call.request.address_hash,
-        account_id=key.account_id,
-        plan=key.plan,
-        rules=call.terms.rules,
-        prompt_tokens=prompt_tokens,
+        key.limited_as,
+        call.request.address_hash,
+        key.account_id,
+        key.plan,
+        call.terms.rules,
+        prompt_tokens,
     )
 
 

@@ -149,9 +149,9 @@ class StoredCalls:
         nothing is written without anybody's waiting for it."""
         granted, visit.granted = visit.granted, None
         if granted is not None and outcome.ending is Ending.COMPLETED:
-            await self._limiter.settle(granted, tokens=0, spend_nanos=0, now_ms=now_ms())
+            self._limiter.settle(granted, tokens=0, spend_nanos=0, now_ms=now_ms())
         elif granted is not None:
-            await self._limiter.release(granted, now_ms(), refund_request=True)
+            self._limiter.release(granted, refund_request=True)
         if visit.attempts:
             self._ledger.settle(None, outcome).add_done_callback(retrieve)
 

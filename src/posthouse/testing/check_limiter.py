@@ -48,6 +48,12 @@ async def refused(limiter: Limiter, call: Demand, now_ms: int = NOW_MS) -> Refus
     return answer
 
 
+def left(call: Granted) -> dict[str, int]:
+    """What remains of the tightest quotas, as the headers tell."""
+    lines = (line.partition(": ") for line in call.headers.decode().splitlines())
+    return {name.rpartition("-")[2]: int(value) for name, _, value in lines if "-remaining-" in name}
+
+
 async def _a_window_slides(limiter: Limiter) -> None:
     call = demand(rule(requests=2))
     await granted(limiter, call, NOW_MS)
@@ -82,17 +88,14 @@ async def _a_refused_call_takes_nothing(limiter: Limiter) -> None:
     await granted(limiter, demand(wide, narrow, tokens=10))
     for _ in range(5):
         await refused(limiter, demand(wide, narrow, tokens=10))
-    left = await granted(limiter, demand(wide, tokens=10))
-    assert left.requests is not None
-    assert left.requests.remaining == 1
-    assert left.tokens is not None
-    assert left.tokens.remaining == 80
+    last = await granted(limiter, demand(wide, tokens=10))
+    assert left(last) == {"requests": 1, "tokens": 80}
 
 
 async def _the_answers_tokens_count_when_they_are_known(limiter: Limiter) -> None:
     call = demand(rule(tokens=100), tokens=40)
     first = await granted(limiter, call)
-    await limiter.settle(first, tokens=90, spend_nanos=0, now_ms=NOW_MS + 60_000)
+    limiter.settle(first, tokens=90, spend_nanos=0, now_ms=NOW_MS + 60_000)
     no = await refused(limiter, call, NOW_MS + 60_000)
     assert (no.measure, no.used) == (Measure.TOKENS, 90)
     # The prompt leaves the window an hour after it was asked, the answer an hour after it was given.
@@ -102,22 +105,22 @@ async def _the_answers_tokens_count_when_they_are_known(limiter: Limiter) -> Non
 
 async def _a_quick_answer_is_not_freed_with_its_call(limiter: Limiter) -> None:
     call = demand(rule(tokens=100), tokens=10)
-    await limiter.settle(await granted(limiter, call), tokens=100, spend_nanos=0, now_ms=NOW_MS + 1000)
+    limiter.settle(await granted(limiter, call), tokens=100, spend_nanos=0, now_ms=NOW_MS + 1000)
     await refused(limiter, demand(rule(tokens=100), tokens=11), NOW_MS + HOUR_MS + 999)
     await granted(limiter, call, NOW_MS + HOUR_MS + 1000)
 
 
 async def _an_overestimated_prompt_is_given_back(limiter: Limiter) -> None:
     call = demand(rule(tokens=100, spend_nanos=50), tokens=80, spend=50)
-    await limiter.settle(await granted(limiter, call), tokens=20, spend_nanos=0, now_ms=NOW_MS + 1)
+    limiter.settle(await granted(limiter, call), tokens=20, spend_nanos=0, now_ms=NOW_MS + 1)
     await granted(limiter, call, NOW_MS + 1)
 
 
 async def _a_failed_call_is_given_back(limiter: Limiter) -> None:
-    call = demand(rule(requests=1, tokens=10, concurrency=1), tokens=10)
-    await limiter.release(await granted(limiter, call), NOW_MS, refund_request=True)
+    call = demand(rule(requests=1, tokens=10, spend_nanos=9, concurrency=1), tokens=10, spend=9)
+    limiter.release(await granted(limiter, call), refund_request=True)
     again = await granted(limiter, call)
-    await limiter.release(again, NOW_MS, refund_request=False)
+    limiter.release(again, refund_request=False)
     no = await refused(limiter, call)
     assert no.measure is Measure.REQUESTS
 
@@ -127,7 +130,7 @@ async def _what_left_the_window_is_not_given_back_twice(limiter: Limiter) -> Non
     old = await granted(limiter, call, NOW_MS)
     later = NOW_MS + 2 * HOUR_MS
     await granted(limiter, call, later)
-    await limiter.release(old, later, refund_request=True)
+    limiter.release(old, refund_request=True)
     await granted(limiter, call, later)
     await refused(limiter, call, later)
 
@@ -137,13 +140,13 @@ async def _running_calls_are_bounded(limiter: Limiter) -> None:
     running = await granted(limiter, call, NOW_MS)
     no = await refused(limiter, call, NOW_MS + 2 * HOUR_MS)  # a call may run longer than any window
     assert (no.measure, no.retry_after_s) == (Measure.CONCURRENCY, 1)
-    await limiter.settle(running, tokens=0, spend_nanos=0, now_ms=NOW_MS + 2 * HOUR_MS)
+    limiter.settle(running, tokens=0, spend_nanos=0, now_ms=NOW_MS + 2 * HOUR_MS)
     await granted(limiter, call, NOW_MS + 2 * HOUR_MS)
 
 
 async def _spending_is_bounded(limiter: Limiter) -> None:
     call = demand(rule(spend_nanos=1000))
-    await limiter.settle(await granted(limiter, call), tokens=5, spend_nanos=1000, now_ms=NOW_MS)
+    limiter.settle(await granted(limiter, call), tokens=5, spend_nanos=1000, now_ms=NOW_MS)
     no = await refused(limiter, call)
     assert (no.measure, no.used) == (Measure.SPEND, 1000)
 
@@ -170,11 +173,11 @@ async def _the_tightest_quota_is_told(limiter: Limiter) -> None:
     first = await granted(limiter, demand(*rules, tokens=10))
     assert first.headers == (
         b"x-ratelimit-limit-requests: 5\r\n"
-        b"x-ratelimit-remaining-requests: 4\r\n"
         b"x-ratelimit-reset-requests: 1h0m0s\r\n"
+        b"x-ratelimit-remaining-requests: 4\r\n"
         b"x-ratelimit-limit-tokens: 50\r\n"
-        b"x-ratelimit-remaining-tokens: 40\r\n"
         b"x-ratelimit-reset-tokens: 1h0m0s\r\n"
+        b"x-ratelimit-remaining-tokens: 40\r\n"
     )
 
 
@@ -201,15 +204,15 @@ async def _where_a_caller_stands_is_told_and_takes_nothing(limiter: Limiter) -> 
 
 async def _no_rules_let_everything_pass(limiter: Limiter) -> None:
     free = await granted(limiter, demand())
-    await limiter.settle(free, tokens=10**9, spend_nanos=10**18, now_ms=NOW_MS)
+    limiter.settle(free, tokens=10**9, spend_nanos=10**18, now_ms=NOW_MS)
     assert free.headers == b""
 
 
 async def _a_granted_call_ends_once(limiter: Limiter) -> None:
     one = await granted(limiter, demand(rule(requests=2)))
-    await limiter.settle(one, tokens=0, spend_nanos=0, now_ms=NOW_MS)
+    limiter.settle(one, tokens=0, spend_nanos=0, now_ms=NOW_MS)
     try:
-        await limiter.release(one, NOW_MS, refund_request=True)
+        limiter.release(one, refund_request=True)
     except AssertionError:
         return
     raise RuntimeError("a call that was settled was released too")
@@ -224,9 +227,8 @@ async def _counters_survive_a_restart(limiter: Limiter) -> None:
     limiter.restore(past, NOW_MS)
     no = await refused(limiter, call)
     assert (no.used, no.reset_ms) == (2, HOUR_MS // 2)
-    left = await granted(limiter, call, NOW_MS + HOUR_MS // 2)
-    assert left.tokens is not None
-    assert left.tokens.remaining == 100 - 7 - 1
+    last = await granted(limiter, call, NOW_MS + HOUR_MS // 2)
+    assert left(last)["tokens"] == 100 - 7 - 1
 
 
 async def _a_clock_that_goes_back_frees_nothing(limiter: Limiter) -> None:
@@ -236,6 +238,23 @@ async def _a_clock_that_goes_back_frees_nothing(limiter: Limiter) -> None:
     await refused(limiter, call, NOW_MS - HOUR_MS * 5)
     await refused(limiter, call, NOW_MS + HOUR_MS - 1)
     await granted(limiter, call, NOW_MS + HOUR_MS)
+
+
+async def _an_answer_of_a_clock_that_goes_back_is_not_freed_with_it(limiter: Limiter) -> None:
+    call = demand(rule(tokens=100), tokens=10)
+    limiter.settle(await granted(limiter, call), tokens=100, spend_nanos=0, now_ms=NOW_MS - HOUR_MS * 5)
+    await refused(limiter, call, NOW_MS - HOUR_MS * 5)
+    await refused(limiter, call, NOW_MS + HOUR_MS - 1)
+    await granted(limiter, call, NOW_MS + HOUR_MS)
+
+
+async def _what_a_rule_limits_anew_counts_from_then_on(limiter: Limiter) -> None:
+    before, after = rule(requests=3), rule(requests=3, tokens=100, spend_nanos=50)
+    limiter.settle(await granted(limiter, demand(before)), tokens=90, spend_nanos=9, now_ms=NOW_MS)
+    call = demand(after, tokens=40, spend=20)
+    assert left(await granted(limiter, call)) == {"requests": 1, "tokens": 60}
+    assert left(await granted(limiter, call)) == {"requests": 0, "tokens": 20}
+    assert (await refused(limiter, demand(before))).measure is Measure.REQUESTS
 
 
 CHECKS: tuple[Callable[[Limiter], Awaitable[None]], ...] = (
@@ -258,6 +277,8 @@ CHECKS: tuple[Callable[[Limiter], Awaitable[None]], ...] = (
     _a_granted_call_ends_once,
     _counters_survive_a_restart,
     _a_clock_that_goes_back_frees_nothing,
+    _an_answer_of_a_clock_that_goes_back_is_not_freed_with_it,
+    _what_a_rule_limits_anew_counts_from_then_on,
 )
 
 
