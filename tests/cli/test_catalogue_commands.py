@@ -38,6 +38,21 @@ def test_apply_shows_the_difference_and_then_makes_it(
     assert "canary" not in planned.output + str(done)
 
 
+def test_a_wheel_has_the_examples_in_it(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is said to do first works wherever it is done; a file that is there goes before."""
+    shipped = tmp_path / "package" / "examples" / "minimal.toml"
+    shipped.parent.mkdir(parents=True)
+    shipped.write_text('[plans.free]\nkind = "free"\n')
+    monkeypatch.setattr("posthouse.cli.apply.PACKAGE", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    assert "+ plans.free" in cli("apply", "examples/minimal.toml").stdout
+    cli("apply", "minimal.toml", status=1)
+    own = tmp_path / "examples" / "minimal.toml"
+    own.parent.mkdir()
+    own.write_text('[plans.own]\nkind = "free"\n')
+    assert "+ plans.own" in cli("apply", "examples/minimal.toml").stdout
+
+
 def test_apply_names_the_line_at_fault(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "operator.toml"
     file.write_text('[plans.free]\nkind = "free"\nmodles = ["*"]\n')

@@ -89,7 +89,8 @@ def test_the_wheel_has_everything(tmp_path: Path) -> None:
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("posthouse/")}
     source = ROOT / "src"
     files = (path for path in (source / "posthouse").rglob("*") if path.is_file())
-    assert packed == {str(path.relative_to(source)) for path in files if "__pycache__" not in path.parts}
+    sources = {str(path.relative_to(source)) for path in files if "__pycache__" not in path.parts}
+    assert packed == sources | {f"posthouse/examples/{path.name}" for path in (ROOT / "examples").iterdir()}
 
 
 @pytest.mark.parametrize("script", ["serve", "test", "check", "console", "lock", "environment"])

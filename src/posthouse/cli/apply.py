@@ -1,6 +1,7 @@
 """`posthouse apply FILE`: makes plans, models, prices, channels and limits what a TOML file says."""
 
 import os
+from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from posthouse.catalogue.document import read_document
 from posthouse.cli import output
 from posthouse.cli.desk import CommandError, Desk, command
 from posthouse.kernel.clock import now_ms
+
+PACKAGE = Path(str(resources.files("posthouse")))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,12 +31,19 @@ def apply(
 
     Tables that FILE does not have stay as they are. A running server follows within a second."""
     try:
-        text = file.read_text("utf-8")
+        text = _found(file).read_text("utf-8")
     except UnicodeDecodeError:
         raise CommandError(f"{file} is not UTF-8 text", "save it as UTF-8") from None
     document = read_document(text, source=str(file), environment=os.environ)
     changes = service.apply(desk.store, document, desk.box, now_ms=now_ms(), dry_run=dry_run)
     show_changes(desk, changes, dry_run=dry_run)
+
+
+def _found(file: Path) -> Path:
+    """The file; where there is none, the example of that name, which a wheel has in the package."""
+    shipped = PACKAGE / file
+    is_example = file.parent == Path("examples") and not file.exists() and shipped.exists()
+    return shipped if is_example else file
 
 
 def show_changes(desk: Desk, changes: list[Change], *, dry_run: bool) -> None:
