@@ -15,14 +15,17 @@ PIECES_MAX = 128
 LENGTHS_MAX = 64
 
 _CHUNK_END = b"\r\n"
-_USAGE_NULL = b',"usage":null'
+_USAGE_NULLS = (b',"usage":null', b', "usage": null')  # as JSON is written tightly, and by Python's json
 # Changes what ends a JSON text, stands for something else in it, or may not stand there.
 _CHANGED = bytes.maketrans(b'"\\\r\n', bytes(4))
 
 
 def without_null_usage(event: bytes) -> bytes:
     """As somebody sees it who did not ask for usage."""
-    return event.replace(_USAGE_NULL, b"") if event.count(_USAGE_NULL) == 1 else event
+    for null in _USAGE_NULLS:
+        if event.count(null) == 1:
+            return event.replace(null, b"")
+    return event
 
 
 class Shape:

@@ -71,6 +71,12 @@ def test_what_would_be_there_without_asking_stays() -> None:
     assert meter.feed(events) == b"".join(events)
 
 
+def test_null_for_usage_is_withheld_however_it_is_written() -> None:
+    meter = StreamMeter(hide_usage=True)
+    loose = [b"data: %b\n\n" % json.dumps(json.loads(chunk(text, usage=None)[6:])).encode() for text in "abc"]
+    assert meter.feed(loose) == b"".join(loose).replace(b', "usage": null', b"")
+
+
 def test_the_last_usage_counts_and_is_never_added() -> None:
     meter = StreamMeter()
     meter.feed([chunk("a", usage={"prompt_tokens": 10, "completion_tokens": n}) for n in range(1, 4)])
