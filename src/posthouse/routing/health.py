@@ -147,7 +147,7 @@ class Ticket(Struct, eq=False):
     breaker: "Breaker | None"
     epoch: int
     has_begun: bool = False
-    step: int = -1  # of the window, where its answer was counted
+    answered_s: float = -1.0  # when its answer was counted
 
 
 class Breaker:
@@ -281,6 +281,8 @@ class Health:
 
     def begin(self, channel: str, model: str, policy: HealthPolicy, now_s: float) -> Ticket:
         """An attempt begins. Where the breaker is half open and nobody tries it, this attempt does."""
+        if len(self._answers) >= ANSWERS_MAX:
+            self._count_answers()
         breaker = self._breakers.get((channel, model))
         if breaker is None:
             breaker = self._breakers[channel, model] = Breaker(channel, model, policy)
@@ -302,10 +304,14 @@ class Health:
         away. `end` follows."""
         breaker = ticket.breaker
         assert breaker is not None, "ended already"
-        self._count_answers()
         ticket.has_begun = True
-        breaker.ttft.add((ttft_s,), (now_s,))
-        self._answered(breaker, ticket, now_s)
+        if breaker.state is _CLOSED and ticket.epoch == breaker.epoch:
+            ticket.answered_s = now_s
+            self._answers.append((breaker, (ttft_s, now_s)))
+        else:
+            self._count_answers()
+            breaker.ttft.add((ttft_s,), (now_s,))
+            self._answered(breaker, ticket, now_s)
 
     def end(
         self,
@@ -327,8 +333,6 @@ class Health:
             self._ended(breaker, ticket, verdict, now_s, ttft_s, retry_after_s)
         elif not ticket.has_begun:
             self._answers.append((breaker, (ttft_s, now_s)))
-            if len(self._answers) >= ANSWERS_MAX:
-                self._count_answers()
         breaker.leave(ticket)
 
     def release(self, ticket: Ticket) -> None:
@@ -420,7 +424,8 @@ class Health:
             breaker.forget()
             ticket.epoch = breaker.epoch
             self._move(breaker, Event.ANSWERED, now_s, "a call was answered")
-        ticket.step = breaker.window.add_answered((now_s,))
+        breaker.window.add_answered((now_s,))
+        ticket.answered_s = now_s
         breaker.streak = breaker.limited = 0
 
     def _failed(
@@ -434,10 +439,10 @@ class Health:
         if verdict is Verdict.MODEL_MISSING and window.answered:
             return  # others were answered: what is missing is what this call wanted of the model
         breaker.streak += 1
-        if ticket.step < 0:
+        if ticket.answered_s < 0:
             window.add_failed(now_s)
         else:
-            window.turn_failed(ticket.step, now_s)
+            window.turn_failed(ticket.answered_s, now_s)
         if verdict is Verdict.OVERLOADED and retry_after_s:
             event, why = Event.TOLD_TO_WAIT, f"overloaded, asks for {retry_after_s:g} s"
         elif breaker.streak >= breaker.in_a_row_max:

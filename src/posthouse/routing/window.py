@@ -53,24 +53,23 @@ class CallWindow:
         self._step = step
         return step
 
-    def add_answered(self, at_s: Sequence[float]) -> int:
-        """Count a call that was answered at each of these times, in their order. The step of the last one is
-        what `turn_failed` finds it by."""
-        step = done = 0
+    def add_answered(self, at_s: Sequence[float]) -> None:
+        """Count a call that was answered at each of these times, in their order."""
+        done = 0
         while done < len(at_s):
             step = self.roll(at_s[done])
             past = bisect_left(at_s, (step + 1) / self._steps_per_s, done + 1)
             self._answered[step % STEPS] += past - done
             self.answered += past - done
             done = past
-        return step
 
     def add_failed(self, now_s: float) -> None:
         self._failed[self.roll(now_s) % STEPS] += 1
         self.failed += 1
 
-    def turn_failed(self, step: int, now_s: float) -> None:
-        """A call that was counted as answered at `step` has failed after all."""
+    def turn_failed(self, answered_s: float, now_s: float) -> None:
+        """A call that was counted as answered has failed after all."""
+        step = int(answered_s * self._steps_per_s)
         if step > self.roll(now_s) - STEPS:
             self._answered[step % STEPS] -= 1
             self.answered -= 1

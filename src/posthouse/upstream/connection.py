@@ -428,9 +428,7 @@ class Connection(asyncio.Protocol):
             self.close()  # another answer behind the last one's end: it would be taken for the next call's
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        exchange = self._exchange
-        if exchange is not None and not exchange.status:  # else a trailer: too late to mean anything
-            self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         exchange, parser = self._exchange, self._parser
@@ -444,7 +442,8 @@ class Connection(asyncio.Protocol):
             return
         self._useless_bytes = 0
         self._keep_alive = parser.should_keep_alive()
-        exchange.on_head(status, self._headers)
+        headers, self._headers = self._headers, []  # for the trailers, which are too late to mean anything
+        exchange.on_head(status, headers)
 
     def on_body(self, piece: bytes) -> None:
         self._useless_bytes = 0

@@ -53,6 +53,7 @@ def with_defaults(block: bytes, defaults: Mapping[str, str]) -> bytes:
     )
 
 
+@lru_cache(maxsize=1024)  # an upstream sends the same ones with every answer
 def passes(name: bytes) -> bool:
     """Whether an answer's header of this name, in lower case, goes on to the caller."""
     return name in FORWARDED_ANSWER_HEADERS or name.startswith(b"openai-")
