@@ -8,9 +8,26 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from posthouse.kernel.secrets import SecretBox
+from posthouse.store.engine import Store
+from posthouse.testing.stores import store_in
+
 settings.register_profile("posthouse", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)  # pytest --hypothesis-profile=explore
 settings.load_profile("posthouse")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A new SQLite one; tests/store and tests/desk have both databases."""
+    opened = store_in(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def box() -> SecretBox:
+    return SecretBox(bytes(32))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,9 @@
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from tests.catalogue.files import EXAMPLES, compiled
 
 from posthouse.catalogue.compiled import Catalogue
-from posthouse.kernel.secrets import SecretBox
-from posthouse.store.engine import Store, open_store
 
 
 @pytest.fixture(scope="session")
@@ -20,15 +17,3 @@ def example() -> Callable[[str], Catalogue]:
         return made[name]
 
     return load
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/posthouse.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def box() -> SecretBox:
-    return SecretBox(bytes(32))

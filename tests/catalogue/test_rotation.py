@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posthouse.catalogue.sealed import load_credentials, rotate, write_credentials
 from posthouse.kernel.secrets import SecretText, load_master_keys, master_box
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 TEXTS = {("main", "default"): "one", ("main", "b"): "two", ("other", "default"): "three"}
 STEPS_MAX = 60  # a rotation has about a third of it
@@ -18,12 +18,12 @@ ROTATOR = """
 import os, signal, sys
 from pathlib import Path
 from posthouse.catalogue.sealed import rotate
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 STEPS = ("open", "os.rename", "os.remove", "fcntl.flock")
 for number, data in enumerate(map(Path, sys.argv[1:])):
     if (child := os.fork()) == 0:
-        store = open_store(f"sqlite:///{data}/posthouse.db")
+        store = store_in(data)
         left = number
 
         def before(event, arguments):
@@ -51,7 +51,7 @@ for number, data in enumerate(map(Path, sys.argv[1:])):
 
 
 def opened(data: Path) -> dict[tuple[str, str], str]:
-    store = open_store(f"sqlite:///{data}/posthouse.db")
+    store = store_in(data)
     try:
         return {name: text.reveal() for name, text in load_credentials(store, master_box(data)).items()}
     finally:
@@ -61,7 +61,7 @@ def opened(data: Path) -> dict[tuple[str, str], str]:
 def test_kill_9_at_each_step(tmp_path: Path) -> None:
     template = tmp_path / "template"
     template.mkdir()
-    store = open_store(f"sqlite:///{template}/posthouse.db")
+    store = store_in(template)
     with store.begin() as connection:
         secrets = {name: SecretText(text) for name, text in TEXTS.items()}
         write_credentials(connection, master_box(template), secrets, (), 0)
@@ -76,7 +76,7 @@ def test_kill_9_at_each_step(tmp_path: Path) -> None:
     for data in places[: steps + 1]:
         assert opened(data) == TEXTS
         keys_found.add(len(load_master_keys(data)))
-        store = open_store(f"sqlite:///{data}/posthouse.db")
+        store = store_in(data)
         assert rotate(store, data, now_ms=2) == len(TEXTS)
         store.close()
         assert opened(data) == TEXTS

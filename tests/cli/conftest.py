@@ -10,6 +10,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from posthouse.cli import app
+from posthouse.testing.stores import store_in
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -39,9 +40,12 @@ def ask(cli: Cli) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def configured(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def configured(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The command line with examples/minimal.toml applied, on an upstream where nobody listens."""
     monkeypatch.setenv("UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     monkeypatch.setenv("UPSTREAM_API_KEY", "canary-credential")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    store_in(data).close()
     cli("apply", str(ROOT / "examples/minimal.toml"))
     return cli

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from posthouse.catalogue.states import note_out
 from posthouse.kernel.clock import now_ms
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 Cli = Callable[..., Result]
 Ask = Callable[..., Any]
@@ -112,7 +112,7 @@ def test_what_is_set_apart(configured: Cli, ask: Ask, tmp_path: Path) -> None:
     assert found["remedy"] == "to use it again: posthouse channel enable main"
     assert found["detail"].startswith("is draining since ")
     assert found["detail"].endswith(": the bill")
-    store = open_store(f"sqlite:///{tmp_path}/data/posthouse.db")
+    store = store_in(tmp_path / "data")
     with store.begin() as connection:
         note_out(connection, "main", "default", reason="quota", process_id="prc_1", now_ms=now_ms())
     store.close()

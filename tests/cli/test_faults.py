@@ -11,7 +11,7 @@ import pytest
 from typer.testing import Result
 
 from posthouse.cli import account, output
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 Cli = Callable[..., Result]
 POSTHOUSE = [sys.executable, "-c", "from posthouse.cli import main; main()"]
@@ -85,7 +85,7 @@ def test_help_is_there_for_every_command(cli: Cli) -> None:
 
 def test_a_reader_who_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
     environment = {**os.environ, "POSTHOUSE_DATA": str(tmp_path)}
-    open_store(f"sqlite:///{tmp_path}/posthouse.db").close()
+    store_in(tmp_path).close()
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

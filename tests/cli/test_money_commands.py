@@ -17,7 +17,7 @@ from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.ledger.service import Ledger
 from posthouse.ledger.settlement import Snapshot
 from posthouse.metering.prices import PriceLine, Tariff
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 Cli = Callable[..., Result]
 Ask = Callable[..., Any]
@@ -37,7 +37,7 @@ def call(cli: Cli, ask: Ask, data: Path, *, calls: int, **fields: Any) -> None:
     key = ask("key", "list", "--account", account)[0]["id"]
 
     async def settle() -> None:
-        store = open_store(f"sqlite:///{data}/posthouse.db")
+        store = store_in(data)
         ledger = Ledger(store)
         await ledger.start()
         for _ in range(calls):

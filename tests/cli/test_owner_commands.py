@@ -9,16 +9,16 @@ from sqlalchemy import select
 from tests.cli.conftest import Cli
 
 from posthouse.people.passwords import is_password
-from posthouse.store.engine import open_store
 from posthouse.store.schema import accounts
 from posthouse.store.schema_people import profiles
+from posthouse.testing.stores import store_in
 
 PASSWORD = "correct horse battery"
 
 
 def stored(tmp_path: Path, email: str) -> Any:
     """The account's row with its profile's."""
-    store = open_store(f"sqlite:///{tmp_path}/data/posthouse.db")
+    store = store_in(tmp_path / "data")
     query = select(accounts.c.id, profiles).join(profiles, profiles.c.account_id == accounts.c.id)
     with store.read() as connection:
         row = connection.execute(query.where(accounts.c.email == email)).one()

@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from posthouse.payments.codes import redeem
 from posthouse.payments.orders import create_order
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 
 Cli = Callable[..., Result]
 Ask = Callable[..., Any]
@@ -32,7 +32,7 @@ def test_codes_are_made_shown_once_and_withdrawn(cli: Cli, ask: Ask) -> None:
 def test_a_code_of_the_command_line_can_be_redeemed(cli: Cli, ask: Ask, tmp_path: Path) -> None:
     cli("account", "create", "ann@example.org")
     (code,) = cli("code", "create", "5", "--name", "one", "--per-account", "1").stdout.split()
-    store = open_store(f"sqlite:///{tmp_path}/data/posthouse.db")
+    store = store_in(tmp_path / "data")
     redeem(store, "ann@example.org", code)
     store.close()
     assert ask("account", "show", "ann@example.org")["balance_nanos"] == 5 * UNIT
@@ -41,7 +41,7 @@ def test_a_code_of_the_command_line_can_be_redeemed(cli: Cli, ask: Ask, tmp_path
 
 def test_orders_are_paid_and_cancelled(cli: Cli, ask: Ask, tmp_path: Path) -> None:
     cli("account", "create", "ann@example.org")
-    store = open_store(f"sqlite:///{tmp_path}/data/posthouse.db")
+    store = store_in(tmp_path / "data")
     made = [
         create_order(store, "ann@example.org", 10 * UNIT, min_nanos=UNIT, max_nanos=100 * UNIT) for _ in "ab"
     ]

@@ -10,6 +10,7 @@ from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import metadata
 from posthouse.store.schema_people import profiles
 from posthouse.store.schema_rollups import usage_watermark
+from posthouse.testing.stores import store_in
 
 __all__ = ["ann", "ben", "postgresql_url", "staff", "store"]
 
@@ -20,8 +21,7 @@ NOW_MS = 1_800_000_000_000
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Both databases, with nothing in them: who lists members sees those of the test alone."""
     is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/posthouse.db" if is_sqlite else request.getfixturevalue("postgresql_url")
-    opened = open_store(url)
+    opened = store_in(tmp_path) if is_sqlite else open_store(request.getfixturevalue("postgresql_url"))
     if not is_sqlite:
         with opened.begin() as connection:
             names = ", ".join(table.name for table in metadata.sorted_tables)

@@ -16,6 +16,7 @@ from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.store.engine import Store, open_store
 from posthouse.store.errors import StoreDown, StoreInUse
 from posthouse.testing.check_store import PRICE, new_member, outcome_of
+from posthouse.testing.stores import store_in
 from posthouse.testing.waiting import until
 
 TABLES = {"usage_records": "INSERT", "ledger_accounts": "UPDATE", "allowances": "UPDATE", "keys": "UPDATE"}
@@ -200,7 +201,7 @@ def test_one_server_per_sqlite_file(store: Store) -> None:
 
 
 def test_stop_writes_what_is_queued(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     member = new_member(store, 10_000)
 
     async def story() -> None:

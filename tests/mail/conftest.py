@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as Server
 from aiosmtpd.smtp import Envelope, Session
 
-from posthouse.kernel.secrets import SecretBox, SecretText
+from posthouse.kernel.secrets import SecretText
 from posthouse.mail.smtp import MailServer
-from posthouse.store.engine import Store, open_store
 
 
 class Postbox:
@@ -61,15 +59,3 @@ def server(postbox: Postbox) -> Iterator[MailServer]:
         sender_name="Posthouse, 中继",
     )
     controller.stop()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/posthouse.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def box() -> SecretBox:
-    return SecretBox(bytes(32))

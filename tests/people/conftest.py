@@ -1,9 +1,4 @@
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
 from posthouse.kernel.secrets import SecretBox
 from posthouse.mail import outbox
@@ -12,7 +7,7 @@ from posthouse.people import registration
 from posthouse.people.links import Site
 from posthouse.people.registration import Applicant, Registered
 from posthouse.people.sessions import Device
-from posthouse.store.engine import Store, open_store
+from posthouse.store.engine import Store
 
 NOW_MS = 1_800_000_000_000
 SITE = Site("Posthouse", "https://relay.example.org", "help@example.org")
@@ -35,27 +30,6 @@ class Rules(msgspec.Struct, frozen=True):
 
 OPEN = Rules()
 UNVERIFIED = Rules(verify_email=False)
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database, to be copied: migrating takes longer than any test here."""
-    path = tmp_path_factory.mktemp("empty") / "posthouse.db"
-    open_store(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def store(tmp_path: Path, empty: Path) -> Iterator[Store]:
-    shutil.copy(empty, tmp_path)
-    opened = open_store(f"sqlite:///{tmp_path}/posthouse.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def box() -> SecretBox:
-    return SecretBox(bytes(32))
 
 
 def applicant(email: str = "ann@example.org", code: str = "", address_hash: bytes = HERE) -> Applicant:

@@ -17,7 +17,7 @@ from posthouse.routing.channels import ChannelSpec
 from posthouse.routing.health import Health
 from posthouse.routing.pools import Departure, Return
 from posthouse.routing.verdicts import Verdict
-from posthouse.store.engine import open_store
+from posthouse.testing.stores import store_in
 from posthouse.testing.waiting import until
 
 HEALTH = {"consecutive": 1, "cool_down_s": 0.001, "cool_down_max_s": 0.001, "probe_every_s": 0.001}
@@ -77,7 +77,7 @@ Play = Callable[..., None]
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """A story with the channel "main" of the fields given."""
     monkeypatch.setattr(pools, "PROBE_S", 0.001)
-    store, box = open_store(f"sqlite:///{tmp_path}/posthouse.db"), SecretBox(bytes(32))
+    store, box = store_in(tmp_path), SecretBox(bytes(32))
 
     def run(story: Story, **fields: Any) -> None:
         given = {"base_url": "http://127.0.0.1:1/v1", **fields}

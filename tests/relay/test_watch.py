@@ -19,8 +19,9 @@ from posthouse.routing.health import Health, HealthPolicy
 from posthouse.routing.pools import Pool
 from posthouse.routing.verdicts import Verdict
 from posthouse.store.changes import ChangeFeed
-from posthouse.store.engine import Store, open_store
+from posthouse.store.engine import Store
 from posthouse.store.errors import StoreDown
+from posthouse.testing.stores import store_in
 from posthouse.testing.waiting import until
 
 POLICY = HealthPolicy(consecutive=2)
@@ -58,7 +59,7 @@ Play = Callable[[Story], None]
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(module, "GATHER_S", 0.01)
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
 
     async def run(story: Story) -> None:
         ledger, feed = Ledger(store), ChangeFeed(store, poll_s=0.01)
@@ -170,13 +171,13 @@ def test_an_open_breaker_says_until_when(play: Play) -> None:
 
 
 def test_nobody_answers_where_nobody_serves(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     assert ask_reports(store, now_ms=now_ms(), patience_s=5) == Answers((), 0)
     store.close()
 
 
 def test_a_process_that_does_not_answer_is_counted(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
 
     async def story() -> None:
         ledger = Ledger(store)  # alive, but deaf: no change feed

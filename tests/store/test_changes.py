@@ -6,8 +6,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from posthouse.store.changes import KEPT_MS, ChangeFeed, announce, prune
-from posthouse.store.engine import Store, open_store
+from posthouse.store.engine import Store
 from posthouse.store.schema import changes
+from posthouse.testing.stores import store_in
 from posthouse.testing.waiting import until
 
 
@@ -22,7 +23,7 @@ def execute(store: Store, sql: str) -> None:
 
 
 def test_nothing_is_missed_while_the_store_is_away(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     heard: list[str] = []
     errors: list[Exception] = []
 
@@ -47,7 +48,7 @@ def test_nothing_is_missed_while_the_store_is_away(tmp_path: Path) -> None:
 
 
 def test_a_listeners_fault_does_not_deafen_the_others(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     heard: list[str] = []
     errors: list[Exception] = []
 
@@ -74,7 +75,7 @@ def test_a_listeners_fault_does_not_deafen_the_others(tmp_path: Path) -> None:
 
 
 def test_what_was_said_before_the_start_is_old_news(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     say(store, "old")
     heard: list[str] = []
 
@@ -95,7 +96,7 @@ def test_what_was_said_before_the_start_is_old_news(tmp_path: Path) -> None:
 
 
 def test_old_notices_are_pruned(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/posthouse.db")
+    store = store_in(tmp_path)
     say(store, "old", 1)
     say(store, "new", KEPT_MS)
     with store.begin() as connection:

@@ -16,6 +16,7 @@ from posthouse.ledger.queries import Difference, get_balance, verify
 from posthouse.ledger.transfers import credit
 from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.store.engine import Store, open_store
+from posthouse.testing.stores import store_in
 
 MINIMAL = """
 [operator]
@@ -45,7 +46,7 @@ class Operated:
         self.data.mkdir(parents=True, exist_ok=True)
         self._variables = {"UPSTREAM_BASE_URL": upstream_url, "UPSTREAM_API_KEY": upstream_key}
         self._database = database or f"sqlite:///{self.data}/posthouse.db"
-        self.store: Store = open_store(self._database)
+        self.store: Store = open_store(database) if database else store_in(self.data)
         self.box = master_box(self.data)
         self.apply(configuration)
 
