@@ -31,13 +31,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture
-def scene(stage: Stage) -> Iterator[Scene]:
-    scene = Scene(stage)
-    yield scene
-    scene.check()
-
-
 def upstreams_of(scene: Scene, bodies: list[bytes]) -> list[str]:
     """Who answered each."""
     replies = scene.chats(bodies, at_once=1)

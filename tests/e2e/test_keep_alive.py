@@ -58,13 +58,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture
-def scene(stage: Stage) -> Iterator[Scene]:
-    scene = Scene(stage)
-    yield scene
-    scene.check()
-
-
 def heard(scene: Scene, body: bytes, *headers: str, comments: int = 1) -> Reply:
     """The answer to a call whose upstream goes on once so many comments have come."""
     in_chunks = b"\r\n%x\r\n" % len(COMMENT)
