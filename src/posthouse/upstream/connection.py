@@ -388,7 +388,7 @@ class Connection(asyncio.Protocol):
                 self._is_between_chunks = False  # the next chunk's size has begun
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.MALFORMED, "head")
-            if is_first and self._exchange is None and exchange.fault is None:
+            if is_first and exchange.complete and exchange.header(b"content-length"):
                 self.origin.learn(data)
 
     def _take_known(self, exchange: Exchange, data: bytes) -> bool:

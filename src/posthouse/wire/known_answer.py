@@ -21,11 +21,11 @@ _VALUE = rb"(?! )([ -~]*+)(?<! )"  # as parsers differ in what blanks around it 
 
 
 class KnownAnswer(Struct, frozen=True):
-    """`names`: lower-case, in the order of the pattern's groups. `passing`: the groups that a caller gets, in
-    `lines`; `length`: the one of the body's length."""
+    """The groups of `answer` are the values of `names`, which are lower-case, and the body. `passing`: those
+    that the caller gets, in `lines`; `length`: which value is the body's."""
 
     names: tuple[bytes, ...]
-    head: re.Pattern[bytes]
+    answer: re.Pattern[bytes]
     length: int
     passing: tuple[int, ...]
     lines: bytes
@@ -33,11 +33,13 @@ class KnownAnswer(Struct, frozen=True):
     def read(self, data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, bytes] | None:
         """Headers, their block for the caller (as `answer_header_block`) and body; None where the bytes are
         not exactly one such answer."""
-        head = self.head.match(data)
-        if head is None or len(data) - head.end() != int(head[self.length]):
+        answer = self.answer.match(data)
+        if answer is None:
             return None
-        headers = list(zip(self.names, head.groups(), strict=True))
-        return headers, self.lines % head.group(*self.passing), data[head.end() :]
+        *values, body = answer.groups()
+        if len(body) != int(values[self.length]):
+            return None
+        return list(zip(self.names, values, strict=True)), self.lines % answer.group(*self.passing), body
 
 
 def known_answer(data: bytes) -> KnownAnswer | None:
@@ -61,8 +63,8 @@ def _known(written: tuple[bytes, ...]) -> KnownAnswer | None:
     ]
     return KnownAnswer(
         names,
-        re.compile(rb"HTTP/1\.1 200 OK\r\n%b\r\n" % b"".join(head)),
-        names.index(b"content-length") + 1,
+        re.compile(rb"HTTP/1\.1 200 OK\r\n%b\r\n((?s:.*+))" % b"".join(head)),
+        names.index(b"content-length"),
         tuple(passing),
         b"".join([b"%b: %%b\r\n" % names[number - 1].replace(b"%", b"%%") for number in passing]),
     )
