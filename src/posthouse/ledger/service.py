@@ -141,11 +141,13 @@ class Ledger:
         snapshot: Snapshot | None = None,
         claim: Claim | None = None,
         made: Owned | None = None,
+        report: Callable[[Outcome], object] | None = None,
     ) -> "asyncio.Future[Outcome]":
         """Resolve the hold with the outcome's charge, and queue its usage record with the object that the
         call made. The future has the outcome as it is on disk: the charge is lowered, and the rest its
-        shortfall, where the balance does not cover it. It raises StoreDown when nothing was written; then
-        the caller must not get a complete answer. Without a hold only what costs nothing is settled."""
+        shortfall, where the balance does not cover it, and `report` is told of it, whoever waits. It raises
+        StoreDown when nothing was written; then the caller must not get a complete answer. Without a hold
+        only what costs nothing is settled."""
         due_nanos = outcome.charge_nanos
         if claim is not None:
             due_nanos = due(due_nanos, charged_nanos=claim.charged_nanos, completed=claim.completed)
@@ -154,7 +156,7 @@ class Ledger:
         if charge_nanos != outcome.charge_nanos:
             shortfall = outcome.shortfall_nanos + due_nanos - charge_nanos
             outcome = msgspec.structs.replace(outcome, charge_nanos=charge_nanos, shortfall_nanos=shortfall)
-        return self._writer.settle(outcome, snapshot, claim, hold, made)
+        return self._writer.settle(outcome, snapshot, claim, hold, made, report)
 
     async def claim(self, account_id: str, key_hash: bytes, body_hash: bytes, request_id: str) -> Claim:
         """Use an Idempotency-Key for a call; end it with `settle(…, claim=…)` or `release`. Raises

@@ -45,6 +45,7 @@ class Settling(Charged, eq=False):
     """A settlement on its way to disk, and who waits for it. Afterwards `outcome` is what is on disk."""
 
     hold: Hold | None
+    report: Callable[[Outcome], object] | None
     future: asyncio.Future[Outcome]
     spent_nanos: int
     gather_s: float
@@ -56,6 +57,8 @@ class Settling(Charged, eq=False):
         written_nanos = outcome.charge_nanos if error is None else 0
         if self.hold is not None:
             self.hold.settled(self.spent_nanos, written_nanos)
+        if self.report is not None and error is None:
+            self.report(outcome)
         if future.done():  # the caller has left
             pass
         elif error is None:
@@ -133,14 +136,16 @@ class Writer:
         snapshot: Snapshot | None,
         claim: Claim | None,
         hold: Hold | None,
-        made: Owned | None = None,
+        made: Owned | None,
+        report: Callable[[Outcome], object] | None,
     ) -> "asyncio.Future[Outcome]":
         """Queue a settlement. The future has the outcome as written, or StoreDown when it is not on disk."""
         assert self._loop is not None, "the writer is started first"
         future: asyncio.Future[Outcome] = self._loop.create_future()
         gather_s = outcome.duration_ms / 100_000
         gather_s = GATHER_S if gather_s <= GATHER_S else min(gather_s, GATHER_S_MAX)
-        self._put(Settling(outcome, snapshot, claim, made, hold, future, outcome.charge_nanos, gather_s))
+        spent_nanos = outcome.charge_nanos
+        self._put(Settling(outcome, snapshot, claim, made, hold, report, future, spent_nanos, gather_s))
         return future
 
     def run(self, function: Callable[[Connection], T]) -> "asyncio.Future[T]":

@@ -163,13 +163,14 @@ class Relay:
         except asyncio.CancelledError:
             await finish(self._caller_left(call))
             raise
-        except Refusal as refusal:
+        except (Refusal, StoreDown) as error:
+            refusal = error if isinstance(error, Refusal) else _not_written(request)
             ending = Ending.FAILED if call.attempts else Ending.REFUSED
             outcome = outcome_of(call, ending, refusal.row.http_status, None, int(refusal.code))
-            await finish(self._give_back(call, outcome))
+            self._give_back(call, outcome)
             self._refuse(request, door, refusal, outcome, await self._quota(call))
         except BaseException:
-            await finish(self._give_back(call, None))
+            self._give_back(call, None)
             raise
         finally:
             if call.answer is not None:
@@ -219,7 +220,7 @@ class Relay:
             raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
         replay = self._replays.get(account_id, key_hash, monotonic_s())
         if replay is not None and call.claim.completed:
-            await self._give_back(call, None)
+            self._give_back(call, None)
             call.door.respond(replay.status, replay.headers + b"idempotency-replayed: true\r\n", replay.body)
             return True
         if call.claim.completed >= ANSWERS_PER_KEY_MAX:
@@ -250,7 +251,7 @@ class Relay:
         trip = Trip(terms.model.name, 1 + min(tokens, terms.request_tokens_max))
         if call.pin is not None:
             pin_trip(trip, call.pin, lineup.by_channel[call.pin.channel])
-        elif len(lineup.candidates) > 1 or len(lineup.candidates[0].credentials) > 1:
+        elif lineup.only is None or len(lineup.only.credentials) > 1:
             trip.affinity = _affinity(call)
         fetching = self._forwarder.fetch(
             ask, call.request.headers, lineup, trip, output_cap=call.output_cap, attempts=call.attempts
@@ -325,26 +326,28 @@ class Relay:
 
     # -- the end: exactly one of these -------------------------------------------------------------------
 
-    async def _settle(self, call: Call, ending: Ending, status: int, usage: Usage | None) -> None:
-        """Charge what was used and wait until it is on disk. Raises Refusal when it can't be written."""
+    def _settle(
+        self, call: Call, ending: Ending, status: int, usage: Usage | None
+    ) -> asyncio.Future[Outcome]:
+        """Charge what was used. The future is done when that is on disk, and reported; it raises StoreDown
+        when it can't be written: then the refusal is what is reported of the call."""
         hold, claim, granted = call.hold, call.claim, call.granted
         assert hold is not None
         call.hold = call.claim = call.granted = None
         outcome = outcome_of(call, ending, status, usage)
         made = made_by(call) if call.ask.makes else None
-        durable = self._ledger.settle(hold, outcome, snapshot=call.terms.snapshot, claim=claim, made=made)
+        durable = self._ledger.settle(
+            hold,
+            outcome,
+            snapshot=call.terms.snapshot,
+            claim=claim,
+            made=made,
+            report=self._observer.finished,
+        )
         if granted is not None:
             tokens = outcome.prompt_tokens + outcome.completion_tokens
             self._limiter.settle(granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms())
-        try:
-            outcome = await durable
-        except StoreDown:  # the refusal is what is reported of the call
-            log.error("charge_not_written", request_id=outcome.request_id)
-            raise Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1) from None
-        except asyncio.CancelledError:  # it is written all the same
-            self._observer.finished(outcome)
-            raise
-        self._observer.finished(outcome)
+        return durable
 
     async def _caller_left(self, call: Call) -> None:
         """Cancelled: stop the upstream, charge what was delivered."""
@@ -352,14 +355,17 @@ class Relay:
         if answer is not None:
             answer.exchange.abandon()
         if call.hold is None:
-            await self._give_back(call, None)
+            self._give_back(call, None)
             return
         usage = None
         if answer is not None and answer.stream is not None and call.door.is_open:
             usage = await self._stream_usage(call, answer.stream)
-        await self._settle(call, Ending.CANCELLED, answer.exchange.status if answer else 0, usage)
+        try:
+            await self._settle(call, Ending.CANCELLED, answer.exchange.status if answer else 0, usage)
+        except StoreDown:
+            raise _not_written(call.request) from None
 
-    async def _give_back(self, call: Call, outcome: Outcome | None) -> None:
+    def _give_back(self, call: Call, outcome: Outcome | None) -> None:
         """The call ends without use: nothing is charged, no quota is used. One that was tried upstream leaves
         its outcome as a record."""
         hold, claim, granted = call.hold, call.claim, call.granted
@@ -417,6 +423,11 @@ def _read_key(request: RelayRequest) -> bytes:
     """The hash of the key that is presented. Raises Refusal where there is none."""
     request.head.key_hash = hash_key(presented_key(request))
     return request.head.key_hash
+
+
+def _not_written(request: RelayRequest) -> Refusal:
+    log.error("charge_not_written", request_id=request.request_id)
+    return Refusal(RelayCode.OVERLOADED, "store", retry_after_s=1)
 
 
 def _body_hash(ask: Ask) -> bytes:
