@@ -92,7 +92,6 @@ class Wire:
         if self.connection in self.origin.idle:
             self.origin.idle.remove(self.connection)
         self.exchange = Exchange(self.loop.create_future(), DEADLINES, answer_bytes_max, self.loop.time())
-        self.origin.active.add(self.exchange)
         self.connection.send(self.exchange, REQUEST, b"{}")
         return self.exchange
 

@@ -54,9 +54,8 @@ class Origin:
         self.url = url
         self.way = way
         self.loop = dialler.loop
+        self.connections: set[Connection] = set()  # all that are open
         self.idle: list[Connection] = []
-        self.active: set[Exchange] = set()
-        self.open_count = 0
         self.opening_count = 0
         self.is_closed = False
         self.known: tuple[KnownAnswer, ...] = ()
@@ -81,6 +80,14 @@ class Origin:
         if not self.absolute_form or proxy is None or proxy.username is None:
             return ""
         return f"proxy-authorization: {basic(proxy)}\r\n"
+
+    @property
+    def open_count(self) -> int:
+        return len(self.connections)
+
+    @property
+    def active(self) -> set[Exchange]:
+        return {one.exchange for one in self.connections if one.exchange is not None}
 
     @property
     def counts(self) -> PoolCounts:
@@ -108,7 +115,6 @@ class Origin:
             if connection is None:
                 connection = await self._connect(deadlines, phases)
             exchange = Exchange(self.loop.create_future(), deadlines, answer_bytes_max, started_s)
-            self.active.add(exchange)
             connection.send(exchange, request, body)
             try:
                 await exchange.head
@@ -151,17 +157,6 @@ class Origin:
             raise UpstreamFault(Fault.CLOSED)
         return connection
 
-    def on_made(self) -> None:
-        self.open_count += 1
-
-    def on_ended(self, connection: Connection, exchange: Exchange, *, reusable: bool) -> None:
-        self.active.discard(exchange)
-        if reusable:
-            connection.idle_since_s = exchange.touched_s  # its last bytes have just come
-            self.idle.append(connection)
-        else:
-            connection.close()
-
     def learn(self, answer: bytes) -> None:
         """Know the next answer whose head is like this sound one's."""
         if self._learned < LEARNED_MAX:
@@ -171,13 +166,13 @@ class Origin:
                 self.known = (known, *self.known[: KNOWN_MAX - 1])
 
     def on_lost(self, connection: Connection) -> None:
-        self.open_count -= 1
+        self.connections.discard(connection)
         with contextlib.suppress(ValueError):
             self.idle.remove(connection)
 
     def sweep(self, now_s: float) -> None:
         """Fail what is overdue, close what idled too long."""
-        for exchange in list(self.active):
+        for exchange in self.active:
             fault = exchange.overdue(now_s)
             if fault is not None and exchange.connection is not None:
                 exchange.connection.fail(fault)
@@ -186,7 +181,7 @@ class Origin:
 
     def close(self) -> None:
         self.is_closed = True
-        for connection in [*self.idle, *(e.connection for e in self.active if e.connection)]:
+        for connection in list(self.connections):
             connection.close()
 
 

@@ -290,10 +290,9 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     @property
-    def _is_flushed(self) -> bool:
-        """Whether the request is out. An answer that came before leaves bytes behind: not a connection to use
-        again."""
-        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+    def exchange(self) -> Exchange | None:
+        """The one that is under way."""
+        return self._exchange
 
     def send(self, exchange: Exchange, request: bytes, body: bytes) -> None:
         """Start an exchange; `request` is the head with its blank line."""
@@ -315,8 +314,17 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         self.close()
         if exchange is not None:
-            self.origin.on_ended(self, exchange, reusable=False)
             exchange.on_end(UpstreamFault(fault, detail))
+
+    def _end(self, exchange: Exchange, *, keep_alive: bool) -> None:
+        """The answer is whole: keep the connection for another one."""
+        self._exchange = None
+        # An answer that came before the request was out leaves bytes behind: not a connection to use again.
+        if keep_alive and self._transport is not None and self._transport.get_write_buffer_size() == 0:
+            self.idle_since_s = exchange.touched_s  # its last bytes have just come
+            self.origin.idle.append(self)
+        else:
+            self.close()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -350,7 +358,7 @@ class Connection(asyncio.Protocol):
             transport.abort()  # type: ignore[attr-defined]  # a Transport
             return
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
-        self.origin.on_made()
+        self.origin.connections.add(self)
 
     def resume_writing(self) -> None:
         exchange = self._exchange
@@ -398,8 +406,7 @@ class Connection(asyncio.Protocol):
         for known in self.origin.known:
             whole = known.read(data)
             if whole is not None:
-                self._exchange = None
-                self.origin.on_ended(self, exchange, reusable=self._is_flushed)
+                self._end(exchange, keep_alive=True)
                 exchange.on_whole(*whole)
                 return True
         return False
@@ -467,8 +474,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.status:
             return
-        self._exchange = None
         if self.paused:
             self.resume()
-        self.origin.on_ended(self, exchange, reusable=self._keep_alive and self._is_flushed)
+        self._end(exchange, keep_alive=self._keep_alive)
         exchange.on_end(None)
