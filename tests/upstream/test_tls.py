@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -176,7 +175,6 @@ def test_a_handshake_that_never_ends_is_given_up(play: Play, cancelled: bool) ->
         silent = Silent()
         server = await asyncio.get_running_loop().create_server(silent, "127.0.0.1", 0)
         origin = direct(client, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        started_s = time.monotonic()
         call = asyncio.ensure_future(fetch(origin, limits=deadlines(tls_s=0.1)))
         if cancelled:
             await until(lambda: silent.open_count == 1)
@@ -187,7 +185,6 @@ def test_a_handshake_that_never_ends_is_given_up(play: Play, cancelled: bool) ->
             with pytest.raises(UpstreamFault) as met:
                 await call
             assert met.value.fault is Fault.TIMEOUT_TLS
-        assert time.monotonic() - started_s < 5
         await until(lambda: silent.open_count == 0)
         assert silent.made == 1
         server.close()
