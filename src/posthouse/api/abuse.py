@@ -9,7 +9,7 @@ from posthouse.accounts.rules import AccountStatus
 from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission, Role
-from posthouse.api.values import Answer, Body, Ms
+from posthouse.api.values import Answer, Body, Ms, Whole
 from posthouse.desk import abuse
 from posthouse.desk.abuse import Suspicion
 from posthouse.desk.rules import FREEZE_MAX, REASON_CHARS_MAX, Signal, Thresholds
@@ -45,12 +45,6 @@ class SignalAnswer(Answer):
     key_status: str = Field(description="Of that key: active, frozen or revoked.")
 
 
-class Signals(Answer):
-    """What looks like abuse, the largest first."""
-
-    items: list[SignalAnswer] = Field(description="The largest first.")
-
-
 class FreezeBody(Body):
     """Whom, and why."""
 
@@ -81,8 +75,8 @@ def list_signals(
     accounts_of_address: Least = DEFAULTS.accounts_of_address,
     addresses_of_key: Least = DEFAULTS.addresses_of_key,
     registrations: Least = DEFAULTS.registrations,
-) -> Signals:
-    """List what looks like abuse, without what was dismissed in the last 30 days."""
+) -> Whole[SignalAnswer]:
+    """List what looks like abuse, the largest first, without what was dismissed in the last 30 days."""
     thresholds = Thresholds(
         days=days,
         keys_of_address=keys_of_address,
@@ -91,7 +85,7 @@ def list_signals(
         registrations=registrations,
     )
     found = abuse.suspicions(here.store, thresholds, now_ms=here.now_ms())
-    return Signals(items=[_signal(one) for one in found])
+    return Whole(items=[_signal(one) for one in found])
 
 
 @router.post("/admin/abuse/freeze", Permission.MEMBERS_WRITE)

@@ -30,7 +30,7 @@ from posthouse.api.editing import (
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.problems import Problem
-from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, cursor, cursor_parts
+from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Whole, cursor, cursor_parts
 from posthouse.catalogue.channels import resolved
 from posthouse.catalogue.credentials import put_credential, remove_credential
 from posthouse.catalogue.edits import version_of
@@ -114,14 +114,8 @@ class PresetAnswer(Answer):
     source: str = Field(description="The provider's page that says so.")
 
 
-class Presets(Answer):
-    """All of them."""
-
-    items: list[PresetAnswer] = Field(description="Each kind once.")
-
-
 @router.get("/presets", Permission.CHANNELS_READ)
-def list_presets() -> Presets:
+def list_presets() -> Whole[PresetAnswer]:
     """List the kinds of upstream that are known."""
     items = [
         PresetAnswer(
@@ -134,7 +128,7 @@ def list_presets() -> Presets:
         )
         for name, one in presets().items()
     ]
-    return Presets(items=items)
+    return Whole(items=items)
 
 
 @router.get("/channels", Permission.CHANNELS_READ, response_model_exclude_unset=True)

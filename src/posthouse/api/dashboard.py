@@ -13,7 +13,7 @@ from posthouse.api.context import Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.usage_values import UsageSums, label_of, sums_fields, zone_of
-from posthouse.api.values import Answer, Money, Ms
+from posthouse.api.values import Answer, Money, Ms, Whole
 from posthouse.kernel.errors import Language
 from posthouse.kernel.periods import Span, span_at
 from posthouse.ledger.queries import get_member_balance
@@ -52,12 +52,6 @@ class RefusalAnswer(Answer):
     times: int = Field(description="How many calls of this key and model were refused for this reason.")
 
 
-class Refusals(Answer):
-    """The last reasons, newest first."""
-
-    items: list[RefusalAnswer] = Field(description="At most twenty.")
-
-
 @router.get("/dashboard", Permission.OWN_READ)
 def get_dashboard(
     here: Here,
@@ -89,14 +83,14 @@ def get_dashboard(
 
 
 @router.get("/dashboard/refusals", Permission.OWN_READ)
-async def list_refusals(here: Here, who: Who) -> Refusals:
+async def list_refusals(here: Here, who: Who) -> Whole[RefusalAnswer]:
     """List why calls were refused lately.
 
     The last twenty reasons since the answering process started, of several processes its own; a refused call
     leaves no usage record."""
     calls = here.relay.refusals.of_account(who.account_id)
     titles = await run_in_threadpool(titles_of_keys, here.store, {call.key_id for call in calls})
-    return Refusals(items=[_refusal(call, titles.get(call.key_id), who.language) for call in calls])
+    return Whole(items=[_refusal(call, titles.get(call.key_id), who.language) for call in calls])
 
 
 def _refusal(call: RefusedCall, title: KeyTitle | None, language: Language) -> RefusalAnswer:

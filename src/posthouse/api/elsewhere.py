@@ -21,7 +21,7 @@ from posthouse.api.own_site import OwnSite, callback_url, provider_of
 from posthouse.api.permissions import PUBLIC, Permission
 from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, set_cookie, signed_in
-from posthouse.api.values import Answer, Body, Ms
+from posthouse.api.values import Answer, Body, Ms, Whole
 from posthouse.api.visit import Visit
 from posthouse.kernel.errors import PosthouseError
 from posthouse.kernel.periods import HOUR_MS, MINUTE_MS
@@ -99,12 +99,6 @@ class IdentityAnswer(Answer):
     created_ms: Ms
 
 
-class Identities(Answer):
-    """All of them."""
-
-    items: list[IdentityAnswer] = Field(description="The accounts elsewhere that this one is entered with.")
-
-
 @router.post("/sign-in/elsewhere", PUBLIC)
 def set_out(
     here: Here, request: Request, body: SetOutBody, response: Response, visit: From, site: OwnSite
@@ -132,10 +126,10 @@ def link_identity(
 
 
 @router.get("/profile/identities", Permission.SECURITY)
-def list_identities(here: Here, who: Who) -> Identities:
+def list_identities(here: Here, who: Who) -> Whole[IdentityAnswer]:
     """List the accounts elsewhere that sign in to the caller's."""
     found = identities.list_identities(here.store, who.account_id)
-    return Identities(items=[IdentityAnswer.model_validate(one) for one in found])
+    return Whole(items=[IdentityAnswer.model_validate(one) for one in found])
 
 
 @router.delete("/profile/identities/{provider}/{subject:path}", Permission.SECURITY)

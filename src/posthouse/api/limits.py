@@ -11,7 +11,7 @@ from posthouse.accounts.rules import Account, Key
 from posthouse.api.context import Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
-from posthouse.api.values import Answer
+from posthouse.api.values import Answer, Whole
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.kernel.money import format_nanos
 from posthouse.limits.rules import Demand, LimitRule, Measure, Standing, Subject
@@ -36,14 +36,6 @@ class LimitStanding(Answer):
     frees_ms: int = Field(description="In how many ms the oldest use leaves the window; 0: nothing to free.")
 
 
-class Limits(Answer):
-    """All limits of the plan."""
-
-    items: list[LimitStanding] = Field(
-        description="One for each limit, or one for each key that has used some of it."
-    )
-
-
 def _account_and_keys(here: Here, who: Who) -> tuple[Account, list[Key]]:
     """Asked of the store in a thread, for routes that run on the loop."""
     return get_account(here.store, who.account_id), find_keys(here.store, who.account_id)
@@ -52,7 +44,7 @@ def _account_and_keys(here: Here, who: Who) -> tuple[Account, list[Key]]:
 @router.get("/dashboard/limits", Permission.OWN_READ)
 async def list_limits(
     here: Here, who: Who, own: Annotated[tuple[Account, list[Key]], Depends(_account_and_keys)]
-) -> Limits:
+) -> Whole[LimitStanding]:
     """Tell how much of each limit is used, and when some of it frees.
 
     Limits by address are those of the address that asks. Of limits by key, the keys that have used some are
@@ -71,7 +63,7 @@ async def list_limits(
         ]
         used = sorted((limit_answer(one, key) for one, key in same), key=lambda one: -one.permille)
         items += used[:KEYS_SHOWN] or [limit_answer(unused)]
-    return Limits(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
+    return Whole(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
 
 
 def plan_rules(catalogue: Catalogue, plan: str) -> list[LimitRule]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from posthouse.api.context import Here, Who, language_in
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC, Permission
-from posthouse.api.values import Answer, Body
+from posthouse.api.values import Answer, Body, Whole
 from posthouse.desk import pages
 from posthouse.desk.rules import PAGE_CHARS_MAX, PageName
 from posthouse.kernel.errors import Language
@@ -27,12 +27,6 @@ class PageAnswer(Answer):
     updated_ms: int | None = Field(
         description="When the operator wrote it, in ms since 1970 UTC; null: it comes with Posthouse."
     )
-
-
-class Pages(Answer):
-    """All pages in all languages, their fields {site} and {contact} not filled in."""
-
-    items: list[PageAnswer] = Field(description="Each page in each language.")
 
 
 class PageBody(Body):
@@ -60,9 +54,9 @@ def read_page(
 
 
 @router.get("/admin/pages", Permission.CONTENT_WRITE)
-def list_pages(here: Here) -> Pages:
-    """List all pages as they are written."""
-    return Pages(items=[PageAnswer.model_validate(one) for one in pages.read_pages(here.store)])
+def list_pages(here: Here) -> Whole[PageAnswer]:
+    """List all pages in all languages, as they are written: {site} and {contact} are not filled in."""
+    return Whole(items=[PageAnswer.model_validate(one) for one in pages.read_pages(here.store)])
 
 
 @router.put("/admin/pages/{name}/{language}", Permission.CONTENT_WRITE)

@@ -11,7 +11,7 @@ from posthouse.api.own_site import OwnSite, relying_party
 from posthouse.api.permissions import PUBLIC, Permission
 from posthouse.api.problems import Problem
 from posthouse.api.session import SessionAnswer, signed_in
-from posthouse.api.values import Answer, Body, Ms
+from posthouse.api.values import Answer, Body, Ms, Whole
 from posthouse.kernel.periods import HOUR_MS
 from posthouse.people import passkeys
 from posthouse.people.throttles import Throttle, try_all
@@ -30,12 +30,6 @@ class PasskeyAnswer(Answer):
     name: str = Field(description="What its owner calls it.")
     created_ms: Ms
     used_ms: Ms | None = Field(description="When it last signed in; null: not yet.")
-
-
-class Passkeys(Answer):
-    """All of them: there are at most 20."""
-
-    items: list[PasskeyAnswer] = Field(description="The account's own.")
 
 
 class OptionsAnswer(Answer):
@@ -90,10 +84,10 @@ def sign_in_with_passkey(
 
 
 @router.get("/profile/passkeys", Permission.SECURITY)
-def list_passkeys(here: Here, who: Who) -> Passkeys:
-    """List the account's passkeys, the oldest first."""
+def list_passkeys(here: Here, who: Who) -> Whole[PasskeyAnswer]:
+    """List the account's passkeys, at most 20, the oldest first."""
     found = passkeys.list_passkeys(here.store, who.account_id)
-    return Passkeys(items=[PasskeyAnswer.model_validate(one) for one in found])
+    return Whole(items=[PasskeyAnswer.model_validate(one) for one in found])
 
 
 @router.post("/profile/passkeys/options", Permission.SECURITY)

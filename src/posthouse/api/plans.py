@@ -12,7 +12,7 @@ from posthouse.api.editing import Changes, DefinitionBody, DryRun, Version, put,
 from posthouse.api.frame import Router
 from posthouse.api.models import page_of
 from posthouse.api.permissions import Permission
-from posthouse.api.values import PAGE, After, Answer, Limit, Listing
+from posthouse.api.values import PAGE, After, Answer, Limit, Listing, Whole
 from posthouse.catalogue.edits import version_of
 from posthouse.catalogue.queries import load_configuration
 from posthouse.catalogue.rules import ENDPOINTS, Configuration
@@ -38,12 +38,6 @@ class PlanBody(DefinitionBody[PlanFields]):
     """A plan as it is to be."""
 
 
-class EndpointNames(Answer):
-    """What plans call the relay's endpoints."""
-
-    items: list[str] = Field(description="Their names.")
-
-
 @router.get("/plans", Permission.CATALOGUE_READ, response_model_exclude_unset=True)
 def list_plans(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[PlanRecord]:
     """List the plans by name."""
@@ -54,9 +48,9 @@ def list_plans(here: Here, after: After = "", limit: Limit = PAGE) -> Listing[Pl
 
 
 @router.get("/plan-endpoints", Permission.CATALOGUE_READ)
-def list_plan_endpoints() -> EndpointNames:
+def list_plan_endpoints() -> Whole[str]:
     """List the endpoints that a plan may allow."""
-    return EndpointNames(items=[*ENDPOINTS])
+    return Whole(items=[*ENDPOINTS])
 
 
 @router.put("/plans/{name}", Permission.CATALOGUE_WRITE)

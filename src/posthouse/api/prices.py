@@ -14,7 +14,7 @@ from posthouse.api.frame import Router
 from posthouse.api.models import page_of
 from posthouse.api.permissions import Permission
 from posthouse.api.price_lines import LineFields
-from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, cursor, cursor_parts
+from posthouse.api.values import PAGE, After, Answer, Body, Limit, Listing, Ms, Whole, cursor, cursor_parts
 from posthouse.catalogue.edits import importing
 from posthouse.catalogue.history import price_notes
 from posthouse.catalogue.price_import import PriceImport
@@ -93,9 +93,9 @@ def list_official_prices(
 
 
 @router.get("/official-providers", Permission.CATALOGUE_READ)
-def list_official_providers() -> Listing[str]:
+def list_official_providers() -> Whole[str]:
     """List whose prices the official list has."""
-    return Listing(items=sorted({one.provider for one in official_models().values()}), next="")
+    return Whole(items=sorted({one.provider for one in official_models().values()}))
 
 
 @router.post("/price-import", Permission.CATALOGUE_WRITE)

@@ -11,7 +11,7 @@ from posthouse.api.limits import plan_rules
 from posthouse.api.permissions import PUBLIC
 from posthouse.api.price_lines import PriceLineAnswer, lines_of
 from posthouse.api.problems import Problem
-from posthouse.api.values import Answer, Money
+from posthouse.api.values import Answer, Money, Whole
 from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
 from posthouse.limits.rules import LimitRule, Subject
 from posthouse.relay.endpoints import surface
@@ -94,12 +94,6 @@ class EndpointAnswer(Answer):
     needs_key: bool = Field(description="Whether it wants a key.")
 
 
-class Endpoints(Answer):
-    """All of them."""
-
-    items: list[EndpointAnswer] = Field(description="Each path with its method.")
-
-
 @router.get("/site", PUBLIC)
 def get_site(here: Here) -> SiteAnswer:
     """Tell what the site is."""
@@ -142,9 +136,9 @@ def list_prices(
 
 
 @router.get("/endpoints", PUBLIC)
-def list_endpoints() -> Endpoints:
+def list_endpoints() -> Whole[EndpointAnswer]:
     """List the paths that the relay answers."""
-    return Endpoints(
+    return Whole(
         items=[
             EndpointAnswer(
                 path=path,

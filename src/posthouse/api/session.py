@@ -21,7 +21,7 @@ from posthouse.api.context import (
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC, Permission, Role
 from posthouse.api.problems import Problem
-from posthouse.api.values import Answer, Body, Ms
+from posthouse.api.values import Answer, Body, Ms, Whole
 from posthouse.api.visit import Visit
 from posthouse.people import sessions
 from posthouse.people.owners import find_role
@@ -64,12 +64,6 @@ class ListedSession(Answer):
     expires_ms: Ms
     user_agent: str = Field(description="What the browser called itself when it signed in.")
     address: str = Field(description="The beginning of the address that it signed in from.")
-
-
-class Sessions(Answer):
-    """All of them: there are at most 50."""
-
-    items: list[ListedSession] = Field(description="The account's own.")
 
 
 class ViewBody(Body):
@@ -129,8 +123,8 @@ def sign_out(here: Here, who: Who, response: Response, visit: From) -> None:
 
 
 @router.get("/sessions", Permission.SECURITY)
-def list_sessions(here: Here, who: Who) -> Sessions:
-    """List the account's sessions, the last used first."""
+def list_sessions(here: Here, who: Who) -> Whole[ListedSession]:
+    """List the account's sessions, at most 50, the last used first."""
     found = sessions.list_sessions(here.store, who.account_id, now_ms=here.now_ms())
     items = [
         ListedSession(
@@ -144,7 +138,7 @@ def list_sessions(here: Here, who: Who) -> Sessions:
         )
         for one in found
     ]
-    return Sessions(items=items)
+    return Whole(items=items)
 
 
 @router.delete("/sessions/{session_id}", Permission.SECURITY)

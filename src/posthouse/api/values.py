@@ -62,12 +62,19 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class Listing(Answer, Generic[T]):
-    """A page of a list."""
+class Whole(Answer, Generic[T]):
+    """The whole of a list, which is short."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})  # of each `Listing[T]`
+    model_config = ConfigDict(json_schema_extra={"description": "The whole of a list."})  # of each `Whole[T]`
 
     items: list[T] = Field(description="In the list's order.")
+
+
+class Listing(Whole[T], Generic[T]):
+    """A page of a list."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+
     next: str = Field("", description="Give it as `after` for the next page; empty: there is none.")
 
 
