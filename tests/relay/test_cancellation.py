@@ -20,6 +20,7 @@ from posthouse.bootstrap import App, running
 from posthouse.catalogue.document import read_document
 from posthouse.catalogue.service import apply
 from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.ids import new_request_id
 from posthouse.kernel.money import parse_nanos
 from posthouse.kernel.outcome import Ending, Outcome
@@ -29,6 +30,7 @@ from posthouse.ledger.queries import verify
 from posthouse.ledger.transfers import credit
 from posthouse.ledger.usage import UsageFilter, list_usage
 from posthouse.relay import router
+from posthouse.relay.forward import Forwarder
 from posthouse.relay.values import Flow, RelayRequest
 from posthouse.store.engine import Store, open_store
 from posthouse.store.schema import idempotency
@@ -330,3 +332,35 @@ def test_a_call_that_is_cancelled_at_any_await(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         moments = runner.run(cancel_at_each(settings, CASES[name], keyed=keyed, late=late, again=again))
     assert moments >= 5, "body, key, wallet, budget, upstream, disk"
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize(
+    "error", [Refusal(RelayCode.OVERLOADED, "no_channel"), ZeroDivisionError("a fault of ours")]
+)
+def test_a_call_that_no_channel_was_asked_for_gives_all_back(
+    settings: Settings,
+    upstream: ScriptedUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    keyed: bool,
+) -> None:
+    """It was admitted and its ceiling held; then none had room for it, or a fault of ours came between."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    async def run() -> None:
+        async with running(settings) as app:
+            member, body = Member(app.store), body_of(CASES["whole"])
+            idempotency_key = member.email.encode() if keyed else b""
+            door = Paper(body)
+            with monkeypatch.context() as patch:
+                patch.setattr(Forwarder, "fetch", fail)
+                await app.relay.handle(request_of(member, idempotency_key), door)
+            assert (door.status, door.is_whole) == (503, True)
+            assert not await check_given_back(app, member)
+            await check_next_call(app, member, body, idempotency_key)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
