@@ -1,14 +1,14 @@
 import pytest
 
 from posthouse.relay.values import RelayRequest
-from posthouse.server.heads import known_head
+from posthouse.server.heads import head_of, known_head
 
 HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nx: 1\r\n\r\n"
 REQUEST = RelayRequest("req_1", "POST", "/v1/x", "", {}, "192.0.2.1", b"hash", 0, 0.0)
 
 
 def read(data: bytes) -> tuple[bytes, bytes] | None:
-    known = known_head(HEAD + b"hello", REQUEST)
+    known = known_head(head_of(HEAD + b"hello"), REQUEST)
     assert known is not None
     return known.read(data)
 
@@ -53,4 +53,4 @@ def test_any_other_head_is_not(data: bytes) -> None:
     ],
 )
 def test_a_head_that_can_not_be_known_again(raw: bytes) -> None:
-    assert known_head(raw, REQUEST) is None
+    assert known_head(head_of(raw), REQUEST) is None

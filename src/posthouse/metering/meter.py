@@ -27,6 +27,7 @@ class Meter(ABC):
 
     __slots__ = (
         "_text",
+        "_text_bytes",
         "_texts",
         "_usage_bytes",
         "error_seen",
@@ -77,7 +78,7 @@ class Meter(ABC):
         """Delivered since it was last taken away."""
         if self.pieces:
             self._put_together()
-        return sum(map(len, self._texts.values()))
+        return self._text_bytes
 
     @property
     def text_is_long(self) -> bool:
@@ -96,16 +97,21 @@ class Meter(ABC):
 
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
-            self._texts.setdefault(index, bytearray()).extend(text.encode())
+            said = text.encode()
+            self._text_bytes += len(said)
+            self._texts.setdefault(index, bytearray()).extend(said)
 
     def _put_together(self) -> None:
         """Kept in one piece a text takes a tenth of what its tokens do."""
-        self._text += b"".join(self.pieces)
+        said = b"".join(self.pieces)
         self.pieces.clear()
+        self._text_bytes += len(said)
+        self._text += said
 
     def _forget_text(self) -> None:
         self._text = bytearray()  # of the first choice, which nearly always is the only one
         self._texts = {0: self._text}  # by choice, in UTF-8
+        self._text_bytes = 0
 
 
 def is_no_json(error: Exception) -> bool:

@@ -51,7 +51,7 @@ class Shape:
         try:
             begin, shown, text_bytes = self._ends[len(chunk)]
         except KeyError:
-            return self._learn(len(chunk)) and self.take(chunk)
+            return chunk.endswith(self._end) and self._learn(len(chunk)) and self.take(chunk)
         text = chunk.removeprefix(begin).removesuffix(self._end)
         pieces = self._pieces
         # What `translate` need not change it gives back itself: no copy is compared.

@@ -107,8 +107,7 @@ class StreamMeter(Meter):
         if choices:
             for choice in choices:
                 self._note_choice(choice)
-            if self._shapes_left and (self.shape is None or not self.shape.fits(event)):
-                self._shapes_left -= 1
+            if self._shapes_left and not self.saw_finish:
                 self._note_shape(event, chunk)
         if self.is_opening:
             self.is_opening = not self.text_bytes and _says_nothing(data)
@@ -127,6 +126,9 @@ class StreamMeter(Meter):
         return b"" if self._hide_usage and choices == [] else event
 
     def _note_shape(self, event: bytes, chunk: _Chunk) -> None:
+        if self.shape is not None and self.shape.fits(event):
+            return
+        self._shapes_left -= 1
         ends = _around_text(event) if _is_plain(chunk) else None
         if ends is not None:
             self.shape = Shape(*ends, self.pieces, hide_usage=self._hide_usage)

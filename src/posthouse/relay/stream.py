@@ -65,26 +65,27 @@ class EventStream(Struct, eq=False):
             return
         if events and not self.is_over:
             self._pass_on(events)
-        self._note_shape()
+        if self.door is not None:
+            self._note_shape()
 
     def _pass_on(self, events: list[bytes]) -> None:
-        out = self.meter.feed(events)
-        if self.door is not None:
-            self.door.write(out)
-        else:
+        meter = self.meter
+        out = meter.feed(events)
+        if self.door is None:
             self.kept += out
-        if self.tally is not None and self.meter.text_is_long:
-            self.tally.add(self.meter.take_text())
-        if self.meter.saw_done:
+        elif out:
+            self.door.write(out)
+        if self.tally is not None and meter.text_is_long:
+            self.tally.add(meter.take_text())
+        if meter.saw_done:
             self.is_over = True
-        elif self.began or (self.meter.is_opening and len(self.kept) <= OPENING_BYTES_MAX):
+        elif self.began or (meter.is_opening and len(self.kept) <= OPENING_BYTES_MAX):
             return
         self.began = True
         self._wake()
 
     def _note_shape(self) -> None:
-        is_between = self.door is not None and self.splitter.is_between and not self.is_over
-        shape = self.meter.shape if is_between else None
+        shape = None if self.is_over or not self.splitter.is_between else self.meter.shape
         if shape is self.shape:
             return
         self.shape = shape
@@ -94,17 +95,18 @@ class EventStream(Struct, eq=False):
         self.exchange.take = None if shape is None else shape.take
 
     def ended(self, fault: UpstreamFault | None) -> None:
-        if fault is None and self.splitter.tail.strip() == b"data: [DONE]":
+        if fault is None and not self.is_over and self.splitter.tail.strip() == b"data: [DONE]":
             self.feed(b"\n\n")  # some leave the last blank line out
-        if not self.is_over:
-            self.is_over = True
-            # Without a last event it is whole only where its framing says so and no event was begun.
-            is_whole = self.meter.saw_finish and self.exchange.has_length and not self.splitter.tail.strip()
-            if fault is None and not is_whole:
-                fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
-            self.fault = fault
-            self.began = self.began or fault is None
-            self._wake()
+        if self.is_over:
+            return
+        self.is_over = True
+        # Without a last event it is whole only where its framing says so and no event was begun.
+        is_whole = self.meter.saw_finish and self.exchange.has_length and not self.splitter.tail.strip()
+        if fault is None and not is_whole:
+            fault = UpstreamFault(Fault.CLOSED, "the stream ended before its last event")
+        self.fault = fault
+        self.began = self.began or fault is None
+        self._wake()
 
     @property
     def said_nothing(self) -> bool:

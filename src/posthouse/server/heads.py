@@ -35,10 +35,14 @@ class KnownHead(Struct, frozen=True):
         return digits, data[end + len(after) :]
 
 
-def known_head(raw: bytes, request: RelayRequest) -> KnownHead | None:
-    """The head that `raw` begins with, by which `request` was asked; None where it can't be known again: it
-    has no length, or lines that end in another way."""
-    head = raw[: raw.find(b"\r\n\r\n") + 4]
+def head_of(raw: bytes) -> bytes:
+    """What `raw` begins with, up to the first empty line and with it."""
+    return raw[: raw.find(b"\r\n\r\n") + 4]
+
+
+def known_head(head: bytes, request: RelayRequest) -> KnownHead | None:
+    """The head by which `request` was asked; None where it can't be known again: it has no length, or lines
+    that end in another way."""
     length = _LENGTH.search(head)
     if length is None or head.count(b"\n") != head.count(b"\r\n"):
         return None

@@ -32,7 +32,7 @@ from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.ids import new_request_id
 from posthouse.relay.answers import render_refusal
 from posthouse.relay.values import RelayRequest
-from posthouse.server.heads import KnownHead, known_head
+from posthouse.server.heads import KnownHead, head_of, known_head
 from posthouse.server.turn import STATUS_LINES, Turn, too_large
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class RelayProtocol(asyncio.Protocol):
         "_is_between",
         "_is_closing",
         "_known",
+        "_last",
         "_linger_bytes",
         "_parser",
         "_peer",
@@ -189,7 +190,8 @@ class RelayProtocol(asyncio.Protocol):
         self._fed_bytes = 0  # since the last whole head or piece of a body
         self._progressed = False
         self._is_between = True  # the parser has no part of a request
-        self._known: KnownHead | None = None  # of the last request, if it can be known again
+        self._last: tuple[bytes, RelayRequest] | None = None  # if its head may be known again
+        self._known: KnownHead | None = None  # made of it when a second request comes
         self._body_left = 0  # bytes still to come of a body that the parser is not asked for
         self._yielded = False
         self._reading = True
@@ -217,8 +219,8 @@ class RelayProtocol(asyncio.Protocol):
         self._wait(HEAD, self.lane.settings.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        if self.waiting is REQUEST and self._known is not None and self._is_between:
-            data = self._take_known(self._known, data)
+        if self.waiting is REQUEST and self._is_between:
+            data = self._take_known(data)
             if not data:
                 return
         if self.waiting is LINGER:
@@ -335,7 +337,8 @@ class RelayProtocol(asyncio.Protocol):
             self._yielded = True
             return
         turn = self._new_turn(parser, path, query)
-        self._known = known_head(self._raw, turn.request) if turn.is_plain else None
+        self._known = None
+        self._last = (head_of(self._raw), turn.request) if turn.is_plain else None
         self._raw = b""
         self.receiving = turn
         if self._turn is None:
@@ -371,9 +374,17 @@ class RelayProtocol(asyncio.Protocol):
 
     # -- what needs no parser ----------------------------------------------------------------------------
 
-    def _take_known(self, known: KnownHead, data: bytes) -> bytes:
+    def _take_known(self, data: bytes) -> bytes:
         """Take in a request whose head is the last one's but for its length; returns what is left for the
         parser, which knows of none of it and stays between two requests."""
+        known = self._known
+        if known is None:
+            if self._last is None:
+                return data
+            self._known = known = known_head(*self._last)
+            self._last = None
+            if known is None:
+                return data
         read = known.read(data)
         if read is None:
             return data

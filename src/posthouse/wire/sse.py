@@ -37,17 +37,14 @@ class EventSplitter:
 
         An event that ends in a bare CR is complete only with the next byte, which may be that CR's LF.
         """
-        if (
-            not self._rest
-            and chunk.endswith(b"\n\n")
-            and _CR not in chunk
-            and len(chunk) <= self._event_bytes_max
-        ):
-            if chunk.find(b"\n\n") == len(chunk) - 2:
+        if not self._rest and _CR not in chunk and len(chunk) <= self._event_bytes_max:
+            end = chunk.find(b"\n\n") + 2
+            if end == len(chunk) >= 2:
                 return [chunk]
-            *events, rest = chunk.split(b"\n\n")
-            self._rest += rest
-            return [event + b"\n\n" for event in events]
+            if chunk.endswith(b"\n\n"):
+                *events, rest = chunk.split(b"\n\n")
+                self._rest += rest
+                return [event + b"\n\n" for event in events]
         return self._feed_slowly(chunk)
 
     def _feed_slowly(self, chunk: bytes) -> list[bytes]:
