@@ -320,6 +320,15 @@ def test_one_callers_forbidden_model_takes_no_credential_from_all() -> None:
     assert refusals <= 10
 
 
+def test_a_streams_first_byte_speaks_for_a_credential_before_its_end() -> None:
+    pool = pool_of(credential("a"))
+    lease = pool.take(1, 0.0)
+    assert lease is not None
+    pool.begun(lease, 1.0)
+    assert call(pool, REFUSED, 2.0, model="forbidden") is None
+    assert is_free(pool, 3.0, "common")
+
+
 def test_a_revoked_credential_leaves_though_it_has_just_served() -> None:
     pool = pool_of(credential("a"))
     call(pool, OK, 0.0)

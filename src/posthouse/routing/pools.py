@@ -155,7 +155,7 @@ class _Member:
     """A credential and what the pool knows of how it does."""
 
     __slots__ = (
-        *("credential", "has_ceilings", "in_flight", "is_news", "is_plain", "ok_s", "out_rounds"),
+        *("credential", "has_ceilings", "in_flight", "is_clear", "is_news", "is_plain", "ok_s", "out_rounds"),
         *("probe_at_s", "reason", "requests", "rests", "state", "strike_s", "strikes", "tokens", "turn"),
     )
 
@@ -184,8 +184,10 @@ class _Member:
         self.note()
 
     def note(self) -> None:
-        """Keep at hand whether there is anything to look at before a call takes it."""
+        """Keep at hand whether there is anything to look at before a call takes it, and whether nothing is
+        held against it."""
         self.is_plain = self.state is _IN and not self.rests and not self.has_ceilings
+        self.is_clear = self.is_plain and not self.strikes and not self.out_rounds
 
     def has_room(self, tokens: int, now_s: float) -> bool:
         """Whether a call fits under the ceilings. One that is larger than a minute's tokens goes alone."""
@@ -316,9 +318,8 @@ class Pool:
 
     def begun(self, lease: Lease, now_s: float) -> None:
         """An answer has begun, whose end may be minutes away: the upstream takes the credential."""
-        member = lease.member
-        member.ok_s = now_s
-        if not member.is_plain or member.strikes or member.out_rounds:
+        lease.member.ok_s = now_s
+        if not lease.member.is_clear:
             _prove(lease)
 
     def end(
@@ -340,7 +341,9 @@ class Pool:
         if member.has_ceilings:
             _correct(lease, verdict, now_s, tokens)
         if verdict is _OK:
-            self.begun(lease, now_s)
+            member.ok_s = now_s
+            if not member.is_clear:
+                _prove(lease)
             return None
         if verdict is _RATE_LIMITED:
             _rest_after_limit(lease, now_s, retry_after_s)
