@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from msgspec import Struct
@@ -31,7 +32,8 @@ def get(console: Console, path: str, headers: Mapping[str, str] | None = None, m
         sent.append(message)
 
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    asyncio.run(console({"method": method, "path": path, "headers": raw}, send))
+    scope = {"method": method, "path": unquote(path), "raw_path": path.encode(), "headers": raw}
+    asyncio.run(console(scope, send))
     start, body = sent
     pairs = {name.decode(): value.decode() for name, value in start["headers"]}
     return Reply(start["status"], pairs, body["body"])
@@ -88,6 +90,8 @@ def test_a_program_with_a_wrong_address_gets_no_page(built: Path) -> None:
         assert (error["code"], reply.headers["x-should-retry"]) == ("endpoint_not_supported", "false")
         assert reply.headers["x-posthouse-request-id"]
     assert "GET /models is not an endpoint" in json.loads(asked.body)["error"]["message"]
+    escaped = get(Console(built), "/v1%2fmodels", method="POST")
+    assert "POST /v1%2fmodels is not an endpoint" in json.loads(escaped.body)["error"]["message"]
     assert "以 /v1 结尾" in json.loads(posted.body)["error"]["message"]
 
 

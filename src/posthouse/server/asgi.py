@@ -19,7 +19,7 @@ from posthouse.kernel.settings import Settings
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.values import Flow, RelayRequest
 from posthouse.server.addresses import Addresses
-from posthouse.server.console import Console
+from posthouse.server.console import Console, path_on_wire
 from posthouse.wire.chunks import data_of_chunk
 from posthouse.wire.headers import header_pairs
 
@@ -58,7 +58,7 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
+        path = path_on_wire(scope)
         if self._is_relay_path(path):
             await self._relay_call(scope, path, receive, send)
         elif path.startswith(API_PATHS):

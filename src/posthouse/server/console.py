@@ -133,6 +133,12 @@ class Console:
         return File(kind.encode(), tag.encode(), plain, packed)
 
 
+def path_on_wire(scope: Scope) -> str:
+    """The path as it was sent; "path" has its escapes resolved."""
+    raw: bytes = scope.get("raw_path", b"")
+    return raw.partition(b"?")[0].decode("latin-1") or str(scope["path"])
+
+
 def _wants_page(path: str, headers: dict[bytes, bytes]) -> bool:
     """Whether a browser asks, rather than a program that has the address of the API wrong."""
     return path == "/" or b"text/html" in headers.get(b"accept", b"")
@@ -161,7 +167,7 @@ async def _answer_file(
 
 async def _refuse(scope: Scope, send: Send, headers: dict[bytes, bytes]) -> None:
     """Most likely a program whose base URL has no /v1."""
-    path = scope["path"]
+    path = path_on_wire(scope)
     refusal = Refusal(RelayCode.ENDPOINT_NOT_SUPPORTED, path=path, method=scope["method"])
     status, block, body = render_refusal(refusal, headers, new_request_id(), path)
     await _answer(scope, send, status, header_pairs(block), body)
