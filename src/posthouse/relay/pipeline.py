@@ -303,11 +303,11 @@ class Relay:
 
     def _headers(self, call: Call, answer: Answer) -> bytes:
         """The answer's header block: the upstream's that may pass, and the relay's own."""
-        block = answer.exchange.header_block
-        named = b"request-id" if call.ask.endpoint.dialect == "anthropic" else b"x-request-id"
-        if not answer.exchange.header(named):
-            block += b"%b: %b\r\n" % (named, call.request.request_id.encode())
-        return b"%bx-posthouse-attempts: %d\r\n%b" % (block, len(call.attempts), self._own_headers(call))
+        block = b"x-posthouse-attempts: %d\r\n%b" % (len(call.attempts), answer.exchange.header_block)
+        named = b"\nrequest-id: " if call.ask.endpoint.dialect == "anthropic" else b"\nx-request-id: "
+        if block.find(named) < 0:
+            block += b"%b%b\r\n" % (named[1:], call.request.request_id.encode())
+        return block + self._own_headers(call)
 
     def _own_headers(self, call: Call) -> bytes:
         """What is known before an upstream has answered."""
