@@ -275,7 +275,7 @@ class Gates:
 
     def not_before(self, now_ms: int) -> int:
         """The time to count at when a clock has gone back: in these windows it stands still."""
-        return max(now_ms, *[window.last_ms for window in self.windows])
+        return max([now_ms, *[window.last_ms for window in self.windows]])
 
     def admit(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> bytes | None:
         """Take the call from every window, and tell the tightest quotas as headers; None when a limit leaves
