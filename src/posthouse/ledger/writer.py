@@ -53,20 +53,21 @@ class Settling(Charged, eq=False):
 
     def tell(self) -> bool:
         """On the loop, when it is known whether it is on disk. False: not as the wallet had it."""
-        error, future, outcome = self.error, self.future, self.outcome
-        written_nanos = outcome.charge_nanos if error is None else 0
-        if self.hold is not None:
-            self.hold.settled(self.spent_nanos, written_nanos)
-        if self.report is not None and error is None:
+        outcome, hold, future = self.outcome, self.hold, self.future
+        if self.error is not None:
+            if hold is not None:
+                hold.settled(self.spent_nanos, 0)
+            if not future.done():
+                future.set_exception(self.error)
+                future.exception()  # the ledger reports it, also where nobody awaits it
+            return False
+        if hold is not None:
+            hold.settled(self.spent_nanos, outcome.charge_nanos)
+        if self.report is not None:
             self.report(outcome)
-        if future.done():  # the caller has left
-            pass
-        elif error is None:
+        if not future.done():  # its caller may have left
             future.set_result(outcome)
-        else:
-            future.set_exception(error)
-            future.exception()  # the ledger reports it, also where nobody awaits it
-        return error is None and written_nanos == self.spent_nanos
+        return outcome.charge_nanos == self.spent_nanos
 
 
 class Job(Struct, eq=False):

@@ -155,11 +155,16 @@ class Relay:
                 return
             if not hold_at_once(call, self._ledger):
                 await hold(call, self._ledger, self._estimator, self._market.currency)
-            call.answer = await self._forward(call)
-            if call.answer.stream is None:
-                await self._answer_whole(call, call.answer)
-            else:
-                await self._answer_stream(call, call.answer)
+            answer = call.answer = await self._forward(call)
+            if answer.stream is not None:
+                await self._answer_stream(call, answer, answer.stream)
+                return
+            usage, status = None, answer.exchange.status
+            if status < 300 and not endpoint.is_free:
+                usage = answer.usage or await self._estimator.of_answer(ask, terms.model, answer.body)
+            await self._settle(call, _COMPLETED, status, usage)
+            call.door.respond(status, self._headers(call, answer), answer.body)
+            self._keep_replay(call)
         except asyncio.CancelledError:
             await finish(self._caller_left(call))
             raise
@@ -266,17 +271,7 @@ class Relay:
         headers = self._own_headers(call)
         return keep_alive(fetching, terms.keep_alive_s, lambda: early.tell(headers))
 
-    async def _answer_whole(self, call: Call, answer: Answer) -> None:
-        usage, status = None, answer.exchange.status
-        if status < 300 and not call.ask.endpoint.is_free:
-            usage = answer.usage or await self._estimator.of_answer(call.ask, call.terms.model, answer.body)
-        await self._settle(call, _COMPLETED, status, usage)
-        call.door.respond(status, self._headers(call, answer), answer.body)
-        self._keep_replay(call)
-
-    async def _answer_stream(self, call: Call, answer: Answer) -> None:
-        stream = answer.stream
-        assert stream is not None
+    async def _answer_stream(self, call: Call, answer: Answer, stream: EventStream) -> None:
         call.ttft_ms = elapsed_ms(call.request)
         stream.tally = self._estimator.tally(call.terms.model)
         stream.open(call.door, answer.exchange.status, self._headers(call, answer))
