@@ -8,7 +8,8 @@ HEAD = (
     b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\n"
     b"x-request-id: req_1\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n"
 )
-RAW = HEAD + b'{"a":1}'
+BODY = b'{"a":1}'
+RAW = HEAD + BODY
 INSERTED = (b"\r", b"\n", b"\r\n", b" ", b"\t", b"\x00", b"0", b":", b"\xe9", b"HTTP/1.1 200 OK\r\n\r\n")
 
 
@@ -68,6 +69,17 @@ def test_a_connection_whose_request_is_not_out_is_not_used_again() -> None:
             wire.transport.unsent_bytes = unsent_bytes
             wire.feed([RAW])
             assert wire.seen().alive is (unsent_bytes == 0)
+
+
+def test_beside_answers_in_chunks() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7\r\n%b\r\n0\r\n\r\n" % BODY
+    with a_loop() as loop:
+        wire = Wire(loop)
+        for raw in (RAW, chunked, RAW, RAW, chunked, RAW):
+            wire.ask()
+            wire.feed([raw])
+            assert wire.seen() == answer_of([raw])
+            assert not wire.connection._is_between_chunks
 
 
 def test_the_latest_heads_are_known() -> None:

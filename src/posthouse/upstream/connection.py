@@ -430,7 +430,6 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
-        self._is_between_chunks = False
         if self._exchange is None:
             self.close()  # another answer behind the last one's end: it would be taken for the next call's
 
@@ -474,6 +473,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.status:
             return
+        self._is_between_chunks = False
         if self.paused:
             self.resume()
         self._end(exchange, keep_alive=self._keep_alive)
