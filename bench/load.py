@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -126,22 +127,20 @@ def calls(
 ) -> CallsResult:
     """Keep `concurrency` calls going; count those answered in `seconds` after the warm-up. Raises WrongAnswer
     when one answer is not a good one."""
-    return uvloop.run(_calls(target, concurrency, warm_up_s, seconds, probe))
 
+    async def measured() -> CallsResult:
+        loop = asyncio.get_running_loop()
+        run = _CallsRun(target.request())
+        for _ in range(concurrency):
+            await loop.create_connection(lambda: _Caller(run), "127.0.0.1", target.port)
+        await _wait(run.stopped, warm_up_s)
+        before, cpu, started = run.calls, probe(), time.perf_counter()
+        await _wait(run.stopped, seconds)
+        result = CallsResult(run.calls - before, time.perf_counter() - started, probe() - cpu)
+        run.stopped.set_result(None)
+        return result
 
-async def _calls(
-    target: Target, concurrency: int, warm_up_s: float, seconds: float, probe: Callable[[], int]
-) -> CallsResult:
-    loop = asyncio.get_running_loop()
-    run = _CallsRun(target.request())
-    for _ in range(concurrency):
-        await loop.create_connection(lambda: _Caller(run), "127.0.0.1", target.port)
-    await _wait(run.stopped, warm_up_s)
-    before, cpu, started = run.calls, probe(), time.perf_counter()
-    await _wait(run.stopped, seconds)
-    result = CallsResult(run.calls - before, time.perf_counter() - started, probe() - cpu)
-    run.stopped.set_result(None)
-    return result
+    return uvloop.run(measured())
 
 
 async def _wait(stopped: asyncio.Future[None], seconds: float) -> None:
@@ -160,14 +159,18 @@ def latencies_ns(target: Target, count: int) -> list[int]:
         for _ in range(count):
             started = time.perf_counter_ns()
             sock.sendall(request)
-            data = sock.recv(65536)
-            while _answer_end(data, target.status) < 0:
-                more = sock.recv(65536)
-                if not more:
-                    raise WrongAnswer("the gateway closed the connection")
-                data += more
+            _receive(sock, target.status)
             taken.append(time.perf_counter_ns() - started)
     return taken
+
+
+def _receive(sock: socket.socket, status: int) -> None:
+    data = sock.recv(65536)
+    while _answer_end(data, status) < 0:
+        more = sock.recv(65536)
+        if not more:
+            raise WrongAnswer("the gateway closed the connection")
+        data += more
 
 
 class StreamsResult(msgspec.Struct, frozen=True):
@@ -220,35 +223,26 @@ def streams(
 ) -> StreamsResult:
     """Open `count` streams spread over `ramp_s`, let each run to its end, and check every chunk. The CPU is
     that of the whole wave: opening, streaming, settling."""
-    return uvloop.run(_streams(target, count, chunks, pace_ms, ramp_s, cpu, rss))
 
+    async def measured() -> StreamsResult:
+        loop = asyncio.get_running_loop()
+        cpu_before, started = cpu(), time.perf_counter()
+        listeners = []
+        for number in range(count):
+            await asyncio.sleep(max(0.0, started + number * ramp_s / count - time.perf_counter()))
+            request = target.request(f"pace={pace_ms} chunks={chunks} stream={number} ", stream=True)
+            _, listener = await loop.create_connection(partial(_Listener, request), "127.0.0.1", target.port)
+            listeners.append(listener)
+        await asyncio.gather(*(listener.begun for listener in listeners))
+        rss_bytes = rss()
+        await asyncio.gather(*(listener.ended for listener in listeners))
+        seconds, cpu_ns = time.perf_counter() - started, cpu() - cpu_before
+        arrived = [check_stream(b"".join(one.data), number, chunks) for number, one in enumerate(listeners)]
+        return StreamsResult(
+            sum(got for got, _ in arrived), seconds, cpu_ns, rss_bytes, sum(faults for _, faults in arrived)
+        )
 
-async def _streams(
-    target: Target,
-    count: int,
-    chunks: int,
-    pace_ms: int,
-    ramp_s: float,
-    cpu: Callable[[], int],
-    rss: Callable[[], int],
-) -> StreamsResult:
-    loop = asyncio.get_running_loop()
-    cpu_before, started = cpu(), time.perf_counter()
-    listeners = []
-    for number in range(count):
-        await asyncio.sleep(max(0.0, started + number * ramp_s / count - time.perf_counter()))
-        request = target.request(f"pace={pace_ms} chunks={chunks} stream={number} ", stream=True)
-        listener = _Listener(request)
-        await loop.create_connection(lambda one=listener: one, "127.0.0.1", target.port)  # type: ignore[misc]  # mypy can't infer a lambda with a default
-        listeners.append(listener)
-    await asyncio.gather(*(listener.begun for listener in listeners))
-    rss_bytes = rss()
-    await asyncio.gather(*(listener.ended for listener in listeners))
-    seconds, cpu_ns = time.perf_counter() - started, cpu() - cpu_before
-    arrived = [check_stream(b"".join(one.data), number, chunks) for number, one in enumerate(listeners)]
-    return StreamsResult(
-        sum(got for got, _ in arrived), seconds, cpu_ns, rss_bytes, sum(faults for _, faults in arrived)
-    )
+    return uvloop.run(measured())
 
 
 def check_stream(raw: bytes, number: int, chunks: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The one command: sets up the gateways, runs the sections, prints tables, writes every sample as JSON.
 
-scripts/bench                     everything, a quarter of an hour or more
+scripts/bench                     everything, some 25 minutes with the peers
 scripts/bench calls streams       these sections
 scripts/bench --quick             a minute: to see that it runs, not to quote
 """

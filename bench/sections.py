@@ -150,17 +150,7 @@ def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list
     samples = []
     for number in range(effort.rounds):
         for gateway in _posthouse(gateways):
-            costs: dict[str, list[float]] = {name: [] for name in ONE_AND_MANY}
-            for turn in range(SLICES):
-                for name, model in sorted(ONE_AND_MANY.items(), reverse=turn % 2 == 0):
-                    result = load.calls(
-                        msgspec.structs.replace(gateway.calls, model=model),
-                        concurrency=CONCURRENCY,
-                        warm_up_s=effort.seconds / SLICES / 4,
-                        seconds=effort.seconds / SLICES,
-                        probe=gateway.process.cpu_ns,
-                    )
-                    costs[name].append(result.cpu_ns / 1000 / max(1, result.calls))
+            costs = _in_slices(gateway, effort.seconds / SLICES)
             for name, of_slices in costs.items():
                 more = [cost - one for cost, one in zip(of_slices, costs["1 channel"], strict=True)]
                 values = {
@@ -169,6 +159,22 @@ def routing(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list
                 }
                 samples.append(Sample(name, number, values))
     return samples
+
+
+def _in_slices(gateway: Gateway, seconds: float) -> dict[str, list[float]]:
+    """What a call costs in each slice, by how many channels there are."""
+    costs: dict[str, list[float]] = {name: [] for name in ONE_AND_MANY}
+    for turn in range(SLICES):
+        for name, model in sorted(ONE_AND_MANY.items(), reverse=turn % 2 == 0):
+            result = load.calls(
+                msgspec.structs.replace(gateway.calls, model=model),
+                concurrency=CONCURRENCY,
+                warm_up_s=seconds / 4,
+                seconds=seconds,
+                probe=gateway.process.cpu_ns,
+            )
+            costs[name].append(result.cpu_ns / 1000 / max(1, result.calls))
+    return costs
 
 
 def failover(gateways: Sequence[Gateway], mock_port: int, effort: Effort) -> list[Sample]:

@@ -11,6 +11,7 @@ import hmac
 import threading
 import time
 from base64 import urlsafe_b64encode
+from contextlib import aclosing
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -258,17 +259,17 @@ def _read(request: httpx.Request, kind: Any, auth: httpx.Auth | None) -> Any:
 async def _fetch(request: httpx.Request, auth: httpx.Auth | None) -> tuple[int, bytes]:
     """Status and body, all within TIMEOUT_S, however little comes at a time: an event loop of its own can end
     any wait. Follows no redirects: the operator has named the provider, and none other is asked."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client, asyncio.timeout(TIMEOUT_S):
-        request.headers["user-agent"] = "posthouse"
-        response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
-        try:
-            body = b""
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise SignInElsewhere("provider_fault")
-        finally:
-            await response.aclose()
+    request.headers["user-agent"] = "posthouse"
+    async with (
+        httpx.AsyncClient(timeout=TIMEOUT_S) as client,
+        asyncio.timeout(TIMEOUT_S),
+        aclosing(await client.send(request, auth=auth, stream=True, follow_redirects=False)) as response,
+    ):
+        body = b""
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > ANSWER_BYTES_MAX:
+                raise SignInElsewhere("provider_fault")
         return response.status_code, body
 
 
