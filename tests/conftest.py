@@ -3,18 +3,28 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from posthouse.kernel.secrets import SecretBox
+from posthouse.metering import tokens
 from posthouse.store.engine import Store
 from posthouse.testing.stores import store_in
 
 settings.register_profile("posthouse", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)  # pytest --hypothesis-profile=explore
 settings.load_profile("posthouse")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _vocabularies_are_read_once() -> Iterator[None]:
+    """Half a second each, for every server and doctor that counts tokens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_load", cache(tokens._load))
+        yield
 
 
 @pytest.fixture
