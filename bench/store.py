@@ -30,9 +30,7 @@ from posthouse.metering.prices import PriceLine, Tariff
 from posthouse.store.engine import Store, open_store
 
 RESULTS = Path(__file__).parent / "results" / "store.json"
-TARIFF = Tariff.of(
-    [PriceLine("input", "1M tokens", 150_000_000), PriceLine("output", "1M tokens", 600_000_000)]
-)
+TARIFF = Tariff([PriceLine("input", "1M tokens", 150_000_000), PriceLine("output", "1M tokens", 600_000_000)])
 PRICE = Snapshot(TARIFF.id, TARIFF.lines_json.decode())
 QUANTITIES = {"input": 1_000, "output": 200}
 CHARGE_NANOS = TARIFF.charge(QUANTITIES, prompt_tokens=1_000).nanos
