@@ -119,6 +119,8 @@ class Dialler:
     async def _race(self, addresses: list[str], port: int) -> tuple[str, Line]:
         """The first address that connects, and its line; what else came about is closed. Raises the last
         one's error when none does."""
+        if len(addresses) == 1:
+            return await self._attempt(addresses[0], port)
         waiting = addresses[::-1]
         attempts: list[asyncio.Task[tuple[str, Line]]] = []
         running: set[asyncio.Task[tuple[str, Line]]] = set()
