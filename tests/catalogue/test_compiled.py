@@ -145,6 +145,14 @@ def test_prices_and_rules_are_made_once() -> None:
     assert CATALOGUE.rules("free", "own") is CATALOGUE.rules("free", "own")
 
 
+def test_rules_that_are_equal_are_the_same_for_all_models() -> None:
+    own = CATALOGUE.rules("free", "own")
+    assert CATALOGUE.rules("free", "unpriced") is CATALOGUE.rules_of("free", ["unpriced", "own"]) is own
+    both = CATALOGUE.rules_of("free", ["own", "gpt-4o-mini"])
+    assert len(both) == len(CATALOGUE.rules("free", "gpt-4o-mini"))
+    assert CATALOGUE.rules_of("free", ["own", "gpt-4o-mini"]) is both
+
+
 def test_what_a_channel_costs_is_its_share_of_the_list_price() -> None:
     [channel] = CATALOGUE.channels
     cost = CATALOGUE.cost(channel, "gpt-4o-mini")

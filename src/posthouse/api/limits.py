@@ -1,5 +1,6 @@
 """What of each of a plan's limits is used, and when it frees."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import Depends
@@ -66,18 +67,13 @@ async def list_limits(
     return Whole(items=sorted(items, key=lambda one: (one.window_ms, one.families)))
 
 
-def plan_rules(catalogue: Catalogue, plan: str) -> list[LimitRule]:
-    """The plan's limits, each once: models that share one have a rule each."""
-    rules = {
-        (rule.name, rule.subject): rule
-        for model in catalogue.models_for(plan)
-        for rule in catalogue.rules(plan, model.name)
-    }
-    return list(rules.values())
+def plan_rules(catalogue: Catalogue, plan: str) -> tuple[LimitRule, ...]:
+    """The plan's limits, each once."""
+    return catalogue.rules_of(plan, [model.name for model in catalogue.models_for(plan)])
 
 
 async def standings(
-    here: Context, account: Account, address_hash: bytes, key_id: str, rules: list[LimitRule]
+    here: Context, account: Account, address_hash: bytes, key_id: str, rules: Iterable[LimitRule]
 ) -> list[Standing]:
     """What is left of each."""
     demand = Demand(

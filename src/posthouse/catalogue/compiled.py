@@ -4,7 +4,7 @@ A change of configuration makes a new Catalogue. Prices and rules of a (plan, mo
 asked for and kept: a dictionary look-up from then on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
@@ -115,6 +115,8 @@ class Catalogue:
         self._costs: dict[tuple[str, str], Tariff | None] = {}
         self._by_id: dict[str, Tariff] = {}
         self._rules: dict[tuple[str, str], tuple[LimitRule, ...]] = {}
+        # Those that are equal are the same object: the limiter keeps counters at hand by it.
+        self._same_rules: dict[tuple[LimitRule, ...], tuple[LimitRule, ...]] = {}
         # By plan and dialect: hundreds of models at tens of channels take a while to look through.
         self._for_sale: dict[tuple[str, str], tuple[ModelSpec, ...]] = {}
         operator = configuration.operator
@@ -193,8 +195,16 @@ class Catalogue:
         """The limits that a call of the plan's member for the model counts against."""
         key = (plan, model)
         if key not in self._rules:
-            self._rules[key] = self._limits(plan, model)
+            found = self._limits(plan, model)
+            self._rules[key] = self._same_rules.setdefault(found, found)
         return self._rules[key]
+
+    def rules_of(self, plan: str, models: Iterable[str]) -> tuple[LimitRule, ...]:
+        """The limits of several models, each once: models that share one have a rule each, which may differ
+        in the number that it answers with."""
+        rules = {(rule.name, rule.subject): rule for model in models for rule in self.rules(plan, model)}
+        found = tuple(rules.values())
+        return self._same_rules.setdefault(found, found)
 
     def _spec(self, name: str, definition: ModelDef) -> ModelSpec:
         listed = _listed(name, definition)

@@ -122,18 +122,13 @@ class OwnCalls:
 
     async def _standings(self, key: KeyEntry, request: RelayRequest) -> list[Standing]:
         """Where the caller stands in each limit of any model that the key can call."""
-        catalogue = self._market.catalogue
-        rules = {  # models that share a limit have a rule each, which differ in the number they answer with
-            (rule.name, rule.subject): rule
-            for model in self._market.models_for(key)
-            for rule in catalogue.rules(key.plan, model.name)
-        }
+        models = [model.name for model in self._market.models_for(key)]
         demand = Demand(
             key_id=key.limited_as,
             address=request.address_hash,
             account_id=key.account_id,
             plan=key.plan,
-            rules=tuple(rules.values()),
+            rules=self._market.catalogue.rules_of(key.plan, models),
         )
         return await self._limiter.standings(demand, request.started_ms)
 

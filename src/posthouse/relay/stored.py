@@ -25,7 +25,7 @@ from posthouse.kernel.tasks import finish, retrieve
 from posthouse.ledger import owned
 from posthouse.ledger.owned import Owned
 from posthouse.ledger.service import Ledger
-from posthouse.limits.rules import Demand, LimitRule, Refused
+from posthouse.limits.rules import Demand, Refused
 from posthouse.limits.service import Granted, Limiter
 from posthouse.observe.observer import Observer
 from posthouse.relay.answers import JSON, id_block, over_limit
@@ -264,17 +264,13 @@ class StoredCalls:
     async def _admit(self, visit: Visit) -> None:
         """Take one request from every rule of the models that made the objects, or raise Refusal."""
         catalogue, key = self._market.catalogue, visit.key
-        rules: dict[tuple[str, str], LimitRule] = {}
-        for name in {one.model for one in visit.about}:
-            model = catalogue.model(name)
-            for rule in () if model is None else catalogue.rules(key.plan, model.name):
-                rules[rule.name, rule.subject] = rule
+        models = [catalogue.model(one.model) for one in visit.about]
         demand = Demand(
             key_id=key.limited_as,
             address=visit.request.address_hash,
             account_id=key.account_id,
             plan=key.plan,
-            rules=tuple(rules.values()),
+            rules=catalogue.rules_of(key.plan, dict.fromkeys(one.name for one in models if one is not None)),
         )
         granted = await self._limiter.admit(demand, now_ms())
         if isinstance(granted, Refused):
