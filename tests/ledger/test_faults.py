@@ -46,20 +46,23 @@ def execute(store: Store, sql: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_store_fails_at_a_statement(store: Store, table: str) -> None:
-    member = new_member(store, 1_000)
+    member = new_member(store, 1_000, budget_nanos=500)
 
     async def story(ledger: Ledger) -> None:
         wallet = await ledger.load_wallet(member.account_id)
+        budget = await ledger.load_budget(member.key_id)
         await asyncio.to_thread(
             execute, store, f"CREATE TRIGGER broken BEFORE {TABLES[table]} ON {table} {ABORT}"
         )
-        results = [ledger.settle(wallet.hold(100), outcome_of(member, 100), snapshot=PRICE) for _ in range(3)]
+        holds = [wallet.hold(100, budget) for _ in range(3)]
+        results = [ledger.settle(hold, outcome_of(member, 100), snapshot=PRICE) for hold in holds]
         for result in await asyncio.gather(*results, return_exceptions=True):
             assert isinstance(result, StoreDown)
         await asyncio.to_thread(execute, store, "DROP TRIGGER broken")
         wallet = await ledger.load_wallet(member.account_id)
-        assert wallet.available_nanos == 1_000
-        await ledger.settle(wallet.hold(100), outcome_of(member, 100), snapshot=PRICE)
+        assert (wallet.available_nanos, budget.available_nanos) == (1_000, 500)
+        await ledger.settle(wallet.hold(100, budget), outcome_of(member, 100), snapshot=PRICE)
+        assert budget.available_nanos == 400
 
     assert len(run(store, story)) == 3
     assert get_balance(store, member.account_id).balance_nanos == 900
