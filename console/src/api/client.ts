@@ -32,7 +32,7 @@ const headers: Middleware = {
   },
 };
 
-/** The typed API: `api.GET("/api/v1/keys", { params: { query: { limit: 50 } } })`. Wrap it in `take`. */
+/** The typed API: `api.GET("/api/v1/orders", { params: { query: { limit: 50 } } })`. Wrap it in `take`. */
 export const api = createClient<paths>({ baseUrl: "", credentials: "same-origin" });
 api.use(headers);
 

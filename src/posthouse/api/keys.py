@@ -27,7 +27,7 @@ from posthouse.api.context import Caller, Context, Here, Who
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.problems import Problem
-from posthouse.api.values import Answer, Body, Listing, Money, MoneyIn, Ms
+from posthouse.api.values import Answer, Body, Money, MoneyIn, Ms, Whole
 from posthouse.catalogue.rules import ENDPOINTS
 from posthouse.kernel.periods import DAY_MS, BudgetPeriod, span_at
 from posthouse.kernel.problems import UnfitValue
@@ -127,11 +127,9 @@ class RotateBody(Body):
 
 
 @router.get("/keys", Permission.OWN_READ)
-def list_keys(here: Here, who: Who) -> Listing[KeyAnswer]:
-    """List one's keys, the oldest first.
-
-    All of them: an account has at most 200."""
-    return Listing[KeyAnswer](items=_answers(here, who, find_keys(here.store, who.account_id)), next="")
+def list_keys(here: Here, who: Who) -> Whole[KeyAnswer]:
+    """List one's keys, at most 200, the oldest first."""
+    return Whole(items=_answers(here, who, find_keys(here.store, who.account_id)))
 
 
 @router.post("/keys", Permission.KEYS_WRITE, status=201)
