@@ -48,7 +48,7 @@ export function History({ model = "" }: { model?: string }) {
 
 function Said({ fields, isBefore }: { fields: Record<string, unknown> | null; isBefore?: boolean }) {
   const { t } = useTranslation("models");
-  if (fields === null) return <span className={styles.none}>{t("history.nothing")}</span>;
+  if (fields === null) return <span className={styles.soft}>{t("history.nothing")}</span>;
   return (
     <div className={isBefore ? styles.before : undefined}>
       {Object.entries(fields).map(([name, value]) => (

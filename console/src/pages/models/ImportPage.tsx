@@ -55,7 +55,7 @@ export default function ImportPage() {
               of={MODES.map((one) => [one, t(`import.mode.${one}`)])}
             />
           </div>
-          <p style={{ margin: 0, color: "var(--soft)" }}>{t(isFixed ? "import.fix_hint" : "import.follow_hint")}</p>
+          <p className={styles.soft}>{t(isFixed ? "import.fix_hint" : "import.follow_hint")}</p>
           <div className={catalogue.grid}>
             {isFixed && (
               <>

@@ -73,7 +73,7 @@ interface TableProps {
 
 function PriceTable({ label, columns, empty }: TableProps) {
   const { t } = useTranslation("models");
-  if (columns.length === 0) return <p className={styles.none}>{empty}</p>;
+  if (columns.length === 0) return <p className={styles.soft}>{empty}</p>;
   const keyOf = (line: PriceLine) => [line.component, line.service_tier, line.prompt_tokens_over].join("|");
   const rows = new Map(columns.flatMap((one) => one.lines.map((line) => [keyOf(line), line] as const)));
   const rank = (line: PriceLine) => (line.service_tier === "default" ? 0 : 1);

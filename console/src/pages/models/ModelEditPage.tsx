@@ -16,6 +16,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { LoadedPage } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
 import { useDefinition, useFamilies, type Fields, type ModelDefinition } from "./data";
+import styles from "./Models.module.css";
 
 type Pricing = "list" | "price" | "none";
 type Values = {
@@ -161,12 +162,12 @@ function Pricing({ form }: { form: Form }) {
       {official.error && <ErrorNote error={official.error} onRetry={() => void official.refetch()} />}
       {pricing === "price" && (
         <>
-          <p style={{ margin: 0, color: "var(--soft)" }}>{t("form.own_hint")}</p>
+          <p className={styles.soft}>{t("form.own_hint")}</p>
           <PriceEditor tiers={price} onChange={(tiers) => form.setFieldValue("price", tiers)} />
           {form.errors.price && <ErrorNote error={new Error(String(form.errors.price))} />}
         </>
       )}
-      {pricing === "none" && <p style={{ margin: 0, color: "var(--soft)" }}>{t("form.none_hint")}</p>}
+      {pricing === "none" && <p className={styles.soft}>{t("form.none_hint")}</p>}
     </Section>
   );
 }

@@ -101,7 +101,7 @@ function useColumns(plan: string, open: (model: KnownModel) => void): Column<Kno
             ))}
           </span>
         ) : (
-          <span className={styles.none}>{t("not_for_sale")}</span>
+          <span className={styles.soft}>{t("not_for_sale")}</span>
         ),
     },
     {
@@ -126,7 +126,7 @@ function Margin({ model, plan }: { model: KnownModel; plan: string }) {
   const component = lineOf(pricesOf(model, plan), "output") ? "output" : "input";
   const price = lineOf(pricesOf(model, plan), component);
   const cost = model.channels.map((one) => lineOf(one.lines, component)).find((line) => line !== undefined);
-  if (!price || !cost || nanosOf(price.price) === 0n) return <span className={styles.none}>–</span>;
+  if (!price || !cost || nanosOf(price.price) === 0n) return <span className={styles.soft}>–</span>;
   const paid = nanosOf(price.price);
   const percent = Number(((paid - nanosOf(cost.price)) * PERCENT) / paid);
   const shown = new Intl.NumberFormat(i18n.language, { style: "percent" }).format(percent / 100);
