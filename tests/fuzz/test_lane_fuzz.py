@@ -342,6 +342,15 @@ def test_a_known_head_within_another_request_is_a_part_of_that(loop: asyncio.Run
     assert heard.seen[1:] == [("GET", "/v1/models", b"{}")]
 
 
+@pytest.mark.parametrize("at", [1, 4, 28])
+def test_the_rest_of_a_head_begun_behind_another_request_is_no_head(loop: asyncio.Runner, at: int) -> None:
+    sound = (CLIENT_HEADS[0] % 2).encode() + b"{}"
+    heard = loop.run(converse([sound + sound[:at], sound[at:], sound[at:], sound], patiently=True))
+    assert [reply.status for reply in heard.replies] == [200, 200, 400]
+    assert len(heard.seen) == 2
+    assert heard.is_closed
+
+
 def test_every_single_cut_and_one_byte_at_a_time(loop: asyncio.Runner) -> None:
     data = b"".join(one for one in ODD[4:6]) + ODD[0]
     whole = loop.run(converse([data]))

@@ -232,7 +232,7 @@ class RelayProtocol(asyncio.Protocol):
             return
         if self.waiting is REQUEST:
             self._wait(HEAD, self.lane.settings.head_timeout_s)
-        if self.waiting is HEAD:
+        if self.waiting is HEAD and (self._raw or self._is_between):  # else it began behind another request
             self._raw = self._raw + data if self._raw else data
         self._fed_bytes += len(data)
         try:
@@ -543,7 +543,7 @@ class RelayProtocol(asyncio.Protocol):
             self._turn.keep_alive = False
             seconds = f"{self.lane.settings.body_timeout_s:g}"
             self._turn.refuse(Refusal(RelayCode.EMPTY_REQUEST, "body_too_slow", seconds=seconds))
-        elif self.waiting is HEAD and self._raw:
+        elif self.waiting is HEAD and not self._is_between:
             self._on_bad_request(_bad_http("the request headers came too slowly"))
         else:
             self.abort()
@@ -593,6 +593,7 @@ class RelayProtocol(asyncio.Protocol):
             return
         self._parser = httptools.HttpRequestParser(self)
         self._raw, self._fed_bytes = b"", 0
+        self._is_between = True
         self.waiting = HEAD
         self.data_received(raw)
 
