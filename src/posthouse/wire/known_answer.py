@@ -48,7 +48,7 @@ def known_answer(data: bytes) -> KnownAnswer | None:
     start, *lines = data[: data.find(b"\r\n\r\n")].split(b"\r\n")
     if start != b"HTTP/1.1 200 OK" or len(lines) > _NAMES_MAX:
         return None
-    return _known(tuple([line.partition(b": ")[0] for line in lines]))
+    return _known(tuple([line.partition(b":")[0] for line in lines]))
 
 
 @lru_cache(maxsize=256)  # an expression takes a millisecond to make

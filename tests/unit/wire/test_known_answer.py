@@ -61,6 +61,7 @@ def test_answers_of_the_same_names_are_known_by_one_head() -> None:
         answer(b"content-type: a", b"content-length: 2", b"content-length: 2"),
         answer(b"content-type: a", b"transfer-encoding: chunked"),
         answer(b"content-type: a", b"content-length: 2", b"Transfer-Encoding: chunked"),
+        answer(b"content-type: a", b"content-length: 2", b"Transfer-Encoding:chunked"),
         answer(b"content-type: a", b"content-length: 2", b"content-encoding: gzip"),
         answer(b"content-type: a", b"content-length: 2", b"proxy-connection: close"),
         answer(b"content-type: a", b"content-length: 2", b"upgrade: websocket"),
