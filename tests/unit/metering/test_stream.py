@@ -409,3 +409,15 @@ def test_the_first_event_with_an_id_names_what_the_upstream_keeps() -> None:
     meter = StoredMeter()
     meter.feed([b": wait\n\n", event(choices=[]), event(id="chatcmpl-1", choices=[]), event(id="chatcmpl-2")])
     assert meter.made == Made("chat_completion", "chatcmpl-1")
+
+
+def test_an_event_that_came_in_pieces_passes_as_the_chunk_that_it_could_have_been() -> None:
+    meter = StreamMeter(hide_usage=True)
+    meter.feed([chunk("Hi", usage=None)])
+    shape, shown = meter.shape, list[bytes]()
+    assert shape is not None
+    shape.write = shown.append
+    assert shape.take_event(chunk(" you", usage=None))
+    assert not shape.take_event(DONE)
+    assert shown == [framed(chunk(" you"))]
+    assert meter.take_text() == ["Hi you"]
