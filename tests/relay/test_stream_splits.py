@@ -82,7 +82,10 @@ def passed(
         stream.open(door, 200, b"")
         wire.feed([raw[start:end] for start, end in pairwise([0, *sorted(ends), len(raw)])])
         fault = stream.fault and stream.fault.fault
-        told = (meter.usage, meter.saw_finish, meter.error_seen, meter.last, meter.text_bytes)
+        told = (
+            *(meter.usage, meter.saw_finish, meter.error_seen, meter.last, meter.text_bytes),
+            meter.service_tier,
+        )
         return door.given, stream.is_over, fault, told, meter.take_text(), wire.seen().alive
 
 
@@ -101,6 +104,13 @@ def test_a_stream_is_passed_on_the_same_however_it_is_cut(
     whole = passed(events, set(), by_chunk=False, together=True, hide_usage=hide_usage)
     assert passed(events, cuts, by_chunk=by_chunk, together=together, hide_usage=hide_usage) == whole
     assert passed(events, set(), by_chunk=True, together=False, hide_usage=hide_usage) == whole
+
+
+def test_the_last_tier_counts_also_where_it_was_known_by_its_shape() -> None:
+    standard = [event({"content": text}, service_tier="default") for text in "abc"]
+    events = [*standard[:2], event({"refusal": "no"}, service_tier="flex"), standard[2], *ENDS[1]]
+    whole = passed(events, set(), by_chunk=False, together=True, hide_usage=False)
+    assert passed(events, set(), by_chunk=True, together=False, hide_usage=False) == whole
 
 
 def test_what_comes_in_known_shapes_is_not_parsed() -> None:

@@ -103,7 +103,9 @@ class StreamMeter(Meter):
             chunk = _decode_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._feed_strange(event, data)
-        choices = chunk.choices
+        tier, choices = chunk.service_tier, chunk.choices
+        if tier is not None and tier != self.service_tier:
+            self.service_tier, self.shape = tier, None  # which would not tell of the one before again
         if choices:
             for choice in choices:
                 self._note_choice(choice)
@@ -111,8 +113,6 @@ class StreamMeter(Meter):
                 self._note_shape(event, chunk)
         if self.is_opening:
             self.is_opening = not self.text_bytes and _says_nothing(data)
-        if chunk.service_tier is not None:
-            self.service_tier = chunk.service_tier
         if chunk.error is not UNSET:
             self.error_seen = self.error_seen or not _is_null(chunk.error)
         usage = chunk.usage
