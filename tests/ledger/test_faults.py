@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.kernel.outcome import Outcome
 from posthouse.ledger import service, writer
 from posthouse.ledger.queries import get_balance, verify
 from posthouse.ledger.service import Ledger
@@ -66,6 +67,26 @@ def test_the_store_fails_at_a_statement(store: Store, table: str) -> None:
 
     assert len(run(store, story)) == 3
     assert get_balance(store, member.account_id).balance_nanos == 900
+
+
+def test_what_could_not_be_written_is_told_of_once_also_when_nobody_waits(store: Store) -> None:
+    member = new_member(store, 1_000)
+    reported: list[Outcome] = []
+
+    async def story(ledger: Ledger) -> None:
+        wallet = await ledger.load_wallet(member.account_id)
+        trigger = f"CREATE TRIGGER broken BEFORE INSERT ON usage_records {ABORT}"
+        await asyncio.to_thread(execute, store, trigger)
+        waited, left = (
+            ledger.settle(wallet.hold(100), outcome_of(member, 100), snapshot=PRICE, report=reported.append)
+            for _ in range(2)
+        )
+        left.cancel()
+        with pytest.raises(StoreDown):
+            await waited
+
+    assert len(run(store, story)) == 2
+    assert [outcome.charge_nanos for outcome in reported] == [0]
 
 
 def test_one_bad_row_does_not_fail_its_group(store: Store) -> None:

@@ -146,8 +146,8 @@ class Ledger:
         """Resolve the hold with the outcome's charge, and queue its usage record with the object that the
         call made. The future has the outcome as it is on disk: the charge is lowered, and the rest its
         shortfall, where the balance does not cover it, and `report` is told of it, whoever waits. It raises
-        StoreDown when nothing was written; then the caller must not get a complete answer. Without a hold
-        only what costs nothing is settled."""
+        StoreDown when nothing was written; then the caller must not get a complete answer, and `report` is
+        told, of no charge, only where nobody waits. Without a hold only what costs nothing is settled."""
         due_nanos = outcome.charge_nanos
         if claim is not None:
             due_nanos = due(due_nanos, charged_nanos=claim.charged_nanos, completed=claim.completed)

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -60,6 +61,8 @@ class Settling(Charged, eq=False):
             if not future.done():
                 future.set_exception(self.error)
                 future.exception()  # the ledger reports it, also where nobody awaits it
+            elif self.report is not None:  # who would have told of the call has left
+                self.report(replace(outcome, charge_nanos=0))
             return False
         if hold is not None:
             hold.settled(self.spent_nanos, outcome.charge_nanos)
