@@ -34,7 +34,7 @@ from posthouse.store.errors import StoreDown
 PATIENCE_S = 10.0  # how long a write is tried while the store is busy or away, before those who wait are told
 BACK_OFF_S = 0.05  # between two tries; doubled each time
 BACK_OFF_S_MAX = 1.0
-GATHER_S = 0.004  # nothing beside a model's answer, and at 5,000 calls/s twenty of them
+GATHER_S = 0.001  # nothing beside a model's answer; many callers at once fill groups by themselves
 GATHER_S_MAX = 0.02  # nothing at the end of a stream of two seconds, and at 400 streams/s eight of them
 SIBLINGS_MIN = 5  # so many calls must be running for a settlement to expect company
 REFUSED = (AllowanceLost, Late, PosthouseError)  # not the store's fault: trying again gives the same
