@@ -366,9 +366,9 @@ def test_the_upstreams_own_limits_are_not_shown(relay: ServedRelay) -> None:
 def test_the_window_slides(member: Callable[..., Caller]) -> None:
     caller = member("sliding")
     assert caller.chat().status == 200
-    # Half the window has to pass, by the clock of a served process, which no test can move. As long again is
-    # left for what follows, on a machine that does much else.
-    time.sleep(3)
+    time.sleep(
+        3
+    )  # half the window, by a served process's clock, which no test can move; half is for the rest
     assert caller.chat().status == 200
     refused = caller.chat()
     assert refused.relay_code == RelayCode.RATE_LIMITED

@@ -108,10 +108,8 @@ class Hold(Struct, eq=False):
         """Turn the hold into what is due, or into as much of it as hold and available cover; returns that.
         For the Ledger, which writes it to disk."""
         self._release()
-        wallet = self.wallet
-        available_nanos = wallet.granted_nanos - wallet.spent_nanos - wallet.held_nanos
-        charge_nanos = due_nanos if due_nanos <= available_nanos else max(0, available_nanos)
-        wallet.spent_nanos += charge_nanos
+        charge_nanos = min(due_nanos, self.wallet.available_nanos)
+        self.wallet.spent_nanos += charge_nanos
         if self.budget is not None:
             self.budget.settled_nanos += charge_nanos
         return charge_nanos

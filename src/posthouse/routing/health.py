@@ -331,12 +331,9 @@ class Health:
         if not is_plain or ttft_s is None:
             self._count_answers()
             self._ended(breaker, ticket, verdict, now_s, ttft_s, retry_after_s)
-            breaker.leave(ticket)
-            return
-        if not ticket.has_begun:
+        elif not ticket.has_begun:
             self._answers.append((breaker, (ttft_s, now_s)))
-        ticket.breaker = None  # as `leave`: nobody tries a closed one
-        breaker.in_flight -= 1
+        breaker.leave(ticket)
 
     def release(self, ticket: Ticket) -> None:
         """An attempt has ended without saying anything about the channel: its caller left."""

@@ -392,14 +392,15 @@ class RelayProtocol(asyncio.Protocol):
         lane, body_bytes = self.lane, int(digits)
         if body_bytes > lane.settings.body_bytes_max:
             return data
-        request = self._request_again(known.request, digits)
+        turn = Turn(self, lane, self._request_again(known.request, digits), True, True, False)
         if len(body) == body_bytes and lane.body_bytes + body_bytes <= lane.settings.bodies_bytes_max:
             lane.body_bytes += body_bytes
-            self._start(Turn(self, lane, request, True, True, False, None, body, body_bytes, True))
+            turn.body, turn.body_bytes, turn.body_complete = body, body_bytes, True
+            self._start(turn)
             return b""
-        self.receiving = Turn(self, lane, request, True, True, False)
+        self.receiving = turn
         self._body_left = body_bytes
-        self._start(self.receiving)
+        self._start(turn)
         return self._take_body(body)
 
     def _take_body(self, data: bytes) -> bytes:
