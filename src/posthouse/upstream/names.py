@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from functools import cache
+from functools import lru_cache
 from itertools import chain, zip_longest
 
 from msgspec import Struct
@@ -110,7 +110,7 @@ def in_turns(found: list[tuple[int, str]]) -> list[str]:
     return [address for address in chain(*zip_longest(*families.values())) if address is not None]
 
 
-@cache
+@lru_cache(maxsize=4096)  # more hosts than a configuration names
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
