@@ -60,7 +60,7 @@ def passes(name: bytes) -> bool:
 
 
 def answer_header_block(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The upstream's allowed headers as `name: value\r\n` lines; names are lower-case already."""
+    """The upstream's allowed headers as `name: value\\r\\n` lines; names are lower-case already."""
     return b"".join([b"%b: %b\r\n" % header for header in headers if passes(header[0])])
 
 
