@@ -17,7 +17,7 @@ from posthouse.accounts.queries import playground_limits
 from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.sealed import address_key, site_secret
 from posthouse.catalogue.site import MAIL, SiteDef
-from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.clock import monotonic_s, now_ms, steady_ms
 from posthouse.kernel.outcome import Ending
 from posthouse.kernel.secrets import SecretBox, SecretText, master_box
 from posthouse.kernel.settings import Settings
@@ -313,8 +313,7 @@ def _restore(limiter: MemoryLimiter, store: Store, catalogue: Catalogue) -> None
     """Count again what was used in windows that are still open."""
     windows = _longest_windows_ms(catalogue)
     if windows:
-        at_ms = now_ms()
-        limiter.restore(_past(store, catalogue, at_ms - max(windows.values()), windows), at_ms)
+        limiter.restore(_past(store, catalogue, max(windows.values()), windows), steady_ms())
 
 
 def _longest_windows_ms(catalogue: Catalogue) -> dict[str, int]:
@@ -327,9 +326,10 @@ def _longest_windows_ms(catalogue: Catalogue) -> dict[str, int]:
     return windows
 
 
-def _past(store: Store, catalogue: Catalogue, since_ms: int, plans: Iterable[str]) -> Iterator[Past]:
+def _past(store: Store, catalogue: Catalogue, length_ms: int, plans: Iterable[str]) -> Iterator[Past]:
+    at_ms = now_ms()
     limited_as = playground_limits(store)
-    for call in calls_since(store, since_ms, plans):
+    for call in calls_since(store, at_ms - length_ms, plans):
         if call.ending != Ending.FAILED:
             demand = Demand(
                 key_id=limited_as.get(call.key_id, call.key_id),
@@ -338,6 +338,5 @@ def _past(store: Store, catalogue: Catalogue, since_ms: int, plans: Iterable[str
                 plan=call.plan,
                 rules=catalogue.rules(call.plan, call.model),
             )
-            yield Past(
-                demand=demand, started_ms=call.started_ms, tokens=call.tokens, spend_nanos=call.charge_nanos
-            )
+            ago_ms = at_ms - call.started_ms
+            yield Past(demand=demand, ago_ms=ago_ms, tokens=call.tokens, spend_nanos=call.charge_nanos)

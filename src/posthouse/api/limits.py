@@ -14,6 +14,7 @@ from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.values import Answer, Whole
 from posthouse.catalogue.compiled import Catalogue
+from posthouse.kernel.clock import steady_ms
 from posthouse.kernel.money import format_nanos
 from posthouse.limits.rules import Demand, LimitRule, Measure, Standing, Subject
 
@@ -79,7 +80,7 @@ async def standings(
     demand = Demand(
         key_id=key_id, address=address_hash, account_id=account.id, plan=account.plan, rules=tuple(rules)
     )
-    return await here.limiter.standings(demand, here.now_ms())
+    return await here.limiter.standings(demand, steady_ms())
 
 
 def limit_answer(standing: Standing, key: Key | None = None) -> LimitStanding:

@@ -132,8 +132,7 @@ class Slot(Struct, gc=False):
 class Window:
     """What was `used` of one measure in the last `length_ms`: `closed` of it in `slots`, the rest in the open
     slot, from `opened_ms` to `last_ms`. Before `turns_ms` no slot leaves and the open one does not end: then
-    to count is to add to `used` and to set `last_ms`. From there on, or where the clock went back behind
-    `last_ms`, it must `turn` first."""
+    to count is to add to `used` and to set `last_ms`. From there on it must `turn` first."""
 
     __slots__ = (
         *("closed", "last_ms", "leaves_ms", "length_ms", "opened_ms", "slots", "turns_ms", "used"),
@@ -231,8 +230,7 @@ class Counter:
 
 class Gates:
     """What the calls of one caller must pass under `rules`, looked up once: a call only compares and adds.
-    Before `turns_ms` no window has to turn. `ends`: the counters that a call's end says something. Times do
-    not go back: whoever's clock does asks `not_before`."""
+    Before `turns_ms` no window has to turn. `ends`: the counters that a call's end says something."""
 
     __slots__ = (
         *("calls", "concurrency", "counters", "ends", "is_kept", "requests", "rules", "spend", "tokens"),
@@ -272,10 +270,6 @@ class Gates:
             if window.turns_ms < turns_ms:
                 turns_ms = window.turns_ms
         self.turns_ms = turns_ms
-
-    def not_before(self, now_ms: int) -> int:
-        """The time to count at when a clock has gone back: in these windows it stands still."""
-        return max([now_ms, *[window.last_ms for window in self.windows]])
 
     def admit(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> bytes | None:
         """Take the call from every window, and tell the tightest quotas as headers; None when a limit leaves

@@ -32,16 +32,16 @@ class Granted(Struct):
 
 
 class Past(Struct, frozen=True, kw_only=True):
-    """A call of before the start, from its usage record: what to count, and when it began."""
+    """A call of before the start, from its usage record: what to count, and how long ago it began."""
 
     demand: Demand
-    started_ms: int
+    ago_ms: int
     tokens: int
     spend_nanos: int
 
 
 class Limiter(Protocol):
-    """`now_ms` is one clock that does not go back; if it does, uses are freed late, never early."""
+    """`now_ms` is one clock that neither jumps nor goes back (`kernel.clock.steady_ms`)."""
 
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
         """Take one request, the prompt's tokens and the spend from every rule, or nothing from any."""
@@ -68,7 +68,6 @@ class MemoryLimiter:
         self._counters_max = counters_max
         self._tables: dict[str, Table] = {}  # by rule name; a value tells of which subject it is
         self._known: dict[Caller, Gates] = {}  # by the rules' id, which the gates keep from being another's
-        self._latest_ms = 0  # nothing was counted later
 
     @property
     def counters(self) -> int:
@@ -78,11 +77,8 @@ class MemoryLimiter:
     async def admit(self, demand: Demand, now_ms: int) -> Granted | Refused:
         caller = (id(demand.rules), demand.key_id, demand.address, demand.account_id, demand.plan)
         gates = self._known.get(caller)
-        if gates is not None and self._latest_ms <= now_ms < gates.turns_ms:
-            self._latest_ms = now_ms
-        else:
+        if gates is None or now_ms >= gates.turns_ms:
             gates = self._find(demand, gates)
-            now_ms = self._time(gates, now_ms)
             gates.turn(now_ms)
         headers = gates.admit(demand.prompt_tokens, demand.spend_nanos, now_ms)
         if headers is None:
@@ -93,7 +89,6 @@ class MemoryLimiter:
 
     def settle(self, granted: Granted, *, tokens: int, spend_nanos: int, now_ms: int) -> None:
         demand, gates = _close(granted), granted.gates
-        now_ms = self._time(gates, now_ms)
         gates.correct(granted.at_ms, tokens - demand.prompt_tokens, spend_nanos - demand.spend_nanos, now_ms)
 
     def release(self, granted: Granted, *, refund_request: bool) -> None:
@@ -102,21 +97,19 @@ class MemoryLimiter:
 
     async def standings(self, demand: Demand, now_ms: int) -> list[Standing]:
         gates = self._find(demand, None)
-        now_ms = self._time(gates, now_ms)
         gates.turn(now_ms)
         return gates.standings(now_ms)
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
-        for call in sorted(past, key=lambda call: call.started_ms):
-            at_ms = min(call.started_ms, now_ms)
+        for call in sorted(past, key=lambda call: -call.ago_ms):
+            at_ms = now_ms - max(0, call.ago_ms)
             for rule in call.demand.rules:
-                if at_ms > now_ms - rule.window_ms:
+                if call.ago_ms < rule.window_ms:
                     counter = self._counter(rule, call.demand)
                     counter.follow(rule)
                     counter.count_past(at_ms, call.tokens, call.spend_nanos)
                     if not counter.is_kept:
                         self._add(rule, call.demand, counter, at_ms)
-        self._latest_ms = now_ms
 
     def _find(self, demand: Demand, gates: Gates | None) -> Gates:
         """The gates that are known, unless one of their counters was forgotten; else such as are not kept
@@ -124,12 +117,6 @@ class MemoryLimiter:
         if gates is not None and all(counter.is_kept for counter in gates.counters):
             return gates
         return Gates(demand.rules, [self._counter(rule, demand) for rule in demand.rules])
-
-    def _time(self, gates: Gates, now_ms: int) -> int:
-        if now_ms < self._latest_ms:
-            return gates.not_before(now_ms)
-        self._latest_ms = now_ms
-        return now_ms
 
     def _counter(self, rule: LimitRule, demand: Demand) -> Counter:
         """The subject's counter; a new one, not kept, when it has none."""

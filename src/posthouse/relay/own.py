@@ -14,6 +14,7 @@ import msgspec
 
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import PlanSpec
+from posthouse.kernel.clock import steady_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.money import format_nanos
 from posthouse.kernel.periods import DAY_MS
@@ -130,7 +131,7 @@ class OwnCalls:
             plan=key.plan,
             rules=self._market.catalogue.rules_of(key.plan, models),
         )
-        return await self._limiter.standings(demand, request.started_ms)
+        return await self._limiter.standings(demand, steady_ms())
 
     async def _limits(self, key: KeyEntry, request: RelayRequest) -> list[dict[str, Any]]:
         return [

@@ -16,7 +16,7 @@ from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.rules import KeyEntry
-from posthouse.kernel.clock import monotonic_s, now_ms
+from posthouse.kernel.clock import monotonic_s, steady_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import Ending, Outcome
 from posthouse.kernel.secrets import hash_key, is_key_shaped
@@ -147,7 +147,7 @@ class Relay:
             prompt_tokens = bounded_size(call, self._estimator)
             if prompt_tokens is None:
                 prompt_tokens = await counted_size(call, self._estimator)
-            granted = await self._limiter.admit(_demand(call, prompt_tokens), now_ms())
+            granted = await self._limiter.admit(_demand(call, prompt_tokens), steady_ms())
             if isinstance(granted, Refused):
                 raise over_limit(granted, self._market.currency)
             call.granted, call.quota_headers = granted, granted.headers
@@ -243,7 +243,7 @@ class Relay:
         """The rate-limit headers of a refusal: where the caller stands now that nothing was taken."""
         if not call.terms.rules:
             return b""
-        return quota_block(await self._limiter.standings(_demand(call, 0), now_ms()))
+        return quota_block(await self._limiter.standings(_demand(call, 0), steady_ms()))
 
     # -- the upstream's answer ---------------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ class Relay:
         )
         if granted is not None:
             tokens = outcome.prompt_tokens + outcome.completion_tokens
-            self._limiter.settle(granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=now_ms())
+            self._limiter.settle(granted, tokens=tokens, spend_nanos=outcome.charge_nanos, now_ms=steady_ms())
         return durable
 
     async def _caller_left(self, call: Call) -> None:

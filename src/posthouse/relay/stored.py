@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from posthouse.accounts.rules import KeyEntry
-from posthouse.kernel.clock import now_ms
+from posthouse.kernel.clock import now_ms, steady_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.outcome import AttemptRecord, Ending, Outcome
 from posthouse.kernel.tasks import finish, retrieve
@@ -149,7 +149,7 @@ class StoredCalls:
         nothing is written without anybody's waiting for it."""
         granted, visit.granted = visit.granted, None
         if granted is not None and outcome.ending is Ending.COMPLETED:
-            self._limiter.settle(granted, tokens=0, spend_nanos=0, now_ms=now_ms())
+            self._limiter.settle(granted, tokens=0, spend_nanos=0, now_ms=steady_ms())
         elif granted is not None:
             self._limiter.release(granted, refund_request=True)
         if visit.attempts:
@@ -272,7 +272,7 @@ class StoredCalls:
             plan=key.plan,
             rules=catalogue.rules_of(key.plan, dict.fromkeys(one.name for one in models if one is not None)),
         )
-        granted = await self._limiter.admit(demand, now_ms())
+        granted = await self._limiter.admit(demand, steady_ms())
         if isinstance(granted, Refused):
             raise over_limit(granted, self._market.currency)
         visit.granted = granted
