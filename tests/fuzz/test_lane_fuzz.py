@@ -47,7 +47,9 @@ class Echo:
             return
         self.seen.append((request.method, request.path, body))
         told = hashlib.sha256(
-            msgspec.json.encode((request.method, request.path, sorted(request.headers.items()), body))
+            msgspec.json.encode(
+                (request.method, request.path, sorted(request.headers.items()), body, request.address)
+            )
         )
         if "stream" not in request.path:
             door.respond(200, b"", told.hexdigest().encode())
@@ -76,8 +78,8 @@ class Line(asyncio.Transport):
     """A connection in memory: keeps what is written, and ends as a socket's does, in a later turn of the
     loop."""
 
-    def __init__(self, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1234), "sockname": ("192.0.2.2", 80)})
+    def __init__(self, protocol: asyncio.BaseProtocol, address: str) -> None:
+        super().__init__({"peername": (address, 1234), "sockname": ("192.0.2.2", 80)})
         self.protocol: Any = protocol
         self.written = bytearray()
         self.may_send = asyncio.Event()
@@ -140,17 +142,28 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"page"})
 
 
-async def converse(segments: list[bytes], *, patiently: bool = False) -> Heard:
+def a_lane(*trusted: str) -> Lane:
+    return Lane(Echo(), SETTINGS, Addresses(b"key", trusted))  # type: ignore[arg-type]  # in the pipeline's place
+
+
+async def converse(
+    segments: list[bytes],
+    *,
+    patiently: bool = False,
+    lane: Lane | None = None,
+    address: str = "192.0.2.1",
+) -> Heard:
     """Send the segments, each when the one before has been taken, or when all that it brought is answered;
     then hang up."""
     loop = asyncio.get_running_loop()
     faults: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: faults.append(context))
-    echo, server = Echo(), ServerState()
-    lane = Lane(echo, SETTINGS, Addresses(b"key", ()))  # type: ignore[arg-type]  # in the pipeline's place
+    server = ServerState()
+    lane = lane or a_lane()
+    lane.relay = echo = Echo()  # type: ignore[assignment]  # in the pipeline's place
     config = uvicorn.Config(page, lifespan="off", ws="none", log_config=None, access_log=False)
     config.load()
-    line = Line(lane.protocol(config, server, {}))
+    line = Line(lane.protocol(config, server, {}), address)
     async with asyncio.timeout(END_S):
         for segment in segments:
             await line.may_send.wait()
@@ -319,6 +332,24 @@ def test_a_head_that_is_known_again_means_what_it_means_to_the_parser(
     assert list(map(essence, known.replies)) == list(map(essence, parsed.replies))
     assert known.seen == parsed.seen
     assert len(known.seen) == len(requests)
+
+
+@pytest.mark.parametrize("trusted", [(), ("192.0.2.0/24",)])
+@given(head=st.sampled_from(CLIENT_HEADS), body=CLIENT_BODIES, times=st.integers(1, 3), places=PLACES)
+def test_a_head_that_another_connection_has_sent_means_the_same(
+    loop: asyncio.Runner, trusted: tuple[str, ...], head: str, body: bytes, times: int, places: list[int]
+) -> None:
+    """The first request of a connection, its head known to the process against read by the parser; the caller
+    is the one at its own end, or whom its own proxy names."""
+    heads = [one.replace("host: a", "host: a\r\nx-forwarded-for: 203.0.113.5") for one in CLIENT_HEADS]
+    lane = a_lane(*trusted)
+    for one in heads:
+        loop.run(converse([(one % 2).encode() + b"{}"], lane=lane, address="198.51.100.7"))
+    data = times * ((heads[CLIENT_HEADS.index(head)] % len(body)).encode() + body)
+    known = loop.run(converse(cut(data, places[:3]), lane=lane))
+    parsed = loop.run(converse([data], lane=a_lane(*trusted)))
+    assert known.seen == parsed.seen
+    assert list(map(essence, known.replies)) == list(map(essence, parsed.replies))
 
 
 @pytest.mark.parametrize("length", [b"", b"5000", b"1x", b"+2", b"2\r\ncontent-length: 3", b"99999999999999"])

@@ -1,7 +1,7 @@
 import pytest
 
 from posthouse.relay.values import RelayRequest
-from posthouse.server.heads import head_of, known_head
+from posthouse.server.heads import HEAD_BYTES_MAX, HEADS_MAX, KnownHeads, head_of, known_head
 
 HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nx: 1\r\n\r\n"
 REQUEST = RelayRequest("req_1", "POST", "/v1/x", "", {}, "192.0.2.1", b"hash", 0, 0.0)
@@ -54,3 +54,32 @@ def test_any_other_head_is_not(data: bytes) -> None:
 )
 def test_a_head_that_can_not_be_known_again(raw: bytes) -> None:
     assert known_head(head_of(raw), REQUEST) is None
+
+
+def test_the_heads_of_all_callers_are_found_until_they_are_forgotten() -> None:
+    heads = KnownHeads()
+    other = HEAD.replace(b"x: 1", b"x: 2")
+    known = [heads.learn(head_of(head), REQUEST) for head in (HEAD, other)]
+    assert known[0] != known[1]
+    assert [heads.find(head.replace(b"12", b"5") + b"hello") for head in (HEAD, other)] == known
+    unknown = (
+        b"",
+        HEAD[:-1],
+        HEAD.replace(b"x: 1", b"x: 3"),
+        HEAD.replace(b"Content", b"content"),
+        b"x" + HEAD,
+    )
+    assert [heads.find(data) for data in unknown] == [None] * 5
+    heads.forget()
+    assert heads.find(HEAD) is None
+
+
+def test_no_long_heads_and_not_too_many_are_kept() -> None:
+    heads = KnownHeads()
+    long = HEAD.replace(b"x: 1", b"x: " + b"1" * HEAD_BYTES_MAX)
+    assert heads.learn(long, REQUEST) is not None
+    assert heads.find(long) is None
+    many = [HEAD.replace(b"x: 1", b"x: %d" % number) for number in range(HEADS_MAX + 1)]
+    for head in many:
+        heads.learn(head, REQUEST)
+    assert [head for head in many if heads.find(head) is not None] == many[-1:]

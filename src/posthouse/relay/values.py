@@ -20,8 +20,8 @@ class Flow(Protocol):
 
 
 class Head(Struct, eq=False):
-    """What the pipeline has found in a request's head. Requests of one connection that begin alike share it,
-    so that it is found once: `endpoint`, the model or object that the path names, and the key's hash."""
+    """What the pipeline has found in a request's head. Requests whose heads are alike share it, so that it is
+    found once: `endpoint`, the model or object that the path names, and the key's hash."""
 
     endpoint: Endpoint | None = None
     named: str = ""

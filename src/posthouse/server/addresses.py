@@ -16,11 +16,8 @@ class Addresses:
     def __init__(self, key: bytes, trusted: tuple[str, ...]) -> None:
         self._key = key
         self._trusted = tuple(ip_network(network, strict=False) for network in trusted)
+        self.any_trusted = bool(trusted)
         self._hashes: dict[str, bytes] = {}
-
-    @property
-    def any_trusted(self) -> bool:
-        return bool(self._trusted)
 
     def caller(self, peer: str, forwarded_for: bytes) -> str:
         """The right-most address that is not one of our proxies; the peer's own where none is trusted."""

@@ -1,5 +1,5 @@
-"""The head of a request as it is known again: a client sends the same one with each call on a connection, but
-for the length of its body. What has been parsed and checked once need not be again."""
+"""The head of a request as it is known again: a client sends the same one with each call, but for the length
+of its body. What has been parsed and checked once need not be again, on this connection or on another."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import re
 from msgspec import Struct
 
 from posthouse.relay.values import RelayRequest
+
+# Of so many heads the process knows those that came last; a client's are under 1 KB. All are forgotten each
+# FORGET_S: they hold keys, of callers who may be gone.
+HEADS_MAX = 1024
+HEAD_BYTES_MAX = 4096
+FORGET_S = 60.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+(\d++)[ \t]*+\r\n", re.IGNORECASE)
 _DIGITS_MAX = 10  # of any length that a body may have
@@ -47,3 +53,30 @@ def known_head(head: bytes, request: RelayRequest) -> KnownHead | None:
     if length is None or head.count(b"\n") != head.count(b"\r\n"):
         return None
     return KnownHead(head[: length.start(1)], head[length.end(1) :], request)
+
+
+class KnownHeads:
+    """Of all callers, for those who open a connection for each call."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[bytes, bytes], KnownHead] = {}
+
+    def learn(self, head: bytes, request: RelayRequest) -> KnownHead | None:
+        """As `known_head`; from now on `find` has it too."""
+        known = known_head(head, request)
+        if known is not None and len(head) <= HEAD_BYTES_MAX:
+            if len(self._heads) == HEADS_MAX:
+                self._heads.clear()
+            self._heads[known.before, known.after] = known
+        return known
+
+    def find(self, data: bytes) -> KnownHead | None:
+        """The one that data begin with, and have all of."""
+        length = _LENGTH.search(data, 0, HEAD_BYTES_MAX)
+        if length is None:
+            return None
+        start, end = length.span(1)
+        return self._heads.get((data[:start], data[end : data.find(b"\r\n\r\n", end) + 4]))
+
+    def forget(self) -> None:
+        self._heads.clear()

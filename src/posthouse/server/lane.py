@@ -31,8 +31,8 @@ from posthouse.kernel.clock import now_ms
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.ids import new_request_id
 from posthouse.relay.answers import render_refusal
-from posthouse.relay.values import RelayRequest
-from posthouse.server.heads import KnownHead, head_of, known_head
+from posthouse.relay.values import Head, RelayRequest
+from posthouse.server.heads import FORGET_S, KnownHead, KnownHeads, head_of
 from posthouse.server.turn import STATUS_LINES, Turn, too_large
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Lane:
         self.addresses = addresses
         self.connections: set[RelayProtocol] = set()
         self.body_bytes = 0  # of all requests in memory
+        self.heads = KnownHeads()
         self._date_source: list[tuple[bytes, bytes]] = []
         self._date_block = b""
 
@@ -119,9 +120,13 @@ class Lane:
     async def sweep(self) -> None:
         """Runs as long as the server does."""
         loop = asyncio.get_running_loop()
+        forget_s = 0.0
         while True:
             await asyncio.sleep(SWEEP_S)
             now_s = loop.time()
+            if now_s >= forget_s:
+                forget_s = now_s + FORGET_S
+                self.heads.forget()
             for connection in [c for c in self.connections if 0 < c.deadline_s < now_s]:
                 connection.on_deadline()
 
@@ -145,7 +150,6 @@ class RelayProtocol(asyncio.Protocol):
         "_is_between",
         "_is_closing",
         "_known",
-        "_last",
         "_linger_bytes",
         "_parser",
         "_peer",
@@ -190,8 +194,7 @@ class RelayProtocol(asyncio.Protocol):
         self._fed_bytes = 0  # since the last whole head or piece of a body
         self._progressed = False
         self._is_between = True  # the parser has no part of a request
-        self._last: tuple[bytes, RelayRequest] | None = None  # if its head may be known again
-        self._known: KnownHead | None = None  # made of it when a second request comes
+        self._known: KnownHead | None = None  # the last one, if it can be known again
         self._body_left = 0  # bytes still to come of a body that the parser is not asked for
         self._yielded = False
         self._reading = True
@@ -219,7 +222,7 @@ class RelayProtocol(asyncio.Protocol):
         self._wait(HEAD, self.lane.settings.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        if self.waiting is REQUEST and self._is_between:
+        if self._is_between and (self.waiting is REQUEST or (self.waiting is HEAD and not self._raw)):
             data = self._take_known(data)
             if not data:
                 return
@@ -337,8 +340,7 @@ class RelayProtocol(asyncio.Protocol):
             self._yielded = True
             return
         turn = self._new_turn(parser, path, query)
-        self._known = None
-        self._last = (head_of(self._raw), turn.request) if turn.is_plain else None
+        self._known = self.lane.heads.learn(head_of(self._raw), turn.request) if turn.is_plain else None
         self._raw = b""
         self.receiving = turn
         if self._turn is None:
@@ -375,21 +377,20 @@ class RelayProtocol(asyncio.Protocol):
     # -- what needs no parser ----------------------------------------------------------------------------
 
     def _take_known(self, data: bytes) -> bytes:
-        """Take in a request whose head is the last one's but for its length; returns what is left for the
-        parser, which knows of none of it and stays between two requests."""
+        """Take in a request whose head is the last one's but for its length, or of a connection's first
+        request another connection's; returns what is left for the parser, which knows of none of it and stays
+        between two requests."""
+        lane = self.lane
         known = self._known
         if known is None:
-            if self._last is None:
-                return data
-            self._known = known = known_head(*self._last)
-            self._last = None
+            self._known = known = lane.heads.find(data)
             if known is None:
                 return data
         read = known.read(data)
         if read is None:
             return data
         digits, body = read
-        lane, body_bytes = self.lane, int(digits)
+        body_bytes = int(digits)
         if body_bytes > lane.settings.body_bytes_max:
             return data
         turn = Turn(self, lane, self._request_again(known.request, digits), True, True, False)
@@ -418,30 +419,20 @@ class RelayProtocol(asyncio.Protocol):
         headers = before.headers
         if headers[b"content-length"] != digits:
             headers = {**headers, b"content-length": digits}
-        return RelayRequest(
-            new_request_id(),
-            before.method,
-            before.path,
-            before.query,
-            headers,
-            before.address,
-            before.address_hash,
-            now_ms(),
-            self.loop.time(),
-            before.head,
-        )
+        return self._request(before.method, before.path, before.query, headers, before.head)
 
     # -- turns -------------------------------------------------------------------------------------------
 
-    def _new_turn(self, parser: httptools.HttpRequestParser, path: str, query: str) -> Turn:
-        lane, headers = self.lane, self._headers
-        address, address_hash = self._peer, self._peer_hash
-        if lane.addresses.any_trusted:
-            address = lane.addresses.caller(address, headers.get(b"x-forwarded-for", b""))
-            address_hash = lane.addresses.hashed(address)
-        request = RelayRequest(
+    def _request(
+        self, method: str, path: str, query: str, headers: dict[bytes, bytes], head: Head
+    ) -> RelayRequest:
+        address, address_hash, addresses = self._peer, self._peer_hash, self.lane.addresses
+        if addresses.any_trusted:
+            address = addresses.caller(address, headers.get(b"x-forwarded-for", b""))
+            address_hash = addresses.hashed(address)
+        return RelayRequest(
             new_request_id(),
-            parser.get_method().decode("latin-1"),
+            method,
             path,
             query,
             headers,
@@ -449,13 +440,18 @@ class RelayProtocol(asyncio.Protocol):
             address_hash,
             now_ms(),
             self.loop.time(),
+            head,
         )
+
+    def _new_turn(self, parser: httptools.HttpRequestParser, path: str, query: str) -> Turn:
+        headers = self._headers
+        request = self._request(parser.get_method().decode("latin-1"), path, query, headers, Head())
         version = parser.get_http_version()
         version_1_1 = version == "1.1"
         refusal = self._refusal_of_head(version)
         keep_alive = version_1_1 and refusal is None and parser.should_keep_alive()
         expects_continue = version_1_1 and headers.get(b"expect", b"").lower() == b"100-continue"
-        return Turn(self, lane, request, keep_alive, version_1_1, expects_continue, refusal)
+        return Turn(self, self.lane, request, keep_alive, version_1_1, expects_continue, refusal)
 
     def _refusal_of_head(self, version: str) -> Refusal | None:
         headers, settings = self._headers, self.lane.settings
