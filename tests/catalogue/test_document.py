@@ -120,7 +120,7 @@ def test_a_credential_is_read_from_the_environment_and_is_no_part_of_the_definit
         ),
         (
             "[channels.c]\nbase_url = 'https://u/v1'\ncosts.'gpt-4*' = [{input = 1}, {inptu = 2}]",
-            "operator.toml:3: channels.c.costs.\"*\"[1]: unknown field 'inptu'; did you mean 'input'?",
+            "operator.toml:3: channels.c.costs.\"gpt-4*\"[1]: unknown field 'inptu'; did you mean 'input'?",
         ),
         (
             "[channels.c]\nbase_url = 'https://u/v1'\ncosts.'gpt-4*' = {input = '-1'}",
@@ -224,6 +224,24 @@ def test_each_mistake_is_named_with_its_line_and_what_may_be_meant(text: str, me
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     text = "[operator]\nexchange_rate = 0\n[plans.p]\nkind = 'x'\n[families.f]\nkidn = 'other'\n"
     assert [line.split(":")[1] for line in refusal(text).splitlines()] == ["2", "4", "6"]
+
+
+def test_all_unknown_fields_of_a_definition_are_told_with_what_else_is_wrong_first() -> None:
+    limits = "[[plans.p.limits]]\nrequest = 1\nwindwo = '1 h'\n[[plans.p.limits]]\ntokens = 1\nxyz = {}\n"
+    text = (
+        "[plans.p]\nkind = 'payed'\nmodles = []\n"
+        + limits
+        + "[models.m]\nprice = [{input = 1}, {inptu = 1}]\nnear = 1"
+    )
+    assert refusal(text).splitlines() == [
+        "operator.toml:2: plans.p.kind: 'payed' is none of free, paid; did you mean 'paid'?",
+        "operator.toml:3: plans.p: unknown field 'modles'; did you mean 'models'?",
+        "operator.toml:5: plans.p.limits[0]: unknown field 'request'; did you mean 'requests'?",
+        "operator.toml:6: plans.p.limits[0]: unknown field 'windwo'; did you mean 'window'?",
+        "operator.toml:9: plans.p.limits[1]: unknown field 'xyz'",
+        "operator.toml:11: models.m.price[1]: unknown field 'inptu'; did you mean 'input'?",
+        "operator.toml:12: models.m: unknown field 'near'",
+    ]
 
 
 def test_a_missing_variable_is_no_empty_credential() -> None:

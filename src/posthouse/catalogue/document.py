@@ -2,8 +2,9 @@
 
 import re
 import tomllib
+import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _ANY = "*"
 SECRET_CHARS_MAX = 1000  # longer than any provider's, short enough to be no file
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_UNKNOWN = "Object contains unknown field "
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _ENUM = re.compile(r"Invalid enum value '(.*)'")
 _EXPECTED = re.compile(r"Expected `([^`]*)`")
@@ -114,7 +115,7 @@ def define(kind: Kind, name: str, fields: Mapping[str, Any], path: Path = ()) ->
     try:
         return msgspec.convert(fields, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigurationError([explained(error, struct, path)]) from None
+        raise ConfigurationError(explained(error, struct, fields, path)) from None
 
 
 def _parse(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
@@ -129,7 +130,7 @@ def _parse(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
 
 def _entries(
     tables: dict[str, Any], problems: list[Problem]
-) -> typing.Iterator[tuple[Kind, str, Path, dict[str, Any]]]:
+) -> Iterator[tuple[Kind, str, Path, dict[str, Any]]]:
     """Each definition of the file: kind, name, path, fields. What can be none goes to the problems."""
     kinds = {table_name: kind for kind, table_name in TABLES.items()}
     for table_name, table in tables.items():
@@ -225,17 +226,42 @@ def _placed(problem: Problem, lines: dict[Path, int]) -> Problem:
     return msgspec.structs.replace(problem, line=line_at(lines, path))
 
 
-def explained(error: msgspec.ValidationError, struct: type[Struct], path: Path) -> Problem:
-    """What msgspec found wrong with a definition that is at `path`, with what may have been meant."""
+def explained(
+    error: msgspec.ValidationError, struct: type[Struct], fields: Mapping[str, Any], path: Path
+) -> list[Problem]:
+    """What is wrong with a definition that is at `path`, with what may have been meant: all fields that no
+    table has, and what else msgspec found first."""
+    unknown = [*_unknown_fields(struct, fields, path)]
+    return unknown if str(error).startswith(_UNKNOWN) else [*unknown, _explained(error, struct, path)]
+
+
+def _unknown_fields(found: Any, value: Any, path: Path) -> Iterator[Problem]:
+    """Those of all tables in the value at `path`, which is to be of a type."""
+    is_union = typing.get_origin(found) in (typing.Union, types.UnionType)
+    for one in typing.get_args(found) if is_union else (found,):
+        origin, inner = typing.get_origin(one), typing.get_args(one)
+        if origin is tuple and isinstance(value, list):
+            for i, element in enumerate(value):
+                yield from _unknown_fields(inner[0], element, (*path, i))
+        elif origin is dict and isinstance(value, dict):
+            for name, member in value.items():
+                yield from _unknown_fields(inner[1], member, (*path, name))
+        elif isinstance(one, type) and issubclass(one, Struct) and isinstance(value, Mapping):
+            known, hints = one.__struct_fields__, typing.get_type_hints(one)
+            for name, member in value.items():
+                if name in known:
+                    yield from _unknown_fields(hints[name], member, (*path, name))
+                else:
+                    yield _unknown(path, "unknown_field", name, known, key=name)
+
+
+def _explained(error: msgspec.ValidationError, struct: type[Struct], path: Path) -> Problem:
     message = str(error)
     place = _AT.search(message)
     inner = _parts(place[1]) if place else ()
     at, message = (*path, *inner), _AT.sub("", message)
     if isinstance(error.__cause__, UnfitValue):
         return Problem.of(error.__cause__, at)
-    if unknown := _UNKNOWN.fullmatch(message):
-        known = _a_struct(_type_at(struct, inner)).__struct_fields__
-        return _unknown(at, "unknown_field", unknown[1], known, key=unknown[1])
     if missing := _MISSING.fullmatch(message):
         return Problem(at, "field_missing", {"name": missing[1]})
     if value := _ENUM.fullmatch(message):
@@ -244,8 +270,8 @@ def explained(error: msgspec.ValidationError, struct: type[Struct], path: Path) 
     if bound := _BOUND.fullmatch(message):
         kind, name = _BOUNDS[bound[1]]
         return Problem(at, kind, {name: bound[2]})
-    types = _EXPECTED.match(message)
-    return Problem(at, _TYPES.get(frozenset(types[1].split(" | ")) - {"null"}, "") if types else "")
+    expected = _EXPECTED.match(message)
+    return Problem(at, _TYPES.get(frozenset(expected[1].split(" | ")) - {"null"}, "") if expected else "")
 
 
 def _unknown(

@@ -88,8 +88,8 @@ def read_definitions(
         except KeyError:
             problems.append(Problem((kind, name), "unreadable"))
         except msgspec.ValidationError as error:
-            wrong = explained(error, TYPES[kind], (kind, name))
-            problems += [Problem((kind, name), "unreadable"), wrong]
+            wrong = explained(error, TYPES[kind], msgspec.json.decode(text), (kind, name))
+            problems += [Problem((kind, name), "unreadable"), *wrong]
     if problems and unreadable is None:
         raise ConfigurationError(problems, source="the store's configuration")
     return definitions
