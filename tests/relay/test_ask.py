@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
+from tests.unit.nesting import DEPTH
 
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.relay.ask import Ask, read_ask, upstream_body
@@ -197,12 +198,12 @@ def reading(body: bytes, path_model: str = "") -> tuple[RelayCode, str] | None:
 
 
 def depth_max(head: bytes, tail: bytes = b'"x":1', path_model: str = "") -> int:
-    """How deep a body may be nested: a thousand in CPython 3.11, ten thousand and more later."""
+    """How deep a body may be nested, which differs by Python."""
 
     def is_refused(depth: int) -> bool:
         return reading(nested(depth, head, tail), path_model) is not None
 
-    return bisect_left(range(200_000), True, key=is_refused) - 1
+    return bisect_left(range(DEPTH), True, key=is_refused) - 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the relay reads and changes in a Gemini request's JSON, and that nothing else moves."""
 
 import pytest
+from tests.unit.nesting import DEPTH
 
 from posthouse.wire.gemini_body import REQUESTS_MAX, edit_gemini, peek_gemini
 from posthouse.wire.json_edit import COMMAS_MAX, MEMBERS_MAX, BrokenBody
@@ -37,7 +38,7 @@ def test_absent_and_null_are_the_same(body: bytes) -> None:
     [
         (b"{", "invalid_json", ""),
         (b"[]", "not_an_object", ""),
-        (b'{"a":' * 10_000, "too_deep", ""),
+        (b'{"a":' * DEPTH, "too_deep", ""),
         (b"{%b}" % b",".join(b'"a%d":1' % n for n in range(MEMBERS_MAX + 1)), "too_many_fields", ""),
         (b'{"generationConfig":[]}', "not_an_object", ""),
         (b'{"generationConfig":{"maxOutputTokens":"7"}}', "wrong_type", "maxOutputTokens"),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.nesting import DEPTH
 
 from posthouse.wire import json_edit
 from posthouse.wire.json_edit import (
@@ -119,7 +120,7 @@ def test_very_many_prompts_are_never_counted_short() -> None:
         (b'{"model":"a","MAX_TOKENS":1}', "ambiguous_field", "MAX_TOKENS"),
         ('{"model":"a","ſtream":true}'.encode(), "ambiguous_field", "ſtream"),
         (b'{"model":"a","max_to\\u212aens":1}', "ambiguous_field", "max_to\u212aens"),
-        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep", ""),
+        (b'{"a":' + b"[" * DEPTH + b"]" * DEPTH + b"}", "too_deep", ""),
     ],
 )
 def test_refuses(body: bytes, situation: str, param: str) -> None:
@@ -232,7 +233,7 @@ def test_drops_and_renames(body: bytes, reshaped: bytes) -> None:
 
 
 def test_a_nesting_that_peek_refuses_is_refused_by_the_others() -> None:
-    deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b',"n":1}'
+    deep = b'{"a":' + b"[" * DEPTH + b"]" * DEPTH + b',"n":1}'
     with pytest.raises(BrokenBody, match="too_deep"):
         edit(deep, {"n": b"2"})
     with pytest.raises(BrokenBody, match="too_deep"):

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.nesting import DEPTH
 
 from posthouse.metering.ceilings import may_hold_media
 from posthouse.wire.json_edit import COMMAS_MAX, BrokenBody
@@ -90,9 +91,9 @@ def test_what_would_hold_everyone_up_is_refused() -> None:
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(BrokenBody, match="too_deep"):
-        objects_named(CHAT, b'{"messages":[{"file_id":%b0%b}]}' % (b"[" * 100_000, b"]" * 100_000))
+        objects_named(CHAT, b'{"messages":[{"file_id":%b0%b}]}' % (b"[" * DEPTH, b"]" * DEPTH))
     with pytest.raises(BrokenBody, match="too_deep"):
-        objects_named("messages", b'{"container":%b0%b}' % (b"[" * 100_000, b"]" * 100_000))
+        objects_named("messages", b'{"container":%b0%b}' % (b"[" * DEPTH, b"]" * DEPTH))
 
 
 @pytest.mark.parametrize(
