@@ -144,6 +144,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
                 objects=objects,
                 market=market,
                 limiter=limiter,
+                own_calls=own_calls,
                 ledger=ledger,
                 client=client,
                 router=router,

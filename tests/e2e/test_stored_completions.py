@@ -222,6 +222,16 @@ def test_they_are_free_counted_and_on_record(scene: Scene, request: pytest.Fixtu
     assert {one.channel for one in (made, *about)} == {scene.keeper(name)}
 
 
+def test_what_asks_no_upstream_says_where_the_caller_stands_too(scene: Scene) -> None:
+    with scene.client("asking@example.org") as client:
+        empty = client.chat.completions.with_raw_response.list()
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.chat.completions.retrieve("chatcmpl-none")
+    assert empty.parse().data == []
+    for headers in (empty.headers, refused.value.response.headers):
+        assert headers["x-ratelimit-remaining-requests"] == "100"
+
+
 def test_the_playground_counts_on_the_limits_of_the_oldest_key(scene: Scene) -> None:
     email = "playing@example.org"
     with scene.client(email) as client:

@@ -34,6 +34,7 @@ from posthouse.relay.endpoints import Endpoint
 from posthouse.relay.forward import refusal_of, without_secret
 from posthouse.relay.market import Market
 from posthouse.relay.outcomes import elapsed_ms
+from posthouse.relay.own import OwnCalls
 from posthouse.relay.owned import Objects, pin_trip
 from posthouse.relay.router import Leg, Router, Trip
 from posthouse.relay.values import Door, RelayRequest
@@ -54,7 +55,7 @@ AT_ONCE_MAX = 4  # of them
 LIMIT_MAX = 100  # that OpenAI takes
 _QUERY = ("after", "limit", "order")  # what goes upstream of a caller's: no key, nothing unknown
 
-Refuse = Callable[[RelayRequest, Door, Refusal, Outcome], None]
+Refuse = Callable[[RelayRequest, Door, Refusal, Outcome, bytes], None]
 
 
 class Visit(Struct, eq=False):
@@ -92,6 +93,7 @@ class StoredCalls:
         objects: Objects,
         market: Market,
         limiter: Limiter,
+        own_calls: OwnCalls,
         ledger: Ledger,
         client: UpstreamClient,
         router: Router,
@@ -103,6 +105,7 @@ class StoredCalls:
         self._objects = objects
         self._market = market
         self._limiter = limiter
+        self._own = own_calls
         self._ledger = ledger
         self._client = client
         self._router = router
@@ -134,7 +137,7 @@ class StoredCalls:
             ending = Ending.FAILED if visit.attempts else Ending.REFUSED
             outcome = _outcome(visit, self._market, ending, refusal.row.http_status, int(refusal.code))
             await finish(self._end(visit, outcome))
-            refuse(request, door, refusal, outcome)
+            refuse(request, door, refusal, outcome, await self._own.quota_headers(key, request))
             return
         except asyncio.CancelledError:
             await finish(self._finished(visit, Ending.CANCELLED, 0))
@@ -198,7 +201,6 @@ class StoredCalls:
         rows = await self._rows(visit)
         limit = _limit(visit.query)
         visit.about = tuple(rows[:limit])
-        own = b""
         items: list[tuple[str, Any]] = []
         if visit.about:
             await self._admit(visit)
@@ -208,6 +210,8 @@ class StoredCalls:
             items = [(row.id, task.result()) for row, task in zip(visit.about, asked, strict=True)]
             items = [(name, item) for name, item in items if item is not None]
             own = await self._completed(visit, 200)
+        else:
+            own = await self._own.quota_headers(visit.key, visit.request)
         listed = {
             "object": "list",
             "data": [item for _, item in items],
