@@ -228,9 +228,18 @@ class Counter:
         )
 
 
+class Gate(Struct, eq=False):
+    """How much may be used of a window, and the lines that tell of it, up to what remains."""
+
+    window: Window
+    limit: int
+    lines: bytes = b""
+
+
 class Gates:
     """What the calls of one caller must pass under `rules`, looked up once: a call only compares and adds.
-    Before `turns_ms` no window has to turn. `ends`: the counters that a call's end says something."""
+    Before `turns_ms` no window has to turn, and all lines hold. `ends`: the counters that a call's end says
+    something."""
 
     __slots__ = (
         *("calls", "concurrency", "counters", "ends", "is_kept", "requests", "rules", "spend", "tokens"),
@@ -242,33 +251,40 @@ class Gates:
         self.is_kept = False
         self.turns_ms = 0
         self.calls = [counter.requests for counter in counters]
-        self.requests: list[tuple[Window, int]] = []
-        self.tokens: list[tuple[Window, int]] = []
-        self.spend: list[tuple[Window, int]] = []
+        self.requests: list[Gate] = []
+        self.tokens: list[Gate] = []
+        self.spend: list[Gate] = []
         self.concurrency: list[tuple[Counter, int]] = []
         self.ends: list[Counter] = []
         for rule, counter in zip(rules, counters, strict=True):
             counter.follow(rule)
             if rule.requests is not None:
-                self.requests.append((counter.requests, rule.requests))
+                self.requests.append(Gate(counter.requests, rule.requests))
             if rule.tokens is not None and counter.tokens is not None:
-                self.tokens.append((counter.tokens, rule.tokens))
+                self.tokens.append(Gate(counter.tokens, rule.tokens))
             if rule.spend_nanos is not None and counter.spend is not None:
-                self.spend.append((counter.spend, rule.spend_nanos))
+                self.spend.append(Gate(counter.spend, rule.spend_nanos))
             if rule.concurrency is not None:
                 self.concurrency.append((counter, rule.concurrency))
             if rule.concurrency is not None or counter.tokens is not None or counter.spend is not None:
                 self.ends.append(counter)
-        self.windows = self.calls + [window for window, _ in self.tokens + self.spend]
+        self.windows = self.calls + [gate.window for gate in self.tokens + self.spend]
 
     def turn(self, now_ms: int) -> None:
-        """Bring all windows up to now."""
+        """Bring all windows and lines up to now."""
         turns_ms = UNLIMITED
         for window in self.windows:
             if now_ms >= window.turns_ms:
                 window.turn(now_ms)
             if window.turns_ms < turns_ms:
                 turns_ms = window.turns_ms
+        for measure, gates in (("requests", self.requests), ("tokens", self.tokens)):
+            for gate in gates:
+                leaves_ms = gate.window.leaves_ms
+                reset_s = -(-(leaves_ms - now_ms if leaves_ms else gate.window.length_ms) // 1000)
+                gate.lines = _quota_lines(measure, gate.limit, reset_s)
+                if leaves_ms and leaves_ms - (reset_s - 1) * 1000 < turns_ms:
+                    turns_ms = leaves_ms - (reset_s - 1) * 1000
         self.turns_ms = turns_ms
 
     def admit(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> bytes | None:
@@ -277,51 +293,45 @@ class Gates:
         for counter, limit in self.concurrency:
             if counter.running >= limit:
                 return None
-        for window, limit in self.spend:
-            if window.used + (spend_nanos or 1) > limit:
+        for gate in self.spend:
+            if gate.window.used + (spend_nanos or 1) > gate.limit:
                 return None
         requests_left = tokens_left = UNLIMITED
-        for window, limit in self.requests:
-            left = limit - window.used
+        for gate in self.requests:
+            left = gate.limit - gate.window.used
             if left < requests_left:
-                requests_left, requests_limit, requests = left, limit, window
-        for window, limit in self.tokens:
-            left = limit - window.used
+                requests_left, requests = left, gate
+        for gate in self.tokens:
+            left = gate.limit - gate.window.used
             if left < tokens_left:
-                tokens_left, tokens_limit, tokens = left, limit, window
+                tokens_left, tokens = left, gate
         if requests_left < 1 or tokens_left < (prompt_tokens or 1):
             return None
-        self._take(prompt_tokens, spend_nanos, now_ms)
-        lines = ""
-        if requests_left < UNLIMITED:
-            reset_ms = requests.leaves_ms - now_ms if requests.leaves_ms else requests.length_ms
-            lines = f"{_quota_lines('requests', requests_limit, -(-reset_ms // 1000))}{requests_left - 1}\r\n"
-        if tokens_left < UNLIMITED:
-            reset_ms = tokens.leaves_ms - now_ms if tokens.leaves_ms else tokens.length_ms
-            left = tokens_left - prompt_tokens
-            lines += f"{_quota_lines('tokens', tokens_limit, -(-reset_ms // 1000))}{left}\r\n"
-        return lines.encode()
-
-    def _take(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> None:
         for window in self.calls:
             window.used += 1
             window.last_ms = now_ms
-        for window, _ in self.tokens:
-            window.used += prompt_tokens
-            window.last_ms = now_ms
-        for window, _ in self.spend:
-            window.used += spend_nanos
-            window.last_ms = now_ms
+        for gates, amount in ((self.tokens, prompt_tokens), (self.spend, spend_nanos)):
+            for gate in gates:
+                window = gate.window
+                window.used += amount
+                window.last_ms = now_ms
         for counter in self.ends:
             counter.running += 1
+        headers = b""
+        if requests_left < UNLIMITED:
+            headers = b"%b%d\r\n" % (requests.lines, requests_left - 1)
+        if tokens_left < UNLIMITED:
+            headers += b"%b%d\r\n" % (tokens.lines, tokens_left - prompt_tokens)
+        return headers
 
     def correct(self, at_ms: int, tokens: int, spend_nanos: int, now_ms: int) -> None:
         """A call that was admitted at `at_ms` ended. Add these to what it took: what is above zero counts as
         of now, what is below no longer."""
         for counter in self.ends:
             counter.running -= 1
-        for windows, more in ((self.tokens, tokens), (self.spend, spend_nanos)):
-            for window, _ in windows:
+        for gates, more in ((self.tokens, tokens), (self.spend, spend_nanos)):
+            for gate in gates:
+                window = gate.window
                 if more < 0:
                     window.give_back(at_ms, -more)
                     continue
@@ -336,10 +346,10 @@ class Gates:
             counter.running -= 1
         for window in self.calls:
             window.give_back(at_ms, requests)
-        for window, _ in self.tokens:
-            window.give_back(at_ms, tokens)
-        for window, _ in self.spend:
-            window.give_back(at_ms, spend_nanos)
+        for gate in self.tokens:
+            gate.window.give_back(at_ms, tokens)
+        for gate in self.spend:
+            gate.window.give_back(at_ms, spend_nanos)
 
     def refusal(self, prompt_tokens: int, spend_nanos: int, now_ms: int) -> Refused:
         """Why the call is not admitted: of all limits that leave no room the slowest to recover; before them,
@@ -414,18 +424,20 @@ def format_reset(reset_ms: int) -> str:
 
 def quota_headers(requests: Quota | None, tokens: Quota | None) -> bytes:
     """`x-ratelimit-{limit,reset,remaining}-{requests,tokens}` lines of the quotas that exist."""
-    lines = ""
+    lines = b""
     for measure, quota in (("requests", requests), ("tokens", tokens)):
         if quota is not None:
-            lines += f"{_quota_lines(measure, quota.limit, -(-quota.reset_ms // 1000))}{quota.remaining}\r\n"
-    return lines.encode()
+            reset_s = -(-quota.reset_ms // 1000)
+            lines += b"%b%d\r\n" % (_quota_lines(measure, quota.limit, reset_s), quota.remaining)
+    return lines
 
 
 @lru_cache(maxsize=4096)  # an hour's seconds
-def _quota_lines(measure: str, limit: int, reset_s: int) -> str:
+def _quota_lines(measure: str, limit: int, reset_s: int) -> bytes:
     """All but what remains: calls say the same for a second."""
-    return (
+    lines = (
         f"x-ratelimit-limit-{measure}: {limit}\r\n"
         f"x-ratelimit-reset-{measure}: {format_reset(reset_s * 1000)}\r\n"
         f"x-ratelimit-remaining-{measure}: "
     )
+    return lines.encode()
