@@ -153,6 +153,19 @@ def test_rules_that_are_equal_are_the_same_for_all_models() -> None:
     assert CATALOGUE.rules_of("free", ["own", "gpt-4o-mini"]) is both
 
 
+def test_rules_of_several_models_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.catalogue.compiled.SAME_RULES_MAX", 0)
+    families = "[families.small]\n[families.big]\n[models.a]\nfamily = 'small'\n[models.b]\nfamily = 'big'\n"
+    limits = (
+        "[[plans.p.limits]]\nrequests = 1\nfamily = 'small'\n[[plans.p.limits]]\nrequests = 2\nfamily = 'big'"
+    )
+    catalogue = compiled(f"{families}[plans.p]\nkind = 'free'\n{limits}")
+    assert catalogue.rules_of("p", ["a"]) is catalogue.rules("p", "a")
+    found = [catalogue.rules_of("p", ["a", "b"]) for _ in range(2)]
+    assert found[0] == found[1] == catalogue.rules("p", "a") + catalogue.rules("p", "b")
+    assert found[0] is not found[1]
+
+
 def test_what_a_channel_costs_is_its_share_of_the_list_price() -> None:
     [channel] = CATALOGUE.channels
     cost = CATALOGUE.cost(channel, "gpt-4o-mini")

@@ -56,6 +56,10 @@ _NUMBERED_AS: dict[FamilyKind, FamilyKind] = {
 BURST_WINDOW_MS_MAX = 60_000
 
 
+# Rules of several models that are kept, for each order in which pages of stored calls name them.
+SAME_RULES_MAX = 1000
+
+
 class OperatorSpec(Struct, frozen=True, kw_only=True):
     """`exchange_rate`: of `currency` for one US dollar; all else as in OperatorDef."""
 
@@ -204,6 +208,8 @@ class Catalogue:
         in the number that it answers with."""
         rules = {(rule.name, rule.subject): rule for model in models for rule in self.rules(plan, model)}
         found = tuple(rules.values())
+        if len(self._same_rules) >= SAME_RULES_MAX:
+            return self._same_rules.get(found, found)
         return self._same_rules.setdefault(found, found)
 
     def _spec(self, name: str, definition: ModelDef) -> ModelSpec:

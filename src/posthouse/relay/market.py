@@ -15,6 +15,7 @@ from posthouse.kernel.clock import monotonic_s
 from posthouse.kernel.errors import Refusal, RelayCode
 from posthouse.kernel.secrets import SecretBox, SecretText
 from posthouse.ledger.settlement import Snapshot
+from posthouse.limits.rules import LimitRule
 from posthouse.metering.prices import Tariff
 from posthouse.relay.ask import Ask
 from posthouse.relay.call import Terms
@@ -31,6 +32,8 @@ OUTPUT_TOKENS_DEFAULT = 16_384
 # Counting a prompt's tokens costs more than all else of a call. One whose bytes are this small a part of the
 # token limit is reserved by them; what that is too much comes back when the call is settled.
 RESERVED_BY_BYTES = 64
+# Keys' own lists of models whose limits are at hand; over that, all are looked up anew.
+SCOPES_MAX = 1000
 
 
 class Market:
@@ -56,6 +59,7 @@ class Market:
         before, self._credentials = self._credentials, credentials
         self.catalogue = catalogue
         self._terms: dict[tuple[str, str, Dialect], Terms] = {}
+        self._rules: dict[tuple[str, frozenset[str] | None], tuple[LimitRule, ...]] = {}
         self.pools = {
             spec.name: self._pool(spec, before, states.get(spec.name, {})) for spec in catalogue.channels
         }
@@ -144,6 +148,18 @@ class Market:
         """What this key can call; in another dialect than OpenAI's, whose list is the whole one, only what
         channels that speak it offer."""
         return [one for one in self.catalogue.models_for(key.plan, dialect) if _is_in_scope(key, one)]
+
+    def rules_for(self, key: KeyEntry) -> tuple[LimitRule, ...]:
+        """The limits of any model that this key can call. Hundreds of models take a while to look through,
+        and whoever is refused asks at any time."""
+        scope = key.plan, key.models
+        rules = self._rules.get(scope)
+        if rules is None:
+            if len(self._rules) >= SCOPES_MAX:
+                self._rules.clear()
+            rules = self.catalogue.rules_of(key.plan, [model.name for model in self.models_for(key)])
+            self._rules[scope] = rules
+        return rules
 
     def _make_terms(self, plan_name: str, asked: str, dialect: Dialect, *, names_objects: bool) -> Terms:
         """Compile and keep. Raises Refusal, in the order of what the caller would want to know first. A call

@@ -123,13 +123,12 @@ class OwnCalls:
 
     async def _standings(self, key: KeyEntry, request: RelayRequest) -> list[Standing]:
         """Where the caller stands in each limit of any model that the key can call."""
-        models = [model.name for model in self._market.models_for(key)]
         demand = Demand(
             key_id=key.limited_as,
             address=request.address_hash,
             account_id=key.account_id,
             plan=key.plan,
-            rules=self._market.catalogue.rules_of(key.plan, models),
+            rules=self._market.rules_for(key),
         )
         return await self._limiter.standings(demand, steady_ms())
 
