@@ -18,11 +18,9 @@ REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
     gc.collect()
-    gc.freeze()  # what there is by now is not looked through again and again
     gc.disable()
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 def connections() -> int:
