@@ -4,6 +4,7 @@ import ast
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -162,13 +163,22 @@ def test_every_verdict_is_named(words: Words) -> None:
 # -- logs ----------------------------------------------------------------------------------------------------
 
 
-def calls_in_sources() -> Iterator[tuple[str, list[str]]]:
+@cache
+def calls_in_sources() -> tuple[tuple[str, list[str]], ...]:
     """Each call's function, as written, with the texts among its arguments."""
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
-                yield ast.unparse(node.func), [text for text in texts if isinstance(text, str)]
+    calls = (
+        node
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    )
+    return tuple((ast.unparse(call.func), list(_texts(call))) for call in calls)
+
+
+def _texts(call: ast.Call) -> Iterator[str]:
+    for one in call.args:
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value
 
 
 @LANGUAGES

@@ -5,11 +5,13 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import get_args
 
+import pytest
 from pydantic_core.core_schema import ErrorType
 
 import posthouse
@@ -20,9 +22,6 @@ from posthouse.limits.rules import Subject
 from posthouse.relay import ask
 
 SOURCE = Path(posthouse.__file__).parent
-TREES = {
-    str(path.relative_to(SOURCE)): ast.parse(path.read_text("utf-8")) for path in sorted(SOURCE.rglob("*.py"))
-}
 # Of the calls that name a kind: which of their arguments it is.
 KIND_AT = {"UnfitValue": 1, "PydanticCustomError": 0, "_known": 2, "_unknown": 1, "catalogue.Problem": 1}
 # What the renderer itself adds, and what any other type of error is.
@@ -31,9 +30,20 @@ OWN_KINDS = {"", "at_line", "did_you_mean", *(f"unknown_{kind}" for kind in KIND
 FILLED_BY = {"_known": {"name"}, "_unknown": {"name"}}
 
 
-for module in pkgutil.walk_packages(posthouse.__path__, "posthouse."):  # or a class may not be known yet
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+@cache
+def parts() -> dict[str, list[ast.Call | ast.Constant]]:
+    """Of each file what is looked at here."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        found[str(path.relative_to(SOURCE))] = [
+            one for one in nodes if isinstance(one, ast.Call | ast.Constant)
+        ]
+    return found
+
+
+def texts_of(nodes: Iterable[ast.AST]) -> set[str]:
+    return {one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
 def all_declined(kind: type[Declined] = Declined) -> Iterator[type[Declined]]:
@@ -48,8 +58,8 @@ def fields_of(texts: Texts) -> set[str]:
 
 def calls(*names: str) -> Iterator[tuple[str, ast.Call, str]]:
     """Each call of one of these: where it stands, and its name, with the room where two rooms' are alike."""
-    for file, tree in TREES.items():
-        for node in ast.walk(tree):
+    for file, nodes in parts().items():
+        for node in nodes:
             name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
             if name == "Problem" and file.startswith("catalogue/"):
                 name = "catalogue.Problem"
@@ -88,26 +98,34 @@ def test_every_sentence_is_in_both_languages_with_the_same_fields() -> None:
     assert len(problem_rows()) == len(table.problems)
 
 
-def test_every_error_has_its_row_and_every_row_its_error() -> None:
-    classes = {one.__name__: one for one in all_declined()}
-    codes = {code for one in classes.values() if (code := getattr(one, "code", ""))}
+@pytest.fixture
+def declined() -> dict[str, type[Declined]]:
+    """All classes of it that there are, by name."""
+    for module in pkgutil.walk_packages(posthouse.__path__, "posthouse."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return {one.__name__: one for one in all_declined()}
+
+
+def test_every_error_has_its_row_and_every_row_its_error(declined: dict[str, type[Declined]]) -> None:
+    codes = {code for one in declined.values() if (code := getattr(one, "code", ""))}
     for where, call, _ in calls("Problem"):
         for part in ast.walk(call.args[0]):
             if isinstance(part, ast.Constant):
                 assert fields_of(problem_rows()[part.value].detail) <= given(call), where
                 codes.add(part.value)
-    for where, call, name in calls(*classes):
-        if classes[name].__init__ is Declined.__init__:
-            row, situation = problem_rows()[classes[name].code], text_at(call, 0)
+    for where, call, name in calls(*declined):
+        if declined[name].__init__ is Declined.__init__:
+            row, situation = problem_rows()[declined[name].code], text_at(call, 0)
             texts = row.situations[situation] if situation else row.detail
             assert fields_of(texts) <= given(call), where
     # The API answers some of what its framework refuses by a table.
-    written = {node.value for node in ast.walk(TREES["api/app.py"]) if isinstance(node, ast.Constant)}
+    written = texts_of(parts()["api/app.py"])
     assert codes | (written & problem_rows().keys()) == problem_rows().keys()
 
 
-def test_every_situation_is_raised() -> None:
-    classes = {one.__name__: one for one in all_declined() if one.__init__ is Declined.__init__}
+def test_every_situation_is_raised(declined: dict[str, type[Declined]]) -> None:
+    classes = {name: one for name, one in declined.items() if one.__init__ is Declined.__init__}
     raised = {(classes[name].code, text_at(call, 0)) for _, call, name in calls(*classes) if call.args}
     assert raised == {(row.code, one) for row in problem_table().problems for one in row.situations}
 
@@ -121,23 +139,15 @@ def test_every_kind_has_its_words_and_all_words_their_kind() -> None:
         assert kind in known, f"{where}: {kind}"
         filled = given(call) | FILLED_BY.get(name, set())
         assert "**" in filled or fields_of(known[kind]) <= filled, f"{where}: {kind}"
-    written = {
-        node.value
-        for tree in TREES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    written = set().union(*map(texts_of, parts().values()))
     assert known.keys() <= {*get_args(ErrorType)} | OWN_KINDS | written
 
 
 def test_what_fills_a_refusal_is_told_in_chinese_too() -> None:
     said = {*get_args(Subject), *ask._EXPECTED.values(), *ask._WHERE.values()}
-    for tree in TREES.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_bad_http", "Refusal"):
-                of = [one.value for one in node.keywords if one.arg in ("expected", "reason", "where")]
-                of += node.args if getattr(node.func, "id", "") == "_bad_http" else []
-                texts = {str(one.value) for one in of if isinstance(one, ast.Constant)}
-                said |= {one for one in texts if re.search("[a-z] [a-z]", one)}  # not "asc, desc"
+    for _, call, name in calls("_bad_http", "Refusal"):
+        of = [one.value for one in call.keywords if one.arg in ("expected", "reason", "where")]
+        of += call.args if name == "_bad_http" else []
+        said |= {one for one in texts_of(of) if re.search("[a-z] [a-z]", one)}  # not "asc, desc"
     assert said <= words().keys(), said - words().keys()
     assert all(any("\u4e00" <= char <= "\u9fff" for char in one) for one in words().values())
