@@ -57,6 +57,19 @@ def test_what_a_call_takes_is_seen_and_gone_after_it(
     assert relay.differences() == []
 
 
+def test_log_lines_are_shown_with_a_failing_test_and_nowhere_else(
+    relay: EmbeddedRelay, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def flush() -> None:
+        relay.app.observer.flush()
+
+    with Caller(relay.port) as caller:
+        caller.send(request(relay.member("ada@example.org", credit="10"), CHAT)).read_reply()
+    relay.run(flush)
+    assert '"event":"request_finished"' in caplog.text
+    assert "request_finished" not in "".join(capfd.readouterr())
+
+
 def test_what_is_not_given_back_is_found(relay: EmbeddedRelay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_S", 0.05)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from posthouse.testing.waiting import eventually, until
 
 T = TypeVar("T")
 GRACEFUL_STOP_S = 1
+logger = logging.getLogger(__name__)
 # What calls move while they run, and nothing else does.
 GAUGES = ("requests_running", "connections", "held_nanos", "request_bodies_bytes", "upstream_exchanges")
 
@@ -52,6 +54,7 @@ class EmbeddedRelay(Threaded, Operated):
         **settings: Any,
     ) -> None:
         super().__init__(directory, upstream_url, configuration, upstream_key=upstream_key, database=database)
+        logger.setLevel(logging.INFO)
         self.outcomes: list[Outcome] = []
         self.complaints: list[dict[str, Any]] = []  # of the loop: exceptions that nobody looked at
         self._settings = Settings(data=self.data, host="127.0.0.1", database=database, **settings)
@@ -109,9 +112,11 @@ class EmbeddedRelay(Threaded, Operated):
         assert not left, left
 
     def _listen_in(self) -> None:
-        """Note every Outcome on its way to the log and the metrics."""
+        """Note every Outcome on its way to the log and the metrics. Log lines go where pytest shows them with
+        a test that fails: what a thread writes to standard error between two tests reaches the terminal."""
         observer = self.app.observer
         report = observer.finished
+        observer._write = lambda lines: logger.info(lines.decode())
 
         def finished(outcome: Outcome) -> None:
             self.outcomes.append(outcome)
