@@ -57,15 +57,12 @@ class Ask(Struct, frozen=True, gc=False):
         return older if asked is None else asked if older is None else max(asked, older)
 
     @property
-    def choices(self) -> int:
-        """How many answers are generated, whether or not all are returned."""
-        return max(self.peek.n, self.peek.best_of) * self.peek.prompts
-
-    @property
     def hides_usage(self) -> bool:
         """The upstream is asked for usage that the caller did not ask for."""
-        peek = self.peek
-        return peek.stream and not peek.stream_options_include_usage and self.endpoint.dialect == "openai"
+        if not self.peek.stream or self.endpoint.dialect != "openai":
+            return False
+        options = self.peek.stream_options
+        return options is None or not options.include_usage
 
 
 def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model: str, body_max: int) -> Ask:
@@ -78,8 +75,8 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
         if endpoint.dialect == "gemini":
             looked = peek_gemini(body, stream=endpoint.stream)
             return Ask(endpoint, body, looked, model, objects_named(endpoint.name, body))
-        looked = peek(body)
-        if looked.duplicated:
+        looked, repeats = peek(body)
+        if repeats:
             body = normalise(body)
         if model:
             body = edit(body, {"model": msgspec.json.encode(model)})
@@ -96,7 +93,7 @@ def read_ask(endpoint: Endpoint, headers: dict[bytes, bytes], body: bytes, model
     model = model or looked.model or ""
     if not model:
         raise Refusal(RelayCode.MISSING_MODEL, param="model")
-    makes = _MAKES.get(endpoint.name, "") if looked.store or endpoint.dialect == "anthropic" else ""
+    makes = _MAKES.get(endpoint.name, "") if looked.stores or endpoint.dialect == "anthropic" else ""
     return Ask(endpoint, body, looked, model, objects, makes, is_text)
 
 
@@ -244,7 +241,7 @@ _EXPECTED = {
 
 
 def _with_usage(ask: Ask) -> bytes:
-    if not ask.peek.has_stream_options:
+    if ask.peek.stream_options is None:
         return b'{"include_usage":true}'
     return edit(value_of(ask.body, "stream_options"), {"include_usage": b"true"})
 

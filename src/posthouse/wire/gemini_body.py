@@ -48,19 +48,10 @@ def peek_gemini(body: bytes, *, stream: bool) -> Peek:
     for request in _requests(found):
         _read(_governed(bytes(request), {"model": "model"}), "model", _decode_text)
     return Peek(
-        model=None,
         stream=stream,
         max_tokens=_read(config, "maxOutputTokens", _decode_number),
-        max_completion_tokens=None,
-        max_output_tokens=None,
-        n=max(1, choices or 1),
-        best_of=1,
+        n=choices,
         service_tier=None if tier is None else tier.lower(),
-        has_stream_options=False,
-        stream_options_include_usage=False,
-        prompts=1,
-        has_prediction=False,
-        duplicated=False,
     )
 
 

@@ -51,11 +51,14 @@ class _Object(Struct, gc=False):
     """Any object: nothing of it is looked at, all of it is checked."""
 
 
-class _StreamOptions(Struct, gc=False):
+class _StreamOptions(Struct, frozen=True, gc=False):
     include_usage: bool | None = None
 
 
-class _Governed(Struct, gc=False):
+class Peek(Struct, frozen=True, gc=False):
+    """What the relay decides by: the governed fields as the caller wrote them. Token limits may be below
+    zero."""
+
     model: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -72,8 +75,24 @@ class _Governed(Struct, gc=False):
     safety_identifier: Raw | UnsetType = UNSET
     store: Raw | UnsetType = UNSET
 
+    @property
+    def choices(self) -> int:
+        """How many answers are generated, whether or not all are returned; each prompt of a completions call
+        gets `n`."""
+        choices = max(self.n or 1, self.best_of or 1, 1)
+        return choices if self.prompt is UNSET else choices * _prompts(bytes(self.prompt))
 
-GOVERNED = frozenset(_Governed.__struct_fields__)
+    @property
+    def has_prediction(self) -> bool:
+        return self.prediction is not UNSET and bytes(self.prediction) != b"null"
+
+    @property
+    def stores(self) -> bool:
+        """The upstream is asked to keep the answer."""
+        return self.store is not UNSET and bytes(self.store) == b"true"
+
+
+GOVERNED = frozenset(Peek.__struct_fields__)
 _QUOTED = {key: b'"' + key.encode() + b'"' for key in GOVERNED}
 
 # Keys whose case needs no look: what OpenAI's chat, completions and embeddings calls take.
@@ -85,40 +104,19 @@ _KNOWN = GOVERNED | {
 }
 
 
-class Peek(Struct, frozen=True, gc=False):
-    """What the relay decides by. `n` and `best_of` are at least 1; token limits are as they were given, also
-    below zero. `prompts` is how many prompts a completions call has: each gets `n` answers.
-    `duplicated`: forward `normalise(body)`, not the body."""
-
-    model: str | None
-    stream: bool
-    max_tokens: int | None
-    max_completion_tokens: int | None
-    max_output_tokens: int | None
-    n: int
-    best_of: int
-    service_tier: str | None
-    has_stream_options: bool
-    stream_options_include_usage: bool
-    prompts: int
-    has_prediction: bool
-    duplicated: bool
-    store: bool = False
-
-
 _decode_object = msgspec.json.Decoder(_Object).decode
-_decode_governed = msgspec.json.Decoder(_Governed).decode
+_decode_governed = msgspec.json.Decoder(Peek).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder(Raw).decode
 
 
-def peek(body: bytes) -> Peek:
-    """Read the governed fields; the last of a repeated one counts. Raises BrokenBody."""
+def peek(body: bytes) -> tuple[Peek, bool]:
+    """Read the governed fields, of a repeated one the last; and whether one is repeated: then forward
+    `normalise(body)`, not the body. Raises BrokenBody."""
     try:
-        got = _decode_governed(body)
-        duplicated = _repeats_governed(body)
+        return _decode_governed(body), _repeats_governed(body)
     except RecursionError:
         raise BrokenBody("too_deep") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -126,23 +124,6 @@ def peek(body: bytes) -> Peek:
         if mended == body:
             _refuse(error)
         return peek(mended)
-    n, best_of, options = got.n, got.best_of, got.stream_options
-    return Peek(
-        got.model,
-        got.stream is True,
-        got.max_tokens,
-        got.max_completion_tokens,
-        got.max_output_tokens,
-        n if n is not None and n > 1 else 1,
-        best_of if best_of is not None and best_of > 1 else 1,
-        got.service_tier,
-        options is not None,
-        options is not None and options.include_usage is True,
-        1 if got.prompt is UNSET else _prompts(bytes(got.prompt)),
-        got.prediction is not UNSET and bytes(got.prediction) != b"null",
-        duplicated,
-        got.store is not UNSET and bytes(got.store) == b"true",
-    )
 
 
 def normalise(body: bytes) -> bytes:

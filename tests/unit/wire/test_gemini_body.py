@@ -17,7 +17,7 @@ from posthouse.wire.json_edit import COMMAS_MAX, MEMBERS_MAX, BrokenBody
 )
 def test_reads_the_governed_fields_in_either_spelling(body: bytes) -> None:
     got = peek_gemini(body, stream=True)
-    assert (got.stream, got.max_tokens, got.n, got.service_tier) == (True, 7, 2, "flex")
+    assert (got.stream, got.max_tokens, got.choices, got.service_tier) == (True, 7, 2, "flex")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_reads_the_governed_fields_in_either_spelling(body: bytes) -> None:
 )
 def test_absent_and_null_are_the_same(body: bytes) -> None:
     got = peek_gemini(body, stream=False)
-    assert (got.stream, got.max_tokens, got.n, got.service_tier) == (False, None, 1, None)
+    assert (got.stream, got.max_tokens, got.choices, got.service_tier) == (False, None, 1, None)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,11 @@ from posthouse.wire.json_edit import (
 
 
 def peek_of(**fields: object) -> Peek:
-    return peek(json.dumps(fields).encode())
+    return peek(json.dumps(fields).encode())[0]
+
+
+def repeats(body: bytes) -> bool:
+    return peek(body)[1]
 
 
 def test_reads_the_governed_fields() -> None:
@@ -41,39 +45,30 @@ def test_reads_the_governed_fields() -> None:
         web_search_options={},
         messages=[{"role": "user", "content": "hi"}],
     )
-    assert got == Peek(
-        model="gpt-4o",
-        stream=True,
-        max_tokens=5,
-        max_completion_tokens=6,
-        max_output_tokens=7,
-        n=2,
-        best_of=3,
-        service_tier="flex",
-        has_stream_options=True,
-        stream_options_include_usage=True,
-        prompts=1,
-        has_prediction=True,
-        duplicated=False,
-    )
+    assert (got.model, got.stream, got.service_tier) == ("gpt-4o", True, "flex")
+    assert (got.max_tokens, got.max_completion_tokens, got.choices) == (5, 6, 3)
+    assert got.stream_options is not None
+    assert got.stream_options.include_usage
+    assert got.has_prediction
+    assert not got.stores
 
 
 @pytest.mark.parametrize("empty", [{}, dict.fromkeys(sorted(GOVERNED))], ids=["absent", "null"])
 def test_absent_and_null_are_the_same(empty: dict[str, None]) -> None:
     got = peek_of(**empty)
-    assert (got.model, got.stream, got.n, got.best_of, got.prompts) == (None, False, 1, 1, 1)
+    assert (got.model, got.stream, got.stream_options, got.choices) == (None, None, None, 1)
     assert (got.max_tokens, got.max_completion_tokens, got.service_tier) == (None, None, None)
-    assert not any((got.has_stream_options, got.has_prediction, got.duplicated))
+    assert not any((got.has_prediction, got.stores))
 
 
 def test_limits_are_as_given_and_fewer_than_one_answer_is_one() -> None:
     got = peek_of(max_tokens=-1, n=0, best_of=-3)
-    assert (got.max_tokens, got.n, got.best_of) == (-1, 1, 1)
+    assert (got.max_tokens, got.choices) == (-1, 1)
     assert peek_of(max_tokens=0).max_tokens == 0
 
 
 def test_big_integers_are_read_exactly() -> None:
-    assert peek(b'{"max_tokens":123456789012345678901234567890}').max_tokens == 123456789012345678901234567890
+    assert peek_of(max_tokens=123456789012345678901234567890).max_tokens == 123456789012345678901234567890
 
 
 @pytest.mark.parametrize(
@@ -89,11 +84,11 @@ def test_big_integers_are_read_exactly() -> None:
     ],
 )
 def test_counts_prompts(prompt: object, prompts: int) -> None:
-    assert peek_of(prompt=prompt).prompts == prompts
+    assert peek_of(prompt=prompt, n=3).choices == 3 * prompts
 
 
 def test_very_many_prompts_are_never_counted_short() -> None:
-    assert peek_of(prompt=["a,b"] * 20_000).prompts >= 20_000
+    assert peek_of(prompt=["a,b"] * 20_000).choices >= 20_000
 
 
 @pytest.mark.parametrize(
@@ -140,7 +135,7 @@ def test_refuses_a_key_in_another_case_in_a_body_of_any_size(filler: str) -> Non
 def test_refuses_very_many_members(filler: str, separators: tuple[str, str]) -> None:
     members: dict[str, object] = {"a": filler, **{f"k{i}": 1 for i in range(MEMBERS_MAX - 1)}}
     body = json.dumps(members, separators=separators).encode()
-    assert peek(body).model is None
+    assert peek(body)[0].model is None
     assert edit(edit(body, {"model": b"1"}), {"k7": b"2"}).startswith(b'{"model":1,')
     for more in (1, MEMBERS_MAX):
         members.update({f"more{i}": 1 for i in range(more)})
@@ -150,7 +145,7 @@ def test_refuses_very_many_members(filler: str, separators: tuple[str, str]) -> 
 
 def test_accepts_lone_surrogates_and_leaves_them_alone() -> None:
     body = rb'{"\udc00":1,"model":"m","messages":"\ud83d \ud83d\ude00 \ude00","n":2}'
-    assert peek(body).n == 2
+    assert peek(body)[0].n == 2
     assert edit(body, {"n": b"3"}) == body.replace(b'"n":2', b'"n":3')
 
 
@@ -166,21 +161,21 @@ def test_accepts_lone_surrogates_and_leaves_them_alone() -> None:
     ],
 )
 def test_normalises_repeated_governed_fields_only(body: bytes, normal: bytes) -> None:
-    assert peek(body).duplicated
+    assert repeats(body)
     assert normalise(body) == normal
-    assert not peek(normal).duplicated
+    assert not repeats(normal)
     assert json.loads(normal) == json.loads(body)
 
 
 def test_a_repeated_member_is_found_in_a_large_body_too() -> None:
     body = b'{"n":1,"x":"' + b"x" * 100_000 + b'","n":2}'
-    assert peek(body).duplicated
+    assert repeats(body)
     assert normalise(body) == body.replace(b'"n":1,', b"")
 
 
 def test_nothing_to_normalise_changes_nothing() -> None:
     body = b' {"x":1,"x":2,"model":"a"} '
-    assert not peek(body).duplicated
+    assert not repeats(body)
     assert normalise(body) == body
 
 
@@ -293,7 +288,7 @@ def spelled_objects(draw: st.DrawFn) -> Spelled:
     return Spelled(members, comma, colon)
 
 
-def refusal_or_peek(body: bytes) -> BrokenBody | Peek:
+def refusal_or_peek(body: bytes) -> BrokenBody | tuple[Peek, bool]:
     try:
         return peek(body)
     except BrokenBody as refused:
@@ -305,18 +300,19 @@ def test_peek_agrees_with_json_loads(given_object: Spelled) -> None:
     body = given_object.text()
     expected = json.loads(body)
     names = [json.loads(key) for key, _ in given_object.members if json.loads(key) in GOVERNED]
-    got = refusal_or_peek(body)
-    if isinstance(got, BrokenBody):
-        assert got.situation == "wrong_type"
-        assert got.param in names
+    answer = refusal_or_peek(body)
+    if isinstance(answer, BrokenBody):
+        assert answer.situation == "wrong_type"
+        assert answer.param in names
         return
+    got, is_repeated = answer
     assert got.model == expected.get("model")
-    assert got.stream is bool(expected.get("stream"))
-    assert got.n == max(1, expected.get("n") or 1)
-    assert got.duplicated is (len(names) > len(set(names)))
+    assert got.stream == expected.get("stream")
+    assert got.n == expected.get("n")
+    assert is_repeated is (len(names) > len(set(names)))
     normal = normalise(body)
     assert json.loads(normal) == expected
-    assert not peek(normal).duplicated
+    assert not repeats(normal)
 
 
 @given(spelled_objects(), st.sampled_from(["model", "n", "stream_options", "x"]))
