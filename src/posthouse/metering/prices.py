@@ -78,12 +78,11 @@ class _Step(Struct, frozen=True):
 
 
 class _Bound(Struct, frozen=True):
-    """Dearest micronanos per input token, output token and piece, for prompts that may exceed `over`."""
+    """Dearest micronanos per input token and output token, for prompts that may exceed `over`."""
 
     over: int
     input: int
     output: int
-    pieces: dict[str, int]
 
 
 class Tariff:
@@ -140,46 +139,27 @@ class Tariff:
         )
 
     def _step(self, prompt_tokens: int, service_tier: str) -> _Step:
-        steps = self._steps.get(service_tier) or self._steps[DEFAULT_TIER]
-        if len(steps) == 1:
-            return steps[0]
-        return next(step for step in reversed(steps) if step.over < prompt_tokens or step.over == 0)
+        for step in self._steps.get(service_tier) or self._steps[DEFAULT_TIER]:
+            if step.over < prompt_tokens:
+                break
+        return step
 
-    def ceiling(
-        self,
-        prompt_tokens_max: int,
-        output_tokens_max: int,
-        service_tier: str | None = None,
-        *,
-        extra: Mapping[str, int] | None = None,
-    ) -> int:
+    def ceiling(self, prompt_tokens_max: int, output_tokens_max: int, service_tier: str | None = None) -> int:
         """Nanos that no call within these bounds exceeds, whatever its tokens turn out to be.
 
-        `output_tokens_max` counts all answers of the call together; `extra` counts pieces, e.g. web searches.
-        `service_tier` is what the request asks for. The upstream may then serve it at the default tier, and
-        at priority when the request says "auto".
+        `output_tokens_max` counts all answers of the call together. `service_tier` is what the request asks
+        for. The upstream may then serve it at the default tier, and at priority when the request says "auto".
         """
         bound = self._bound(prompt_tokens_max, service_tier)
-        micronanos = prompt_tokens_max * bound.input + output_tokens_max * bound.output
-        if extra:
-            micronanos += _pieces(bound, extra)
-        return -(-micronanos // PER_MILLION)
+        return -(-(prompt_tokens_max * bound.input + output_tokens_max * bound.output) // PER_MILLION)
 
     def output_cap(
-        self,
-        available_nanos: int,
-        prompt_tokens_max: int,
-        n: int = 1,
-        service_tier: str | None = None,
-        *,
-        extra: Mapping[str, int] | None = None,
+        self, available_nanos: int, prompt_tokens_max: int, n: int = 1, service_tier: str | None = None
     ) -> int:
         """The most output tokens for each of `n` answers such that `ceiling` stays within `available_nanos`;
         0 when not even one token each is covered."""
         bound = self._bound(prompt_tokens_max, service_tier)
         micronanos = available_nanos * PER_MILLION - prompt_tokens_max * bound.input
-        if extra:
-            micronanos -= _pieces(bound, extra)
         if micronanos < 0:
             return 0
         if bound.output == 0:
@@ -187,16 +167,17 @@ class Tariff:
         return min(OUTPUT_TOKENS_UNBOUNDED, micronanos // (bound.output * n))
 
     def _bound(self, prompt_tokens_max: int, service_tier: str | None) -> _Bound:
-        bounds = self._bounds.get(service_tier or DEFAULT_TIER) or self._bounds[DEFAULT_TIER]
-        if len(bounds) == 1:
-            return bounds[0]
-        return next(bound for bound in reversed(bounds) if bound.over < prompt_tokens_max or bound.over == 0)
+        for bound in self._bounds.get(service_tier or DEFAULT_TIER) or self._bounds[DEFAULT_TIER]:
+            if bound.over < prompt_tokens_max:
+                break
+        return bound
 
     def _compile(self, tier: str) -> tuple[_Step, ...]:
+        """The tier's steps, that for the longest prompts first."""
         overs = {0} | {line.prompt_tokens_over for line in self.lines}
         components = sorted(set(FALLBACKS) | {line.component for line in self.lines})
         steps = []
-        for over in sorted(overs):
+        for over in sorted(overs, reverse=True):
             resolved = [(component, self._resolve(component, tier, over)) for component in components]
             lines = {component: line for component, line in resolved if line is not None}
             micronanos = {component: line.micronanos for component, line in lines.items()}
@@ -212,10 +193,11 @@ class Tariff:
         return None
 
     def _compile_bounds(self, tiers: tuple[str, ...]) -> tuple[_Bound, ...]:
-        """A prompt shorter than its bound may be priced by a lower step: each bound covers all below it."""
+        """As the steps. A prompt shorter than its bound may be priced by a lower step: each bound covers all
+        below it."""
         bounds = []
         dearest: dict[str, int] = {}
-        for steps in zip(*(self._steps[tier] for tier in tiers), strict=True):
+        for steps in zip(*(reversed(self._steps[tier]) for tier in tiers), strict=True):
             for step in steps:
                 for component, micronanos in step.micronanos.items():
                     dearest[component] = max(micronanos, dearest.get(component, 0))
@@ -224,14 +206,9 @@ class Tariff:
                     steps[0].over,
                     max(dearest.get(component, 0) for component in INPUTS),
                     max(dearest.get(component, 0) for component in OUTPUTS),
-                    dict(dearest),
                 )
             )
-        return tuple(bounds)
-
-
-def _pieces(bound: _Bound, extra: Mapping[str, int]) -> int:
-    return sum(quantity * bound.pieces.get(component, 0) for component, quantity in extra.items())
+        return tuple(reversed(bounds))
 
 
 class ListLine(Struct, frozen=True, gc=False):

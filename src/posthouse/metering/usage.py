@@ -41,19 +41,24 @@ class _CachedDetails(Struct, gc=False):
 
 
 class _PromptDetails(Struct, gc=False):
-    cached_tokens: _Tokens | None = None
+    cached_tokens: _Tokens | None = 0
     cached_tokens_details: _CachedDetails | None = None
-    cache_write_tokens: _Tokens | None = None
-    cache_creation_tokens: _Tokens | None = None
-    audio_tokens: _Tokens | None = None
-    image_tokens: _Tokens | None = None
+    cache_write_tokens: _Tokens | None = 0
+    cache_creation_tokens: _Tokens | None = 0
+    audio_tokens: _Tokens | None = 0
+    image_tokens: _Tokens | None = 0
 
 
 class _CompletionDetails(Struct, gc=False):
-    reasoning_tokens: _Tokens | None = None
-    thinking_tokens: _Tokens | None = None  # Anthropic's word
-    audio_tokens: _Tokens | None = None
-    image_tokens: _Tokens | None = None
+    reasoning_tokens: _Tokens | None = 0
+    thinking_tokens: _Tokens | None = 0  # Anthropic's word
+    audio_tokens: _Tokens | None = 0
+    image_tokens: _Tokens | None = 0
+
+
+# Of most calls: all is plain input, all is plain output.
+_PLAIN_PROMPTS = (_PromptDetails(), None)
+_PLAIN_COMPLETIONS = (_CompletionDetails(), None)
 
 
 class _CacheCreation(Struct, gc=False):
@@ -223,12 +228,15 @@ def _disjoint(usage: _Usage, service_tier: str) -> Usage | None:
         completion, beyond = beyond, 0
     completion += beyond
     quantities: dict[str, int] = {}
-    parts = _input_parts(details, usage)
-    left = _take(quantities, parts, prompt) if parts else prompt
+    left = prompt
+    cached = usage.cache_read_input_tokens or usage.prompt_cache_hit_tokens or 0
+    if cached or usage.cache_creation_input_tokens or details not in _PLAIN_PROMPTS:
+        left = _take(quantities, _input_parts(details, usage, cached), prompt)
     if left:
         quantities["input"] = left
-    parts = _output_parts(completion_details, beyond)
-    left = _take(quantities, parts, completion) if parts else completion
+    left = completion
+    if beyond or completion_details not in _PLAIN_COMPLETIONS:
+        left = _take(quantities, _output_parts(completion_details, beyond), completion)
     if left:
         quantities["output"] = left
     if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests:
@@ -271,19 +279,16 @@ def _take(quantities: dict[str, int], parts: _Parts, total: int) -> int:
     return total
 
 
-def _input_parts(details: _PromptDetails | None, usage: _Usage) -> _Parts:
+def _input_parts(details: _PromptDetails | None, usage: _Usage, cached: int) -> _Parts:
     """The special parts of the prompt, dearest first: where a sloppy report's parts overlap, the cheaper one
     is what shrinks."""
-    cached = usage.cache_read_input_tokens or usage.prompt_cache_hit_tokens or 0
     written = usage.cache_creation_input_tokens or 0
     if details is not None:
         cached = details.cached_tokens or cached
         written = details.cache_write_tokens or details.cache_creation_tokens or written
         if details.audio_tokens or details.image_tokens:
             return _mixed_parts(usage, details, cached, written)
-    if written:
-        return (*_written_parts(usage, written), ("cached_input", cached))
-    return (("cached_input", cached),) if cached else ()
+    return (*_written_parts(usage, written), ("cached_input", cached))
 
 
 def _mixed_parts(usage: _Usage, details: _PromptDetails, cached: int, written: int) -> _Parts:
@@ -312,10 +317,8 @@ def _written_parts(usage: _Usage, written: int) -> _Parts:
 def _output_parts(details: _CompletionDetails | None, beyond: int) -> _Parts:
     """`beyond` are the tokens that only the total counts: reasoning."""
     if details is None:
-        return (("reasoning_output", beyond),) if beyond else ()
+        return (("reasoning_output", beyond),)
     reasoning = details.reasoning_tokens or details.thinking_tokens or 0
-    if not (reasoning or beyond or details.audio_tokens or details.image_tokens):
-        return ()
     return (
         ("audio_output", details.audio_tokens or 0),
         ("image_output", details.image_tokens or 0),

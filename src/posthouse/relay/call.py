@@ -39,6 +39,7 @@ class Terms(Struct, frozen=True):
     output_tokens_max: int  # of one answer, when the caller sets no limit
     output_tokens_unknown: bool  # the model tells no maximum: the above is only what most can give
     request_tokens_max: int  # no request of fewer tokens, prompt and answer together, is too long
+    short_tokens_max: int  # a prompt of no more by its bytes is within both of these, however long the answer
 
 
 class Call(Struct, eq=False):

@@ -35,10 +35,9 @@ def bounded_size(call: Call, estimator: Estimator) -> int | None:
     if ask.endpoint.is_free:  # counting is what it asks for
         return 0
     bound = call.prompt_bound = estimator.prompt_bound(ask, terms.model)
-    if bound > terms.reserved_by_bytes_max:
-        return None
-    room = terms.request_tokens_max - bound
-    if room < terms.output_tokens_max and room < _output_asked(ask, terms):
+    if bound > terms.short_tokens_max and (
+        bound > terms.reserved_by_bytes_max or bound + _output_asked(ask, terms) > terms.request_tokens_max
+    ):
         return None
     return bound if terms.counts_tokens else 0
 
@@ -119,15 +118,16 @@ async def hold(call: Call, ledger: Ledger, estimator: Estimator, currency: str) 
 def _worst_case(call: Call) -> tuple[int, int, int]:
     """The most tokens that its prompt can have, and each of its answers, as far as they are charged; and how
     many answers."""
-    ask, prompt, prompt_max = call.ask, call.prompt_bound, call.terms.model.max_input_tokens
+    ask, terms, prompt = call.ask, call.terms, call.prompt_bound
+    prompt_max = terms.model.max_input_tokens
     if prompt_max and prompt > prompt_max:
         prompt = prompt_max
-    longest = 0 if ask.endpoint.is_free else call.terms.output_tokens_max
+    longest = 0 if ask.endpoint.is_free else terms.output_tokens_max
     asked = ask.output_tokens_asked
     if asked is not None and longest:
         # A model that tells no maximum may give as many as it is asked for.
-        longest = asked if call.terms.output_tokens_unknown else min(longest, asked)
-    return prompt, longest + _predicted(ask), ask.choices
+        longest = asked if terms.output_tokens_unknown else min(longest, asked)
+    return prompt, longest + _predicted(ask), ask.peek.choices
 
 
 def _predicted(ask: Ask) -> int:

@@ -179,6 +179,9 @@ class Market:
         if not (offers or (spoken and names_objects)):
             raise _no_channel(model.name, [one for one in specs if not one.draining])
         rules = catalogue.rules(plan.name, model.name)
+        tokens_max = (rule.tokens // RESERVED_BY_BYTES for rule in rules if rule.tokens is not None)
+        reserved_by_bytes_max = min(tokens_max, default=sys.maxsize)
+        output_tokens_max, request_tokens_max = _output_tokens_max(model), _request_tokens_max(plan, model)
         terms = Terms(
             plan=plan,
             model=model,
@@ -187,15 +190,13 @@ class Market:
             snapshot=Snapshot(tariff.id, tariff.lines_json.decode()),
             rules=rules,
             counts_tokens=any(rule.tokens is not None for rule in rules),
-            reserved_by_bytes_max=min(
-                (rule.tokens // RESERVED_BY_BYTES for rule in rules if rule.tokens is not None),
-                default=sys.maxsize,
-            ),
+            reserved_by_bytes_max=reserved_by_bytes_max,
             lineup=Lineup(offers, apart=[one for one in spoken if one.spec.draining]),
             keep_alive_s=min((one.spec.keep_alive_s for one in offers if one.spec.keep_alive_s), default=0.0),
-            output_tokens_max=_output_tokens_max(model),
+            output_tokens_max=output_tokens_max,
             output_tokens_unknown=model.kind != "embedding" and not model.max_output_tokens,
-            request_tokens_max=_request_tokens_max(plan, model),
+            request_tokens_max=request_tokens_max,
+            short_tokens_max=min(reserved_by_bytes_max, request_tokens_max - output_tokens_max),
         )
         if offers:
             self._terms[plan_name, asked, dialect] = terms
