@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.caller import CHAT, CONTINUE, Caller, Reply, chunked, parse_reply, request
+from tests.unit.nesting import DEPTH
 
 from posthouse.testing.served import ServedRelay
 from posthouse.testing.upstream import Script, ScriptedUpstream
@@ -112,9 +113,9 @@ BROKEN_BODIES = [
     b" \r\n\t ",
     b"model=gpt-4o-mini&stream=true",
     b'{"model":"gpt-4o-mini","Model":"gpt-4"}',
-    b'{"model":"gpt-4o-mini","messages":' + b"[" * 100_000,
-    b'{"model":"gpt-4o-mini","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    b'{"model":"gpt-4o-mini","messages":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+    b'{"model":"gpt-4o-mini","messages":' + b"[" * DEPTH,
+    b'{"model":"gpt-4o-mini","messages":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+    b'{"model":"gpt-4o-mini","messages":' + b'{"a":' * DEPTH + b"1" + b"}" * DEPTH + b"}",
     b"{" + b",".join(b'"f%d":1' % number for number in range(2000)) + b"}",
 ]
 

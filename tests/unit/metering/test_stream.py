@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.metering.passing import passed
+from tests.unit.nesting import DEPTH
 
 from posthouse.metering.meter import TEXT_BYTES_MAX
 from posthouse.metering.shape import LENGTHS_MAX, PIECE_BYTES_MAX
@@ -255,8 +256,8 @@ def test_sees_errors(last: bytes, seen: bool) -> None:
         b"data: {\n\n",
         b"data: ping\n\n",
         b"data: []\n\n",
-        b'data: {"choices":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n\n",
-        b'data: {"choices":' + b"[" * 700 + b"]" * 700 + b',"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n\n",
+        b'data: {"choices":' + b"[" * DEPTH + b"]" * DEPTH + b"}\n\n",
+        b'data: {"choices":' + b"[" * 700 + b"]" * 700 + b',"a":' + b"[" * DEPTH + b"]" * DEPTH + b"}\n\n",
         b'data: {"service_tier":"\xff","choices":"\xff"}\n\n',
     ],
 )

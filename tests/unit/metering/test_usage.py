@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.nesting import DEPTH
 
 from posthouse.metering.prices import INPUTS, OUTPUTS
 from posthouse.metering.usage import TOKENS_MAX, Usage, usage_of_answer, usage_of_object
@@ -259,14 +260,14 @@ def test_the_last_of_two_reports_counts() -> None:
         b'{"usage":{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}}',
         b'{"usage":{"prompt_tokens":%d}}' % (TOKENS_MAX + 1),
         b'{"service_tier":"\xff","usage":{"prompt_tokens":1}}',
-        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
     ],
 )
 def test_absent_malformed_or_absurd_is_none(body: bytes) -> None:
     assert usage_of_answer(body) is None
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"prompt_tokens":-1}', b'{"a":' + b"[" * 100_000])
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"prompt_tokens":-1}', b'{"a":' + b"[" * DEPTH])
 def test_a_malformed_usage_object_is_none(raw: bytes) -> None:
     assert usage_of_object(raw) is None
 
