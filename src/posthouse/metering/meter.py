@@ -5,13 +5,9 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from posthouse.metering.shape import Shape
+from posthouse.metering.shape import TEXT_BYTES_MAX, Shape
 from posthouse.metering.usage import Usage
 from posthouse.wire.objects import Made
-
-# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
-# (take_text) and counts it off the event loop, so that memory per stream stays constant.
-TEXT_BYTES_MAX = 64 * 1024
 
 
 class Meter(ABC):
@@ -22,19 +18,17 @@ class Meter(ABC):
     when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is
     whole. `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
     upstream keeps of the answer, where the meter looks for it. `shape`: what takes in events like the last
-    one, in `feed`'s place, where they can be told by their bytes; it leaves their texts in `pieces`.
+    one, in `feed`'s place, where they can be told by their bytes.
     """
 
     __slots__ = (
         "_text",
-        "_text_bytes",
         "_texts",
         "_usage_bytes",
         "error_seen",
         "is_opening",
         "last",
         "made",
-        "pieces",
         "saw_done",
         "saw_finish",
         "service_tier",
@@ -50,17 +44,22 @@ class Meter(ABC):
         self.service_tier = ""
         self.made: Made | None = None
         self.shape: Shape | None = None
-        self.pieces: list[bytes] = []  # of the first choice, later than what is put together
         self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since
-        self._forget_text()
+        # Kept in one piece a text takes a tenth of what its tokens do.
+        self._text = (
+            bytearray()
+        )  # of the first choice, which nearly always is the only one; the shape adds to it
+        self._texts = {0: self._text}  # by choice, in UTF-8
 
     def feed(self, events: list[bytes]) -> bytes:
-        """Take these events in; returns the bytes to forward, empty when all are withheld."""
-        if self.pieces:
-            self._put_together()
-        if len(events) == 1:
-            return self._feed_one(events[0])
-        return b"".join([self._feed_one(event) for event in events])
+        """Take these events in, up to the last one; returns the bytes to forward, empty when all are
+        withheld."""
+        shown = []
+        for event in events:
+            if self.saw_done:
+                break
+            shown.append(self._feed_one(event))
+        return b"".join(shown)
 
     @property
     @abstractmethod
@@ -76,9 +75,7 @@ class Meter(ABC):
     @property
     def text_bytes(self) -> int:
         """Delivered since it was last taken away."""
-        if self.pieces:
-            self._put_together()
-        return self._text_bytes
+        return sum(map(len, self._texts.values()))
 
     @property
     def text_is_long(self) -> bool:
@@ -86,10 +83,10 @@ class Meter(ABC):
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
-        self._put_together()
         texts = [text.decode(errors="replace") for text in self._texts.values() if text]
         self._usage_bytes = -1 if self.usage_is_stale else 0
-        self._forget_text()
+        self._text.clear()
+        self._texts = {0: self._text}
         return texts
 
     @abstractmethod
@@ -97,21 +94,7 @@ class Meter(ABC):
 
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
-            said = text.encode()
-            self._text_bytes += len(said)
-            self._texts.setdefault(index, bytearray()).extend(said)
-
-    def _put_together(self) -> None:
-        """Kept in one piece a text takes a tenth of what its tokens do."""
-        said = b"".join(self.pieces)
-        self.pieces.clear()
-        self._text_bytes += len(said)
-        self._text += said
-
-    def _forget_text(self) -> None:
-        self._text = bytearray()  # of the first choice, which nearly always is the only one
-        self._texts = {0: self._text}  # by choice, in UTF-8
-        self._text_bytes = 0
+            self._texts.setdefault(index, bytearray()).extend(text.encode())
 
 
 def is_no_json(error: Exception) -> bool:

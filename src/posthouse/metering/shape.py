@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posthouse.wire.chunks import framed, line_of_length, size_line
+from posthouse.wire.chunks import line_of_length, size_line
 
-# Longer texts are parsed, which is little beside their bytes; so many short ones wait to be put together.
-# Both together bound what a stream keeps besides: as much as it may keep put together.
-PIECE_BYTES_MAX = 512
-PIECES_MAX = 128
+# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
+# (Meter.take_text) and counts it off the event loop, so that memory per stream stays constant.
+TEXT_BYTES_MAX = 64 * 1024
 # So many lengths of text have their chunk's beginning ready: a token is seldom longer.
 LENGTHS_MAX = 64
 
@@ -29,57 +28,63 @@ def without_null_usage(event: bytes) -> bytes:
 
 
 class Shape:
-    """Takes in chunks: events of this shape, each framed as one HTTP chunk in the way of `wire.chunks`. Their
-    texts go to `pieces`, what may be shown of them to `write`, which has to be set before."""
+    """Takes in chunks, which are events of this shape, each framed as one HTTP chunk in the way of
+    `wire.chunks`, and events. Their texts go to `said`, and what may be shown of a chunk to `write`, which
+    has to be set before."""
 
-    __slots__ = ("_before", "_end", "_ends", "_hides", "_pieces", "_shown_end", "write")
+    __slots__ = ("_after", "_before", "_end", "_ends", "_hidden_bytes", "_said", "_shown_after", "write")
 
-    def __init__(self, before: bytes, after: bytes, pieces: list[bytes], *, hide_usage: bool) -> None:
-        shown_after = without_null_usage(after) if hide_usage else after
+    def __init__(self, before: bytes, after: bytes, said: bytearray, *, hide_usage: bool) -> None:
         self._before = before
+        self._after = after
         self._end = after + _CHUNK_END
-        self._shown_end = shown_after + _CHUNK_END
-        self._hides = shown_after != after
-        # By a chunk's length: what it begins with, what stands around the text where it is not shown as it
-        # is, and the length of the text.
-        self._ends: dict[int, tuple[bytes, tuple[bytes, ...], int]] = {}
-        self._pieces = pieces
+        self._shown_after = without_null_usage(after) if hide_usage else after
+        self._hidden_bytes = len(after) - len(self._shown_after)
+        # By a chunk's length: where its text stands, what stands around that, and what is shown around it
+        # where that differs.
+        self._ends: dict[int, tuple[slice, tuple[bytes, bytes], tuple[bytes, bytes] | None]] = {}
+        self._said = said
         self.write: Callable[[bytes], object]
 
     def take(self, chunk: bytes) -> bool:
-        """Pass it on; False where it is no chunk of this shape, or it is time to put the pieces together."""
+        """Pass it on; False where it is no chunk of this shape, or text is to be taken away."""
         try:
-            begin, shown, text_bytes = self._ends[len(chunk)]
+            place, around, shown = self._ends[len(chunk)]
         except KeyError:
             return chunk.endswith(self._end) and self._learn(len(chunk)) and self.take(chunk)
-        text = chunk.removeprefix(begin).removesuffix(self._end)
-        pieces = self._pieces
+        text, said = chunk[place], self._said
         # What `translate` need not change it gives back itself: no copy is compared.
-        if len(text) != text_bytes or text.translate(_CHANGED) is not text or len(pieces) == PIECES_MAX:
+        if text.join(around) != chunk or text.translate(_CHANGED) is not text or len(said) > TEXT_BYTES_MAX:
             return False
-        pieces.append(text)
-        self.write(text.join(shown) if shown else chunk)
+        said += text
+        self.write(chunk if shown is None else text.join(shown))
         return True
 
-    def take_event(self, event: bytes) -> bool:
-        """The same for an event that did not come as one chunk; False where it is not of this shape."""
-        return event.startswith(self._before) and self.take(framed(event))
+    def take_event(self, event: bytes) -> bytes | None:
+        """What may be shown of an event; None where it is none of this shape."""
+        before, after = self._before, self._after
+        if not event.startswith(before):
+            return None
+        text = event[len(before) : -len(after)]
+        if text.join((before, after)) != event or text.translate(_CHANGED) is not text:
+            return None
+        self._said += text
+        return text.join((before, self._shown_after))
 
     def fits(self, event: bytes) -> bool:
         """Whether it is of this shape, if its text is one."""
-        return event.startswith(self._before) and event.endswith(self._end[: -len(_CHUNK_END)])
+        return event.startswith(self._before) and event.endswith(self._after)
 
     def _learn(self, chunk_bytes: int) -> bool:
-        """What chunks of that length look like; False where none of this shape is so long."""
-        line = line_of_length(chunk_bytes) or b""
-        text_bytes = chunk_bytes - len(line) - len(self._before) - len(self._end)
-        if not line or not 0 <= text_bytes <= PIECE_BYTES_MAX:
+        """What chunks of that length look like, which end like this shape; False where none is so long."""
+        line = line_of_length(chunk_bytes)
+        if line is None:
             return False
         if len(self._ends) == LENGTHS_MAX:
             self._ends.clear()
-        shown: tuple[bytes, ...] = ()
-        if self._hides:
-            shown_bytes = len(self._before) + text_bytes + len(self._shown_end) - len(_CHUNK_END)
-            shown = (size_line(shown_bytes) + self._before, self._shown_end)
-        self._ends[chunk_bytes] = (line + self._before, shown, text_bytes)
+        begin, end, shown = line + self._before, self._end, None
+        if self._hidden_bytes:
+            shown_bytes = chunk_bytes - len(line) - len(_CHUNK_END) - self._hidden_bytes
+            shown = (size_line(shown_bytes) + self._before, self._shown_after + _CHUNK_END)
+        self._ends[chunk_bytes] = slice(len(begin), -len(end)), (begin, end), shown
         return True

@@ -73,6 +73,11 @@ class _Envelope(Struct, gc=False):
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
+_NULL = Raw(b"null")
+_CONTENT = b'"content":"'
+_SILENT = _Delta()
+_ANOTHER = [_Choice(delta=_Delta(content="another text"))]
+
 
 class StreamMeter(Meter):
     """`hide_usage`: usage was asked for by the relay, not by the caller, who gets neither the event that only
@@ -92,6 +97,8 @@ class StreamMeter(Meter):
         return None if self._usage is None else usage_of_object(self._usage, self.service_tier)
 
     def _feed_one(self, event: bytes) -> bytes:
+        if self.shape is not None and (shown := self.shape.take_event(event)) is not None:
+            return shown
         data = data_of(event)
         if data is None:
             return event
@@ -110,55 +117,58 @@ class StreamMeter(Meter):
             for choice in choices:
                 self._note_choice(choice)
             if self._shapes_left and not self.saw_finish:
-                self._note_shape(event, chunk)
+                self._note_shape(event)
         if self.is_opening:
             self.is_opening = not self.text_bytes and _says_nothing(data)
         if chunk.error is not UNSET:
-            self.error_seen = self.error_seen or not _is_null(chunk.error)
+            self.error_seen = self.error_seen or chunk.error != _NULL
         usage = chunk.usage
         if usage is UNSET:
             if chunk.x_groq is not None:
                 self._note_usage(chunk.x_groq.usage)
             return event
-        if _is_null(usage):
+        if usage == _NULL:
             return without_null_usage(event) if self._hide_usage else event
         self._note_usage(usage)
         return b"" if self._hide_usage and choices == [] else event
 
-    def _note_shape(self, event: bytes, chunk: _Chunk) -> None:
+    def _note_shape(self, event: bytes) -> None:
         if self.shape is not None and self.shape.fits(event):
             return
         self._shapes_left -= 1
-        ends = _around_text(event) if _is_plain(chunk) else None
+        ends = _around_text(event)
         if ends is not None:
-            self.shape = Shape(*ends, self.pieces, hide_usage=self._hide_usage)
+            self.shape = Shape(*ends, self._text, hide_usage=self._hide_usage)
 
     def _note_choice(self, choice: _Choice) -> None:
         if choice.finish_reason is not None:
             self.saw_finish = True
-        self._note_usage(choice.usage)
-        delta = choice.delta or choice.message
+        if choice.usage is not UNSET:
+            self._note_usage(choice.usage)
+        index, delta = choice.index, choice.delta or choice.message
         if delta is None:
-            self._note_text(choice.index, choice.text)
+            self._note_text(index, choice.text)
             return
-        self._note_text(choice.index, delta.content)
-        self._note_text(choice.index, delta.reasoning_content or delta.reasoning)
-        self._note_text(choice.index, delta.refusal)
+        if delta == _SILENT:
+            return  # as the last of a choice nearly always is
+        for text in (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal):
+            if text:
+                self._note_text(index, text)
         if delta.function_call is not None:
-            self._note_function(choice.index, delta.function_call)
+            self._note_function(index, delta.function_call)
         for call in delta.tool_calls or ():
             function = call.function or call.custom
             if function is not None:
-                self._note_function(choice.index, function)
+                self._note_function(index, function)
         if delta.audio is not None:
-            self._note_text(choice.index, delta.audio.transcript)
+            self._note_text(index, delta.audio.transcript)
 
     def _note_function(self, index: int, function: _Function) -> None:
         self._note_text(index, function.name)
         self._note_text(index, function.arguments or function.input)
 
     def _note_usage(self, usage: Raw | UnsetType) -> None:
-        if usage is not UNSET and not _is_null(usage):
+        if usage is not UNSET and usage != _NULL:
             self._usage = usage
             self._usage_bytes = self.text_bytes
 
@@ -173,7 +183,7 @@ class StreamMeter(Meter):
         self.is_opening = False
         self._note_usage(envelope.usage)
         if envelope.error is not UNSET:
-            self.error_seen = self.error_seen or not _is_null(envelope.error)
+            self.error_seen = self.error_seen or envelope.error != _NULL
         for text in texts:
             self._note_text(0, text)
         return event
@@ -210,39 +220,20 @@ class StoredMeter(StreamMeter):
 
 
 def _around_text(event: bytes) -> tuple[bytes, bytes] | None:
-    """What stands before and after the text of a plain event; None when it is written in another way. That
-    what stands between them is the text, and nothing but the text, is proved by parsing another there."""
-    start = event.rfind(b'"content":"') + len(b'"content":"')
+    """What stands before and after the text of a plain event: one choice, the first, with content alone;
+    nothing ends, nothing is reported. None for any other. That what stands between them is the text, and
+    nothing but the text, is proved by parsing another there."""
+    start = event.rfind(_CONTENT) + len(_CONTENT)
     end = event.find(b'"', start)
-    if not event.startswith(b"data: {") or not event.endswith(b"}\n\n") or end < 0:
-        return None
+    if end <= start or not event.startswith(b"data: {") or not event.endswith(b"}\n\n"):
+        return None  # an empty text is the opening's, whose shape does not come again
     before, after = event[:start], event[end:]
     try:
         other = _decode_chunk(before[len(b"data: ") :] + b"another text" + after)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    choices = other.choices or ()
-    if len(choices) != 1 or choices[0].delta is None or choices[0].delta.content != "another text":
-        return None
-    return before, after
-
-
-def _is_plain(chunk: _Chunk) -> bool:
-    """One choice, the first, with content alone; nothing ends, nothing is reported."""
-    choices = chunk.choices or ()
-    if len(choices) != 1 or chunk.error is not UNSET or chunk.x_groq is not None:
-        return False
-    if chunk.usage is not UNSET and not _is_null(chunk.usage):
-        return False
-    choice = choices[0]
-    delta = choice.delta
-    return (
-        choice.index == 0
-        and choice.finish_reason is None
-        and choice.usage is UNSET
-        and delta is not None
-        and delta == _Delta(content=delta.content)
-    )
+    reports = other.error is not UNSET or other.x_groq is not None or other.usage not in (UNSET, _NULL)
+    return None if reports or other.choices != _ANOTHER else (before, after)
 
 
 def texts_of_answer(body: bytes) -> list[str]:
@@ -272,7 +263,3 @@ def _texts_in(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts_in(item)
-
-
-def _is_null(raw: Raw) -> bool:
-    return bytes(raw) == b"null"

@@ -8,7 +8,6 @@ it goes out when the charge is on disk."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -38,7 +37,7 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: bytearray = bytearray()
-    shape: Shape | None = None  # takes events in, past all below, while the next byte begins one
+    shape: Shape | None = None  # takes chunks in, past all below, while the next byte begins an event
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
@@ -49,14 +48,10 @@ class EventStream(Struct, eq=False):
         piece = unframed(chunk)
         if piece is None:
             return False
-        self._look_at(piece)
+        self.feed(piece)
         return True
 
     def feed(self, piece: bytes) -> None:
-        if self.shape is None or not self.shape.take_event(piece):
-            self._look_at(piece)
-
-    def _look_at(self, piece: bytes) -> None:
         try:
             events = self.splitter.feed(piece)
         except EventTooLarge:
@@ -118,11 +113,13 @@ class EventStream(Struct, eq=False):
 
     async def wait_begun(self) -> None:
         """Until the first event that says something, or the end; one without a fault has begun too."""
-        await self._wait(lambda: self.began or self.is_over)
+        while not (self.began or self.is_over):
+            await self._change()
 
     async def wait_over(self) -> None:
         """Until the last event, or until the stream breaks (`fault` tells)."""
-        await self._wait(lambda: self.is_over)
+        while not self.is_over:
+            await self._change()
 
     def open(self, door: Door, status: int, headers: bytes) -> None:
         """Let the caller see: the head, what was kept, and from here on each event as it comes."""
@@ -133,13 +130,12 @@ class EventStream(Struct, eq=False):
         self.door = door
         self._note_shape()
 
-    async def _wait(self, is_reached: Callable[[], bool]) -> None:
-        while not is_reached():
-            self.waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self.waiter
-            finally:
-                self.waiter = None
+    async def _change(self) -> None:
+        self.waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self.waiter
+        finally:
+            self.waiter = None
 
     def _wake(self) -> None:
         if self.waiter is not None and not self.waiter.done():

@@ -15,8 +15,8 @@ HEADS_MAX = 1024
 HEAD_BYTES_MAX = 4096
 FORGET_S = 60.0
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+(\d++)[ \t]*+\r\n", re.IGNORECASE)
-_DIGITS_MAX = 10  # of any length that a body may have
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+(\d{1,10}+)\r\n", re.IGNORECASE)
+_DIGITS_MAX = 10  # of any length that a body may have; as the expression says, too
 _CR = ord("\r")
 
 
@@ -70,13 +70,15 @@ class KnownHeads:
             self._heads[known.before, known.after] = known
         return known
 
-    def find(self, data: bytes) -> KnownHead | None:
-        """The one that data begin with, and have all of."""
+    def find(self, data: bytes) -> tuple[KnownHead, bytes, bytes] | None:
+        """The one that data begin with, and have all of, and what its `read` makes of them."""
         length = _LENGTH.search(data, 0, HEAD_BYTES_MAX)
         if length is None:
             return None
         start, end = length.span(1)
-        return self._heads.get((data[:start], data[end : data.find(b"\r\n\r\n", end) + 4]))
+        body = data.find(b"\r\n\r\n", end) + 4
+        known = self._heads.get((data[:start], data[end:body]))
+        return None if known is None else (known, data[start:end], data[body:])
 
     def forget(self) -> None:
         self._heads.clear()

@@ -380,16 +380,18 @@ class RelayProtocol(asyncio.Protocol):
         """Take in a request whose head is the last one's but for its length, or of a connection's first
         request another connection's; returns what is left for the parser, which knows of none of it and stays
         between two requests."""
-        lane = self.lane
-        known = self._known
+        lane, known = self.lane, self._known
         if known is None:
-            self._known = known = lane.heads.find(data)
-            if known is None:
+            found = lane.heads.find(data)
+            if found is None:
                 return data
-        read = known.read(data)
-        if read is None:
-            return data
-        digits, body = read
+            self._known, digits, body = found
+            known = self._known
+        else:
+            read = known.read(data)
+            if read is None:
+                return data
+            digits, body = read
         body_bytes = int(digits)
         if body_bytes > lane.settings.body_bytes_max:
             return data

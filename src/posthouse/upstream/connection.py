@@ -224,13 +224,17 @@ class Exchange(Struct, eq=False):
         self.fault = fault
         if self.consumer is not None:
             self.consumer.ended(fault)
-        for future in (self.head, self.done):
-            if future is None or future.done():
-                continue
-            if fault is None:
-                future.set_result(None)
-            else:
-                future.set_exception(fault)
+        if not self.head.done():
+            _resolve(self.head, fault)
+        if self.done is not None and not self.done.done():
+            _resolve(self.done, fault)
+
+
+def _resolve(future: asyncio.Future[None], fault: UpstreamFault | None) -> None:
+    if fault is None:
+        future.set_result(None)
+    else:
+        future.set_exception(fault)
 
 
 class _Nobody:
@@ -259,6 +263,7 @@ class Connection(asyncio.Protocol):
         "_is_discarded",
         "_keep_alive",
         "_parser",
+        "_pieces",
         "_transport",
         "_useless_bytes",
         "idle_since_s",
@@ -279,6 +284,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
+        self._pieces: list[bytes] = []  # of the body, in what is being read
         self._useless_bytes = 0  # since the answer's head or the last piece of its body
         self._keep_alive = False
         self._is_between_chunks = False  # what comes next begins a chunk, as far as the parser tells
@@ -311,6 +317,8 @@ class Connection(asyncio.Protocol):
 
     def fail(self, fault: Fault, detail: str = "") -> None:
         """End the running exchange with a fault and close."""
+        if self._pieces:
+            self._hand_on()
         exchange, self._exchange = self._exchange, None
         self.close()
         if exchange is not None:
@@ -392,8 +400,11 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.fail(Fault.MALFORMED, type(error).__name__)
         else:
-            if self._is_between_chunks and not data.endswith(b"\r\n"):
-                self._is_between_chunks = False  # the next chunk's size has begun
+            if self._pieces:
+                self._hand_on()
+            # Of what is packed no chunk is taken; where no line ends the next chunk's size has begun.
+            if self._is_between_chunks and (exchange.unpacker is not None or not data.endswith(b"\r\n")):
+                self._is_between_chunks = False
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.MALFORMED, "head")
             if is_first and exchange.complete and exchange.header(b"content-length"):
@@ -410,6 +421,16 @@ class Connection(asyncio.Protocol):
                 exchange.on_whole(*whole)
                 return True
         return False
+
+    def _hand_on(self) -> None:
+        """Hand on what a read has brought of the body in one piece: events that come together go together."""
+        pieces, self._pieces = self._pieces, []
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if not exchange.first_s:
+            exchange.first_s = exchange.touched_s
+        exchange.on_piece(b"".join(pieces))
 
     def eof_received(self) -> bool:
         exchange = self._exchange
@@ -453,23 +474,17 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         self._useless_bytes = 0
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if not exchange.first_s:
-            exchange.first_s = exchange.touched_s
-        if exchange.consumer is not None and exchange.unpacker is None:
-            exchange.consumer.feed(piece)
-        else:
-            exchange.on_piece(piece)
+        self._pieces.append(piece)
 
     def on_chunk_header(self) -> None:
         self._is_between_chunks = False
 
     def on_chunk_complete(self) -> None:
-        self._is_between_chunks = self._exchange is not None and self._exchange.unpacker is None
+        self._is_between_chunks = True
 
     def on_message_complete(self) -> None:
+        if self._pieces:
+            self._hand_on()
         exchange = self._exchange
         if exchange is None or not exchange.status:
             return

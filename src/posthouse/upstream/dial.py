@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
 from urllib.parse import SplitResult
 
 from msgspec import Struct
@@ -56,20 +55,22 @@ class Dialler:
         """Make `connection` one to the way's end, and note in `phases` what took how long. Leaves nothing
         behind when it fails. Raises UpstreamFault."""
         line: Line | None = None
+        late = Fault.TIMEOUT_CONNECT
         try:
-            async with _within(deadlines.connect_s, Fault.TIMEOUT_CONNECT):
+            async with asyncio.timeout(deadlines.connect_s):
                 line = await self._reach(way, phases)
             if way.tls is None:
                 _hand_over(line, connection)
                 return
-            async with _within(deadlines.tls_s, Fault.TIMEOUT_TLS):
+            late = Fault.TIMEOUT_TLS
+            async with asyncio.timeout(deadlines.tls_s):
                 with phases.timing("tls_ms"):
                     await self._encrypt(line, connection, way.host, way.tls)
         except BaseException as error:
             if line is not None:
                 line.close()
             connection.discard()
-            raise _as_fault(error) from None
+            raise _as_fault(error, late) from None
 
     async def _reach(self, way: Way, phases: Phases) -> Line:
         """A line whose other end is the way's, or the proxy that is to be asked for it."""
@@ -181,18 +182,11 @@ def _withdraw(attempt: asyncio.Task[tuple[str, Line]]) -> None:
         attempt.result()[1].close()
 
 
-@contextlib.asynccontextmanager
-async def _within(seconds: float, fault: Fault) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise UpstreamFault(fault) from None
-
-
-def _as_fault(error: BaseException) -> BaseException:
-    """Foreign errors of opening a connection, translated in this one place."""
+def _as_fault(error: BaseException, late: Fault) -> BaseException:
+    """Foreign errors of opening a connection, translated in this one place; `late`: the deadline then."""
     match error:
+        case TimeoutError():
+            return UpstreamFault(late)
         case ssl.SSLCertVerificationError():
             return UpstreamFault(Fault.TLS, error.verify_message)
         case ssl.SSLError():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -28,14 +26,9 @@ class Phases(Struct, kw_only=True):
     body_ms: float | None = None  # from there to its last one
     address: str = ""
 
-    @contextmanager
-    def timing(self, phase: Literal["dns_ms", "connect_ms", "proxy_ms", "tls_ms"]) -> Iterator[None]:
-        """Add the time that the block takes to a phase."""
-        began_s = time.monotonic()
-        try:
-            yield
-        finally:
-            self._add(phase, time.monotonic() - began_s)
+    def timing(self, phase: Literal["dns_ms", "connect_ms", "proxy_ms", "tls_ms"]) -> _Timing:
+        """Add the time that a `with` block takes to a phase."""
+        return _Timing(self, phase, time.monotonic())
 
     def note(self, exchange: Exchange, now_s: float) -> None:
         """Take an exchange's phases, as far as it has come by now; times are the loop's."""
@@ -45,5 +38,16 @@ class Phases(Struct, kw_only=True):
             if began_s:
                 setattr(self, phase, round(1000 * max(0.0, (ended_s or now_s) - began_s), 3))
 
-    def _add(self, phase: str, seconds: float) -> None:
-        setattr(self, phase, round((getattr(self, phase) or 0.0) + 1000 * seconds, 3))
+
+class _Timing(Struct, eq=False):
+    phases: Phases
+    phase: str
+    began_s: float
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        before_ms = getattr(self.phases, self.phase) or 0.0
+        took_ms = 1000 * (time.monotonic() - self.began_s)
+        setattr(self.phases, self.phase, round(before_ms + took_ms, 3))

@@ -22,7 +22,7 @@ def size_line(size: int) -> bytes:
 
 def framed(data: bytes) -> bytes:
     """The data, which is not empty, as one chunk."""
-    return b"".join((size_line(len(data)), data, b"\r\n"))
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def unframed(piece: bytes) -> bytes | None:

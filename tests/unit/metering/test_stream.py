@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.metering.passing import passed
 from tests.unit.nesting import DEPTH
 
-from posthouse.metering.meter import TEXT_BYTES_MAX
-from posthouse.metering.shape import LENGTHS_MAX, PIECE_BYTES_MAX
+from posthouse.metering.shape import LENGTHS_MAX, TEXT_BYTES_MAX
 from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
 from posthouse.wire.chunks import data_of_chunk, framed
@@ -303,9 +302,10 @@ def test_the_same_result_for_every_split(all_events: list[bytes], cuts: list[int
 
 
 @given(events)
-def test_without_hiding_every_byte_passes_but_the_last_event(all_events: list[bytes]) -> None:
-    expected = b"".join(one for one in all_events if one != DONE)
-    assert metered([all_events], hide_usage=False)[:2] == (expected, DONE if DONE in all_events else b"")
+def test_without_hiding_every_byte_passes_up_to_the_last_event(all_events: list[bytes]) -> None:
+    end = all_events.index(DONE) if DONE in all_events else len(all_events)
+    expected = b"".join(all_events[:end]), b"".join(all_events[end : end + 1])
+    assert metered([all_events], hide_usage=False)[:2] == expected
 
 
 def fed_piece_by_piece(pieces: list[bytes], *, hide_usage: bool) -> tuple[list[bytes], StreamMeter]:
@@ -366,14 +366,14 @@ def test_an_event_known_by_its_shape_means_the_same_as_parsed(pieces: list[bytes
 def test_a_chunk_of_any_length_is_known_by_its_shape(hide_usage: bool) -> None:
     """Also where the line before it gets a digit longer, or the one that is shown; but for very long ones."""
     meter = StreamMeter("gpt-4o", hide_usage=hide_usage)
-    meter.feed([chunk("", usage=None)])
-    sizes = [*range(PIECE_BYTES_MAX + 2), 0, 4000]
+    meter.feed([chunk("a", usage=None)])
+    sizes = [*range(500), 0, 3800, 4000]
     assert len(sizes) > LENGTHS_MAX
     for size in sizes:
         event = chunk("x" * size, usage=None)
         shown = framed(chunk("x" * size) if hide_usage else event)
         meter.take_text()
-        assert passed(meter, framed(event)) == (shown if size <= PIECE_BYTES_MAX else None)
+        assert passed(meter, framed(event)) == (shown if size < 4000 else None)
     assert passed(meter, framed(chunk(usage=None))) is None  # shorter than any
     assert passed(meter, b"x" * (4095 + 7)) is None  # no chunk is so long, its line and all
 
@@ -412,13 +412,11 @@ def test_the_first_event_with_an_id_names_what_the_upstream_keeps() -> None:
     assert meter.made == Made("chat_completion", "chatcmpl-1")
 
 
-def test_an_event_that_came_in_pieces_passes_as_the_chunk_that_it_could_have_been() -> None:
+def test_events_of_one_shape_pass_without_being_parsed_however_they_came() -> None:
     meter = StreamMeter(hide_usage=True)
     meter.feed([chunk("Hi", usage=None)])
-    shape, shown = meter.shape, list[bytes]()
+    shape = meter.shape
     assert shape is not None
-    shape.write = shown.append
-    assert shape.take_event(chunk(" you", usage=None))
-    assert not shape.take_event(DONE)
-    assert shown == [framed(chunk(" you"))]
-    assert meter.take_text() == ["Hi you"]
+    assert shape.take_event(chunk(" you", usage=None)) == chunk(" you")
+    assert meter.feed([chunk(", you", usage=None), chunk(usage=None), DONE]) == chunk(", you") + chunk()
+    assert meter.take_text() == ["Hi you, you"]
