@@ -1,8 +1,10 @@
 """An answer whose head is known from one before comes to what the parser makes of it, whatever it is."""
 
+import pytest
 from tests.upstream.wire import Seen, Wire, a_loop, answer_of
 
 from posthouse.upstream.client import LEARNED_MAX
+from posthouse.upstream.connection import Exchange
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\n"
@@ -10,16 +12,18 @@ HEAD = (
 )
 BODY = b'{"a":1}'
 RAW = HEAD + BODY
+CHUNKED = HEAD.replace(b"Content-Length: 7", b"Transfer-Encoding: chunked") + b"7\r\n%b\r\n0\r\n\r\n" % BODY
 INSERTED = (b"\r", b"\n", b"\r\n", b" ", b"\t", b"\x00", b"0", b":", b"\xe9", b"HTTP/1.1 200 OK\r\n\r\n")
 
 
 def after_one_like_it(pieces: list[bytes], answer_bytes_max: int = 1_000_000) -> Seen:
-    """What an answer comes to on a connection that has brought RAW before."""
+    """What an answer comes to on a connection that has brought RAW and CHUNKED before."""
     with a_loop() as loop:
         wire = Wire(loop)
-        wire.ask()
-        wire.feed([RAW])
-        assert len(wire.origin.known) == 1
+        for raw in (RAW, CHUNKED):
+            wire.ask()
+            wire.feed([raw])
+        assert len(wire.origin.known) == 2
         wire.ask(answer_bytes_max)
         wire.feed(pieces)
         return wire.seen()
@@ -38,22 +42,39 @@ def test_it_is_not_parsed() -> None:
         assert exchange.header_block == b"content-type: application/json\r\nx-request-id: req_1\r\n"
 
 
-def test_however_it_is_cut() -> None:
-    for at in range(len(RAW) + 1):
-        assert after_one_like_it([RAW[:at], RAW[at:]]) == answer_of([RAW])
+def test_of_one_in_chunks_the_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = CHUNKED.replace(b"req_1", b"req_2")
+    parsed = answer_of([other])
+    with a_loop() as loop:
+        wire = Wire(loop)
+        wire.ask()
+        wire.feed([CHUNKED])
+        monkeypatch.setattr(Exchange, "on_head", None)
+        exchange = wire.ask()
+        wire.feed([other])
+        assert wire.seen() == parsed
+        assert exchange.header_block == b"content-type: application/json\r\nx-request-id: req_2\r\n"
 
 
-def test_with_anything_put_into_it() -> None:
-    for at in range(len(RAW) + 1):
+@pytest.mark.parametrize("sound", [RAW, CHUNKED], ids=["of a length", "in chunks"])
+def test_however_it_is_cut(sound: bytes) -> None:
+    for at in range(len(sound) + 1):
+        assert after_one_like_it([sound[:at], sound[at:]]) == answer_of([sound])
+
+
+@pytest.mark.parametrize("sound", [RAW, CHUNKED], ids=["of a length", "in chunks"])
+def test_with_anything_put_into_it(sound: bytes) -> None:
+    for at in range(len(sound) + 1):
         for inserted in INSERTED:
-            raw = RAW[:at] + inserted + RAW[at:]
+            raw = sound[:at] + inserted + sound[at:]
             assert after_one_like_it([raw]) == answer_of([raw]), raw
 
 
-def test_with_any_byte_left_out_or_another_in_its_place() -> None:
-    for at in range(len(RAW)):
+@pytest.mark.parametrize("sound", [RAW, CHUNKED], ids=["of a length", "in chunks"])
+def test_with_any_byte_left_out_or_another_in_its_place(sound: bytes) -> None:
+    for at in range(len(sound)):
         for other in (b"", b" ", b"\r", b"\n", b"9", b"\x7f"):
-            raw = RAW[:at] + other + RAW[at + 1 :]
+            raw = sound[:at] + other + sound[at + 1 :]
             assert after_one_like_it([raw]) == answer_of([raw]), raw
 
 

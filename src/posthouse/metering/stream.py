@@ -97,7 +97,8 @@ class StreamMeter(Meter):
         return None if self._usage is None else usage_of_object(self._usage, self.service_tier)
 
     def _feed_one(self, event: bytes) -> bytes:
-        if self.shape is not None and (shown := self.shape.take_event(event)) is not None:
+        shape = None if self.saw_finish else self.shape
+        if shape is not None and (shown := shape.take_event(event)) is not None:
             return shown
         data = data_of(event)
         if data is None:

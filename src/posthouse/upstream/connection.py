@@ -28,6 +28,8 @@ HEAD_BYTES_MAX = 64 * 1024
 
 # Encodings of an answer that are undone here; it was asked for without any.
 PACKED = frozenset((b"gzip", b"x-gzip", b"deflate"))
+# What tells the parser of an answer in chunks whose head it has not seen.
+_CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _GZIP_OR_ZLIB = 47  # zlib's window bits: whichever of the two the first bytes say
 
 
@@ -177,13 +179,17 @@ class Exchange(Struct, eq=False):
         if not self.head.done():
             self.head.set_result(None)
 
-    def on_whole(self, headers: list[tuple[bytes, bytes]], header_block: bytes, body: bytes) -> None:
-        """All of a good answer has come at once."""
+    def on_known(
+        self, headers: list[tuple[bytes, bytes]], header_block: bytes, body: bytes | None = None
+    ) -> None:
+        """The head of a good answer has come, and with `body` all of it."""
         self.status = 200
         self.headers, self.header_block = headers, header_block
-        self.pieces.append(body)
-        self.head_s = self.first_s = self.touched_s
-        self.connection = None
+        self.head_s = self.touched_s
+        if body is not None:
+            self.pieces.append(body)
+            self.first_s = self.touched_s
+            self.connection = None
         if not self.head.done():
             self.head.set_result(None)
 
@@ -385,8 +391,11 @@ class Connection(asyncio.Protocol):
                 return  # the parser would be where it is now after it, too
         is_first = not exchange.touched_s
         exchange.touched_s = self.loop.time()
-        if is_first and self._take_known(exchange, data):
-            return
+        if is_first:
+            data = self._take_known(exchange, data)
+            if not data:
+                return
+            is_first = not exchange.status
         self._useless_bytes += len(data)
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
@@ -407,20 +416,26 @@ class Connection(asyncio.Protocol):
                 self._is_between_chunks = False
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.MALFORMED, "head")
-            if is_first and exchange.complete and exchange.header(b"content-length"):
+            if is_first and exchange.fault is None and exchange.has_length:
                 self.origin.learn(data)
 
-    def _take_known(self, exchange: Exchange, data: bytes) -> bool:
-        """Take in a whole answer whose head is known; the parser, between two answers, does not miss it."""
+    def _take_known(self, exchange: Exchange, data: bytes) -> bytes:
+        """Take in an answer whose head is known; returns what is left for the parser, which is between two
+        answers, and does not miss a whole one."""
         if len(data) > exchange.answer_bytes_max:
-            return False
+            return data
         for known in self.origin.known:
-            whole = known.read(data)
-            if whole is not None:
-                self._end(exchange, keep_alive=True)
-                exchange.on_whole(*whole)
-                return True
-        return False
+            read = known.read(data)
+            if read is None:
+                continue
+            headers, header_block, body = read
+            if known.length is None:
+                exchange.on_known(headers, header_block)
+                return _CHUNKED + body
+            self._end(exchange, keep_alive=True)
+            exchange.on_known(headers, header_block, body)
+            return b""
+        return data
 
     def _hand_on(self) -> None:
         """Hand on what a read has brought of the body in one piece: events that come together go together."""
@@ -460,6 +475,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         exchange, parser = self._exchange, self._parser
         if exchange is None or parser is None:
+            return
+        if exchange.status:  # the head was known
+            self._keep_alive = True
             return
         status = parser.get_status_code()
         if status < 200:

@@ -78,7 +78,8 @@ def test_only_what_is_known_to_say_nothing_is_an_opening(first: bytes) -> None:
     meter = AnthropicMeter()
     for message in ({}, {"message": None}, {"message": {"content": []}}, {"message": {"usage": START}}):
         meter.feed([event("message_start", **message)])
-    meter.feed([event("ping"), b": comment\n\n", b"data: {\n\n", start(type="text", text=""), STOP])
+    openings = [event("ping"), b": comment\n\n", b"data: {\n\n", start(type="text", text="")]
+    meter.feed(openings)
     assert meter.is_opening
     meter.feed([first])
     assert not meter.is_opening
@@ -144,6 +145,12 @@ def test_errors_and_what_is_no_json_pass() -> None:
     assert meter.feed(odd) == b"".join(odd)
     assert (meter.error_seen, meter.saw_finish) == (True, False)
     assert meter.shape is None
+
+
+def test_the_end_of_nothing_says_nothing() -> None:
+    meter = AnthropicMeter()
+    meter.feed([event("ping"), STOP, text("Hello")])
+    assert (meter.is_opening, meter.saw_done, meter.take_text()) == (True, True, [])
 
 
 def test_an_error_in_openais_shape_is_one() -> None:

@@ -49,6 +49,18 @@ def test_one_header_may_be_all_that_the_caller_gets() -> None:
     )
 
 
+def test_of_an_answer_in_chunks_the_head_is_known() -> None:
+    raw = answer(b"content-type: text/event-stream", b"Transfer-Encoding: chunked", body=b"")
+    known = known_answer(raw)
+    assert known is not None
+    assert known.length is None
+    read = known.read(raw.replace(b"chunked", b"Chunked") + b"5\r\nhello")
+    assert read is not None
+    assert read[1:] == (b"content-type: text/event-stream\r\n", b"5\r\nhello")
+    assert known.read(raw.replace(b"chunked", b"gzip, chunked")) is None
+    assert known.read(raw[:-1]) is None
+
+
 def test_answers_of_the_same_names_are_known_by_one_head() -> None:
     assert known_answer(PLAIN) is known_answer(PLAIN.replace(b"req_1", b"req_2"))
 
@@ -59,7 +71,8 @@ def test_answers_of_the_same_names_are_known_by_one_head() -> None:
         answer(b"content-type: a", b"content-length: 2", start=b"HTTP/1.1 201 Created\r\n"),
         answer(b"content-type: a", b"content-length: 2", start=b"HTTP/1.0 200 OK\r\n"),
         answer(b"content-type: a", b"content-length: 2", b"content-length: 2"),
-        answer(b"content-type: a", b"transfer-encoding: chunked"),
+        answer(b"content-type: a"),
+        answer(b"content-type: a", b"transfer-encoding: chunked", b"transfer-encoding: chunked"),
         answer(b"content-type: a", b"content-length: 2", b"Transfer-Encoding: chunked"),
         answer(b"content-type: a", b"content-length: 2", b"Transfer-Encoding:chunked"),
         answer(b"content-type: a", b"content-length: 2", b"content-encoding: gzip"),
