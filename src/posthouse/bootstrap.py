@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -13,20 +13,15 @@ from msgspec import Struct
 from structlog import get_logger
 
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.queries import playground_limits
-from posthouse.catalogue.compiled import Catalogue
 from posthouse.catalogue.sealed import address_key, site_secret
 from posthouse.catalogue.site import MAIL, SiteDef
-from posthouse.kernel.clock import monotonic_s, now_ms, steady_ms
-from posthouse.kernel.outcome import Ending
+from posthouse.kernel.clock import monotonic_s, now_ms
 from posthouse.kernel.secrets import SecretBox, SecretText, master_box
 from posthouse.kernel.settings import Settings
 from posthouse.kernel.tasks import ask_loop
 from posthouse.ledger.rollups import Roller
 from posthouse.ledger.service import Ledger
-from posthouse.ledger.usage import calls_since
-from posthouse.limits.rules import Demand
-from posthouse.limits.service import MemoryLimiter, Past
+from posthouse.limits.service import MemoryLimiter
 from posthouse.mail.service import Mailer
 from posthouse.mail.smtp import MailServer
 from posthouse.metering.tokens import TokenCounter
@@ -40,6 +35,7 @@ from posthouse.relay.own import OwnCalls
 from posthouse.relay.owned import Objects
 from posthouse.relay.pipeline import Relay
 from posthouse.relay.probes import Prober
+from posthouse.relay.recount import Recounter
 from posthouse.relay.router import Router
 from posthouse.relay.stored import StoredCalls
 from posthouse.relay.watch import Watch, figures_of
@@ -112,12 +108,16 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         chooser = Chooser(health, random.random)
         router = Router(chooser, health, watch.left, watch.model_missing)
         forwarder = Forwarder(client, router, lambda: market.catalogue.operator, settings.answer_bytes_max)
-        _follow(market, health, chooser)
+        limiter = MemoryLimiter()
+        recounter = Recounter(store, market, limiter)
+        recounter.on_error = _logged("recount_fault")
+        _follow(market, health, chooser, recounter)
         for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 
-        limiter = MemoryLimiter()
-        await asyncio.to_thread(_restore, limiter, store, market.catalogue)
+        await recounter.count()
+        recounting = asyncio.create_task(recounter.run())
+        stack.push_async_callback(_cancelled, recounting)
         observer = Observer()
         flushing = asyncio.create_task(_flush_on(observer))
         stack.callback(observer.flush)
@@ -186,14 +186,16 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         yield app
 
 
-def _follow(market: Market, health: Health, chooser: Chooser) -> None:
-    """Let what decides about channels follow the configuration, as it is and as it changes."""
+def _follow(market: Market, health: Health, chooser: Chooser, recounter: Recounter) -> None:
+    """Let what decides about channels, and what limits count, follow the configuration, as it is and as it
+    changes."""
 
     def follow() -> None:
         """The configuration is there, or has changed."""
         is_model = market.catalogue.model
         health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
         chooser.by_latency = market.catalogue.operator.choice == "latency"
+        recounter.changed()
 
     def forgive(channel: str) -> None:
         """The channel, or one of its credentials, was enabled by hand."""
@@ -308,36 +310,3 @@ async def _flush_on(observer: Observer) -> None:
     while True:
         await asyncio.sleep(FLUSH_S)
         observer.flush()
-
-
-def _restore(limiter: MemoryLimiter, store: Store, catalogue: Catalogue) -> None:
-    """Count again what was used in windows that are still open."""
-    windows = _longest_windows_ms(catalogue)
-    if windows:
-        limiter.restore(_past(store, catalogue, max(windows.values()), windows), steady_ms())
-
-
-def _longest_windows_ms(catalogue: Catalogue) -> dict[str, int]:
-    """Of each plan that has limits."""
-    windows: dict[str, int] = {}
-    for plan in catalogue.plans():
-        for model in plan.models:
-            for rule in catalogue.rules(plan.name, model):
-                windows[plan.name] = max(rule.window_ms, windows.get(plan.name, 0))
-    return windows
-
-
-def _past(store: Store, catalogue: Catalogue, length_ms: int, plans: Iterable[str]) -> Iterator[Past]:
-    at_ms = now_ms()
-    limited_as = playground_limits(store)
-    for call in calls_since(store, at_ms - length_ms, plans):
-        if call.ending != Ending.FAILED:
-            demand = Demand(
-                key_id=limited_as.get(call.key_id, call.key_id),
-                address=call.address_hash,
-                account_id=call.account_id,
-                plan=call.plan,
-                rules=catalogue.rules(call.plan, call.model),
-            )
-            ago_ms = at_ms - call.started_ms
-            yield Past(demand=demand, ago_ms=ago_ms, tokens=call.tokens, spend_nanos=call.charge_nanos)

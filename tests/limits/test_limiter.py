@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.limits.rules import SLOTS, Demand, LimitRule, Refused
-from posthouse.limits.service import KNOWN_MAX, Granted, Limiter, MemoryLimiter
+from posthouse.limits.service import KNOWN_MAX, Granted, Limiter, MemoryLimiter, Past
 from posthouse.testing.check_limiter import (
     CHECKS,
     HOUR_MS,
@@ -108,6 +108,52 @@ def test_no_window_anywhere_holds_more_than_the_limit(gaps: list[int], limit: in
             assert answer.retry_after_s * 1000 >= answer.reset_ms
     for start, later in zip(let_through, let_through[limit:], strict=False):
         assert later - start >= WINDOW_MS
+
+
+@pytest.mark.parametrize(
+    "limits", [{"tokens": 999}, {"spend_nanos": 999}, {"tokens": 999, "spend_nanos": 999}]
+)
+@given(calls=st.lists(st.tuples(st.integers(0, 4000), st.sampled_from(["k1", "k2"])), max_size=20))
+def test_what_is_limited_anew_holds_what_it_would_have_from_the_start(
+    limits: dict[str, int], calls: list[tuple[int, str]]
+) -> None:
+    """Whoever adds limits to a window after some of the calls, and a whole day's, counts them all."""
+    few, more = rule("w", window_ms=WINDOW_MS, requests=99), rule("day", window_ms=9 * WINDOW_MS, requests=99)
+    full = rule("w", window_ms=WINDOW_MS, requests=99, **limits)
+    added = {"w": full.measures - few.measures, "day": more.measures}
+    changed, always = MemoryLimiter(), MemoryLimiter()
+    changed.renew({"w": few.measures})
+    always.renew({"w": full.measures, "day": more.measures})
+    past: list[Past] = []
+    now_ms, at_ms = NOW_MS, NOW_MS + 20_000
+    is_changed = False
+
+    def use(limiter: MemoryLimiter, *rules: LimitRule, key: str) -> None:
+        grant = now(limiter.admit(demand(*rules, key=key, tokens=3, spend=9), now_ms))
+        limiter.settle(grant, tokens=7, spend_nanos=5, now_ms=now_ms)
+
+    for gap_ms, key in calls:
+        now_ms += gap_ms
+        if not is_changed and now_ms >= at_ms:
+            changed.renew(added)
+            is_changed = True
+        use(always, full, more, key=key)
+        use(changed, *([full, more] if is_changed else [few]), key=key)
+        if not is_changed:
+            call = demand(full, more, key=key)
+            past.append(Past(demand=call, ago_ms=at_ms - now_ms, tokens=7, spend_nanos=5))
+    if not is_changed:
+        now_ms = at_ms
+        changed.renew(added)
+    restored = MemoryLimiter()
+    restored.restore(past, at_ms)
+    changed.add_past(restored, added)
+    for later_ms in (0, WINDOW_MS // 2, WINDOW_MS, WINDOW_MS + WINDOW_MS // SLOTS, 10 * WINDOW_MS):
+        for key in ("k1", "k2"):
+            call = demand(full, more, key=key)
+            here, there = (now(one.standings(call, now_ms + later_ms)) for one in (changed, always))
+            if later_ms != WINDOW_MS // 2:  # amid, slots of the two may leave a slot's width apart
+                assert [one.quota.remaining for one in here] == [one.quota.remaining for one in there]
 
 
 def test_a_busy_counter_takes_bounded_memory() -> None:

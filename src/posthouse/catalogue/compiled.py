@@ -203,6 +203,14 @@ class Catalogue:
             self._rules[key] = self._same_rules.setdefault(found, found)
         return self._rules[key]
 
+    def limits(self) -> Iterator[tuple[str, LimitRule]]:
+        """The rules of all plans, each with its plan's name. Which error a call over one gets depends on its
+        model, and is not told here."""
+        for name, plan in self._configuration.plans.items():
+            for limit in plan.limits:
+                for rule in _limit_rules(name, plan.kind, limit, "other"):
+                    yield name, rule
+
     def rules_of(self, plan: str, models: Iterable[str]) -> tuple[LimitRule, ...]:
         """The limits of several models, each once: models that share one have a rule each, which may differ
         in the number that it answers with."""

@@ -9,7 +9,7 @@ late by at most one slot's width. `Gates` are the windows that the calls of one 
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -61,6 +61,12 @@ class LimitRule(Struct, frozen=True, gc=False, kw_only=True):
         if measure is Measure.REQUESTS:
             return self.requests_code
         return self.tokens_code if measure is Measure.TOKENS else RelayCode.RATE_LIMITED
+
+    @property
+    def measures(self) -> frozenset[Measure]:
+        """What its windows count: requests always."""
+        limited = {Measure.TOKENS: self.tokens, Measure.SPEND: self.spend_nanos}
+        return frozenset({Measure.REQUESTS, *(one for one, limit in limited.items() if limit is not None)})
 
 
 class Demand(Struct, frozen=True, gc=False):
@@ -178,6 +184,14 @@ class Window:
             self.closed -= amount
         self.used -= amount
 
+    def add_past(self, past: "Window") -> None:
+        """Count what `past` does too, all of which came before anything that is counted here."""
+        self.slots[:0] = [*past.slots, Slot(past.opened_ms, past.last_ms, past.used - past.closed)]
+        self.closed += past.used
+        self.used += past.used
+        self.last_ms = max(self.last_ms, past.last_ms)
+        self.turns_ms = 0
+
     def wait_ms(self, excess: int, now_ms: int) -> int:
         """Until at least `excess` of what is used has left; until all has, when that is less."""
         wait_ms = 0
@@ -218,6 +232,23 @@ class Counter:
                 window.turn(at_ms)
                 window.used += amount
                 window.last_ms = at_ms
+
+    def renew(self, measures: Collection[Measure]) -> None:
+        """Count tokens or spend from nothing: what was counted while they were limited before has gaps."""
+        if Measure.TOKENS in measures:
+            self.tokens = Window(self.requests.length_ms)
+        if Measure.SPEND in measures:
+            self.spend = Window(self.requests.length_ms)
+
+    def add_past(self, past: "Counter", measures: Collection[Measure]) -> None:
+        """Count what `past` does of these too; it counted before this one began to."""
+        for measure, window, before in (
+            (Measure.REQUESTS, self.requests, past.requests),
+            (Measure.TOKENS, self.tokens, past.tokens),
+            (Measure.SPEND, self.spend, past.spend),
+        ):
+            if measure in measures and window is not None and before is not None:
+                window.add_past(before)
 
     def is_idle(self, now_ms: int) -> bool:
         """Nothing counts any more: forgetting the counter changes no answer. Its windows have to turn, which

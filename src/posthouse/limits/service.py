@@ -1,12 +1,12 @@
 """The limiter: every rule of a call is checked first, then all are taken at once."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
-from posthouse.limits.rules import Counter, Demand, Gates, LimitRule, Refused, Standing
+from posthouse.limits.rules import Counter, Demand, Gates, LimitRule, Measure, Refused, Standing
 
 # Counters of one rule; over that, old ones go though they count. Idle ones go before, and only an admitted
 # call makes a counter, so a caller who sends from many networks fills up a limit, not memory.
@@ -18,6 +18,7 @@ KNOWN_MAX = 10_000
 
 Table = OrderedDict[str | bytes, Counter]
 Caller = tuple[int, str, bytes, str, str]
+Added = Mapping[str, frozenset[Measure]]  # by the rule's name, what it counts and did not before
 
 
 class Granted(Struct):
@@ -110,6 +111,24 @@ class MemoryLimiter:
                     counter.count_past(at_ms, call.tokens, call.spend_nanos)
                     if not counter.is_kept:
                         self._add(rule, call.demand, counter, at_ms)
+
+    def renew(self, added: Added) -> None:
+        """Count from now on what these rules limit anew; what the calls before used comes by `add_past`."""
+        for name, measures in added.items():
+            if Measure.REQUESTS in measures:  # the rule itself is new
+                self._tables[name] = OrderedDict()
+            for counter in self._tables[name].values():
+                counter.renew(measures)
+
+    def add_past(self, past: "MemoryLimiter", added: Added) -> None:
+        """Count what `past` has restored of them."""
+        for name in added:
+            table = self._tables[name]
+            for value, before in past._tables.get(name, {}).items():
+                counter = table.setdefault(value, before)
+                if counter is not before:
+                    counter.add_past(before, added[name])
+        self._known.clear()  # their windows have to turn
 
     def _find(self, demand: Demand, gates: Gates | None) -> Gates:
         """The gates that are known, unless one of their counters was forgotten; else such as are not kept
