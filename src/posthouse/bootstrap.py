@@ -30,7 +30,7 @@ from posthouse.observe.observer import Figures, Observer
 from posthouse.payments.watch import BalanceWatch, Site
 from posthouse.relay.estimate import Estimator
 from posthouse.relay.forward import Forwarder
-from posthouse.relay.market import Market
+from posthouse.relay.market import Market, counted_models
 from posthouse.relay.own import OwnCalls
 from posthouse.relay.owned import Objects
 from posthouse.relay.pipeline import Relay
@@ -54,6 +54,7 @@ from posthouse.upstream.probe import probe
 FLUSH_S = 0.2  # how long log lines wait for each other
 ENDING_S = 20.0  # what a cut call may take to be settled: the writer's patience, and counting a long text
 ENDING_POLL_S = 0.02
+PREPARE_S = 1.0  # loading a vocabulary keeps all threads waiting for some 0.2 s: when a start is over
 FIGURES_S = 2.0  # less than any scrape waits
 
 log = get_logger()
@@ -111,7 +112,8 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         limiter = MemoryLimiter()
         recounter = Recounter(store, market, limiter)
         recounter.on_error = _logged("recount_fault")
-        _follow(market, health, chooser, recounter)
+        estimator = Estimator(TokenCounter())
+        _follow(market, health, chooser, recounter, estimator)
         for listener in (directory.on_change, ledger.on_change, market.on_change, watch.on_change):
             feed.listen(listener)
 
@@ -136,7 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
             limiter=limiter,
             ledger=ledger,
             forwarder=forwarder,
-            estimator=Estimator(TokenCounter()),
+            estimator=estimator,
             own_calls=own_calls,
             objects=objects,
             stored_calls=StoredCalls(
@@ -186,9 +188,12 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         yield app
 
 
-def _follow(market: Market, health: Health, chooser: Chooser, recounter: Recounter) -> None:
+def _follow(
+    market: Market, health: Health, chooser: Chooser, recounter: Recounter, estimator: Estimator
+) -> None:
     """Let what decides about channels, and what limits count, follow the configuration, as it is and as it
     changes."""
+    loop = asyncio.get_running_loop()
 
     def follow() -> None:
         """The configuration is there, or has changed."""
@@ -196,6 +201,7 @@ def _follow(market: Market, health: Health, chooser: Chooser, recounter: Recount
         health.keep(lambda channel, model: channel in market.pools and is_model(model) is not None)
         chooser.by_latency = market.catalogue.operator.choice == "latency"
         recounter.changed()
+        loop.call_later(PREPARE_S, lambda: estimator.prepare(counted_models(market.catalogue)))
 
     def forgive(channel: str) -> None:
         """The channel, or one of its credentials, was enabled by hand."""

@@ -101,6 +101,14 @@ class TokenCounter:
         self._encodings: dict[str, tiktoken.Encoding] = {}
         self._loading = Lock()
 
+    def is_loaded(self, model: str) -> bool:
+        """Whether the vocabulary that counts this model's tokens is in memory."""
+        return encoding_for(model) in self._encodings
+
+    def load(self, model: str) -> None:
+        """Load it, where it is not. Raises BrokenVocabulary."""
+        self._encoding(encoding_for(model))
+
     def count_text(self, model: str, text: str) -> int:
         """Tokens of a plain text; marks of special tokens in it count as the text that they are."""
         encoding = self._encoding(encoding_for(model))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from posthouse.metering.ceilings import (
     sound_tokens_bound,
 )
 from posthouse.metering.meter import Meter
-from posthouse.metering.tokens import TokenCounter, encoding_for
+from posthouse.metering.tokens import TokenCounter
 from posthouse.metering.usage import Usage, at_least
 from posthouse.relay.ask import Ask
 from posthouse.relay.dialects import READERS
@@ -66,7 +66,15 @@ class Estimator:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         self._threads = ThreadPoolExecutor(COUNTING_THREADS, "counting")
-        self._loaded: set[str] = set()  # vocabularies in memory; loading one takes half a second
+
+    def prepare(self, models: Iterable[str]) -> None:
+        """Begin to load, in a thread, the vocabularies of these models, so that no call waits for them."""
+
+        def load() -> None:
+            for model in models:
+                self._counter.load(model)
+
+        self._threads.submit(load)
 
     def prompt_bound(self, ask: Ask, model: ModelSpec) -> int:
         """Prompt tokens at most, told from the bytes; costs next to nothing."""
@@ -130,12 +138,9 @@ class Estimator:
         return Usage(quantities, prompt, completion, service_tier, estimated=True)
 
     async def _count(self, model: ModelSpec, size: int, count: Callable[[], T]) -> T:
-        encoding = encoding_for(model.name)
-        if size <= ON_LOOP_BYTES_MAX and encoding in self._loaded:
+        if size <= ON_LOOP_BYTES_MAX and self._counter.is_loaded(model.name):
             return count()
-        counted = await asyncio.get_running_loop().run_in_executor(self._threads, count)
-        self._loaded.add(encoding)
-        return counted
+        return await asyncio.get_running_loop().run_in_executor(self._threads, count)
 
 
 def _image_tokens_max(ask: Ask, model: ModelSpec) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue.compiled import Catalogue, ModelSpec, PlanSpec
@@ -32,6 +32,8 @@ OUTPUT_TOKENS_DEFAULT = 16_384
 # Counting a prompt's tokens costs more than all else of a call. One whose bytes are this small a part of the
 # token limit is reserved by them; what that is too much comes back when the call is settled.
 RESERVED_BY_BYTES = 64
+# Where the bytes of so short a prompt do not settle it, most calls are counted.
+SHORT_PROMPT_BYTES = 2000
 # Keys' own lists of models whose limits are at hand; over that, all are looked up anew.
 SCOPES_MAX = 1000
 
@@ -201,6 +203,15 @@ class Market:
         if offers:
             self._terms[plan_name, asked, dialect] = terms
         return terms
+
+
+def counted_models(catalogue: Catalogue) -> Iterator[str]:
+    """Models with token limits so small that most calls' tokens are counted."""
+    for plan in catalogue.plans():
+        for model in plan.models:
+            limits = [rule.tokens for rule in catalogue.rules(plan.name, model) if rule.tokens is not None]
+            if limits and min(limits) // RESERVED_BY_BYTES < SHORT_PROMPT_BYTES:
+                yield model
 
 
 def _is_in_scope(key: KeyEntry, model: ModelSpec) -> bool:
