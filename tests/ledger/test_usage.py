@@ -37,6 +37,29 @@ def settle(store: Store, *calls: tuple[Member, dict[str, Any]]) -> list[Outcome]
     return outcomes
 
 
+@pytest.mark.parametrize("differing", [{}, {"model": "other", "ending": Ending.CANCELLED, "stream": True}])
+def test_a_group_is_read_back_as_it_was_written(store: Store, differing: dict[str, Any]) -> None:
+    """Whether or not its calls have in common what is written once."""
+    member = new_member(store, 1_000)
+    more = {"address_hash": b"\0\xff", "quantities": {"input": 3}, "ttft_ms": 4}
+    outcomes = [
+        outcome_of(member, 10, **more, estimated=True, service_tier="flex"),
+        outcome_of(member, 20, **more, duration_ms=5, prompt_tokens=3),
+        outcome_of(member, 30, **{**more, **differing}, cost_nanos=7),
+    ]
+
+    async def story() -> None:
+        ledger = Ledger(store)
+        await ledger.start()
+        wallet = await ledger.load_wallet(member.account_id)
+        await asyncio.gather(*[ledger.settle(wallet.hold(100), one, snapshot=PRICE) for one in outcomes])
+        await ledger.stop()
+
+    asyncio.run(story())
+    written = list_usage(store, UsageFilter()).records
+    assert sorted(written, key=lambda one: one.charge_nanos) == outcomes
+
+
 def test_filters(store: Store) -> None:
     ann, bob = new_member(store, 100), new_member(store, 100)
     first, second, third = settle(

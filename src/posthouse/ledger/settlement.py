@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple, replace
 from sqlalchemy import Connection, Dialect, case, insert, select, update
 
 from posthouse.kernel.clock import monotonic_s
@@ -52,16 +53,34 @@ class Late(Exception):
     """Some record of the group may belong to what is already rolled up: it is written by itself."""
 
 
+# Of a record what calls of a burst have in common: how they ended, whose they were, of what, which channel.
+_COMMON = slice(1, 13)
+
+
 def usage_row(outcome: Outcome) -> list[Any]:
     """The outcome as a row of usage_records, in the order of its columns."""
-    row = list(msgspec.structs.astuple(outcome))
-    row[1] = _ENDINGS[outcome.ending]
-    row[10] = 1 if outcome.stream else 0
-    row[11] = bytearray(outcome.address_hash)  # for bytes, as for bool, sqlite3 searches an adapter each time
-    row[13] = _encode(outcome.attempts).decode()
-    row[14] = _encode(outcome.quantities).decode()
-    row[18] = 1 if outcome.estimated else 0
-    return row
+    return _row(astuple(outcome))
+
+
+def _row(record: tuple[Any, ...]) -> list[Any]:
+    return [record[0], *_common(record), *_others(record)]
+
+
+def _common(record: tuple[Any, ...]) -> list[Any]:
+    values = [*record[_COMMON]]
+    values[0] = _ENDINGS[values[0]]
+    values[9] = 1 if values[9] else 0
+    values[10] = bytearray(values[10])  # for bytes, as for bool, sqlite3 searches an adapter each time
+    return values
+
+
+def _others(record: tuple[Any, ...]) -> list[Any]:
+    """What comes behind it."""
+    values = [*record[_COMMON.stop :]]
+    values[0] = _encode(values[0]).decode()
+    values[1] = _encode(values[1]).decode()
+    values[5] = 1 if values[5] else 0
+    return values
 
 
 _INSERT_USAGE = "INSERT INTO usage_records ({columns}) VALUES {rows}"
@@ -99,6 +118,10 @@ class GroupSql:
         columns = [column.name for column in usage_records.columns]
         insert_usage = _INSERT_USAGE.replace("{columns}", ", ".join(columns))
         self._insert_usage = _by_length(insert_usage, f"({', '.join([mark] * len(columns))})", mark)
+        columns = columns[_COMMON] + columns[:1] + columns[_COMMON.stop :]
+        insert_usage = _INSERT_USAGE.replace("{columns}", ", ".join(columns))
+        marks = [f"?{number}" if number < _COMMON.stop else "?" for number in range(1, len(columns) + 1)]
+        self._insert_alike = _by_length(insert_usage, f"({', '.join(marks)})", mark)
         self._update_balances = _by_length(_UPDATE_BALANCES, pair, mark)
         self._update_allowances = _by_length(_UPDATE_ALLOWANCES, pair, mark)
         self._update_keys = _by_length(_UPDATE_KEYS, pair, mark)
@@ -127,11 +150,7 @@ class GroupSql:
             # In one order in every process, so that two groups can't wait for each other.
             connection.execute(_LOCK_BALANCES, [sorted(by_account)])
         for start in range(0, len(group), GROUP_ROWS_MAX):
-            part = group[start : start + GROUP_ROWS_MAX]
-            values: list[Any] = []
-            for charged in part:
-                values += usage_row(charged.outcome)
-            connection.execute(self._insert_usage[len(part)], values)
+            self._insert(connection, [one.outcome for one in group[start : start + GROUP_ROWS_MAX]])
         self._add(connection, self._update_balances, by_account)
         mine = (self._process_id,)
         if self._add(connection, self._update_allowances, by_account, last=mine) != len(by_account):
@@ -144,6 +163,20 @@ class GroupSql:
                 connection.execute(self._insert_owned, charged.made)
         connection.execute("COMMIT")
         self._known_prices.update(new_prices)
+
+    def _insert(self, connection: Any, outcomes: list[Outcome]) -> None:
+        """Insert usage records. What all of them have in common is bound once: a text costs SQLite as much to
+        bind as to write."""
+        rows = [astuple(outcome) for outcome in outcomes]
+        common = rows[0][_COMMON]
+        if not self._postgresql and all(row[_COMMON] == common for row in rows):
+            sql, values = self._insert_alike, _common(rows[0])
+            for row in rows:
+                values.append(row[0])
+                values += _others(row)
+        else:
+            sql, values = self._insert_usage, [value for row in rows for value in _row(row)]
+        connection.execute(sql[len(rows)], values)
 
     def _heed_promise(self, connection: Any, group: Sequence[Charged]) -> None:
         """Read now and then which records go by themselves, and raise Late where the group has one."""
@@ -222,9 +255,7 @@ def lower_charge(outcome: Outcome, payable_nanos: int) -> Outcome:
     if outcome.charge_nanos <= payable_nanos:
         return outcome
     missing = outcome.charge_nanos - payable_nanos
-    return msgspec.structs.replace(
-        outcome, charge_nanos=payable_nanos, shortfall_nanos=outcome.shortfall_nanos + missing
-    )
+    return replace(outcome, charge_nanos=payable_nanos, shortfall_nanos=outcome.shortfall_nanos + missing)
 
 
 def is_written(connection: Connection, request_id: str) -> bool:
