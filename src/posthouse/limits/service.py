@@ -119,6 +119,7 @@ class MemoryLimiter:
                 self._tables[name] = OrderedDict()
             for counter in self._tables[name].values():
                 counter.renew(measures)
+        self._known.clear()  # who was faster than this counts on what is gone
 
     def add_past(self, past: "MemoryLimiter", added: Added) -> None:
         """Count what `past` has restored of them."""
