@@ -1,6 +1,6 @@
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -175,6 +175,23 @@ def test_a_busy_counter_takes_bounded_memory() -> None:
         assert 0 < window.used - window.closed <= HOUR_MS // SLOTS // 1000 + 1
 
     asyncio.run(run())
+
+
+def test_past_calls_are_counted_as_they_are_read() -> None:
+    """A month of them need not be in memory together; one out of order leaves late, never early."""
+    limiter, hour = MemoryLimiter(), rule(requests=9)
+    counters = []
+
+    def read() -> Iterator[Past]:
+        for key, ago_ms in (("a", 3000), ("b", 1000), ("b", 2000)):
+            counters.append(limiter.counters)
+            yield Past(demand=demand(hour, key=key), ago_ms=ago_ms, tokens=0, spend_nanos=0)
+
+    limiter.restore(read(), NOW_MS)
+    assert counters == [0, 1, 2]
+    for after_ms, remaining in ((HOUR_MS - 1001, 7), (HOUR_MS - 1000, 9)):
+        (standing,) = now(limiter.standings(demand(hour, key="b"), NOW_MS + after_ms))
+        assert standing.quota.remaining == remaining
 
 
 def test_counters_that_are_idle_go_when_new_ones_come() -> None:

@@ -226,12 +226,12 @@ class Counter:
             self.spend = Window(rule.window_ms)
 
     def count_past(self, at_ms: int, tokens: int, spend_nanos: int) -> None:
-        """Count what a call used; calls come in the order of time."""
+        """Count what a call used; calls come in the order of time, or some leave late."""
         for window, amount in ((self.requests, 1), (self.tokens, tokens), (self.spend, spend_nanos)):
             if window is not None:
                 window.turn(at_ms)
                 window.used += amount
-                window.last_ms = at_ms
+                window.last_ms = max(window.last_ms, at_ms)
 
     def renew(self, measures: Collection[Measure]) -> None:
         """Count tokens or spend from nothing: what was counted while they were limited before has gaps."""

@@ -59,7 +59,8 @@ class Limiter(Protocol):
         """What is left of each of the demand's rules; takes nothing."""
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
-        """Count what earlier calls used, as if the limiter had seen them. Before the first `admit`."""
+        """Count what earlier calls used, as if the limiter had seen them; they come oldest first. Before the
+        first `admit`."""
 
 
 class MemoryLimiter:
@@ -102,7 +103,7 @@ class MemoryLimiter:
         return gates.standings(now_ms)
 
     def restore(self, past: Iterable[Past], now_ms: int) -> None:
-        for call in sorted(past, key=lambda call: -call.ago_ms):
+        for call in past:
             at_ms = now_ms - max(0, call.ago_ms)
             for rule in call.demand.rules:
                 if call.ago_ms < rule.window_ms:

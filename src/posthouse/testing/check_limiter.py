@@ -222,7 +222,7 @@ async def _counters_survive_a_restart(limiter: Limiter) -> None:
     call = demand(rule(requests=2, tokens=100), tokens=1)
     past = [
         Past(demand=call, ago_ms=ago, tokens=tokens, spend_nanos=0)
-        for ago, tokens in ((HOUR_MS // 2, 60), (2 * HOUR_MS, 99), (1000, 7))
+        for ago, tokens in ((2 * HOUR_MS, 99), (HOUR_MS // 2, 60), (1000, 7))
     ]
     limiter.restore(past, NOW_MS)
     no = await refused(limiter, call)
