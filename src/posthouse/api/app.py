@@ -10,6 +10,7 @@ import anyio.to_thread
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from structlog import get_logger
 
@@ -54,7 +55,7 @@ from posthouse.api import (
     usage,
     wallet,
 )
-from posthouse.api.context import Context, language_in
+from posthouse.api.context import STATE, Context, language_in
 from posthouse.api.frame import BASE, Router
 from posthouse.api.problems import Problem, field_errors, problem_of, render
 from posthouse.kernel.errors import PosthouseError
@@ -125,9 +126,9 @@ log = get_logger()
 
 def make_api(context: Context) -> "Api":
     """The API over the process's objects; not to be called on the event loop."""
-    app = make_app(context)
+    app = make_app()
     asyncio.run(_look_through(app))
-    return Api(app, context.settings.body_timeout_s)
+    return Api(app, context)
 
 
 async def _look_through(app: FastAPI) -> None:
@@ -144,8 +145,10 @@ async def _look_through(app: FastAPI) -> None:
     await app(scope, receive, send)
 
 
-def make_app(context: Context | None = None) -> FastAPI:
-    """FastAPI's app with all routes; without a context it only documents them."""
+@cache
+def make_app() -> FastAPI:
+    """FastAPI's app with all routes, one a process: FastAPI keeps for good what it builds for each app that
+    takes in a router. A call's context comes in its scope."""
     app = _App(
         title="Posthouse",
         version=__version__,
@@ -161,7 +164,6 @@ def make_app(context: Context | None = None) -> FastAPI:
             Exception: _on_fault,
         },
     )
-    app.state.context = context
     for router in ROUTERS:
         app.include_router(router.api)
 
@@ -187,14 +189,16 @@ class _App(FastAPI):
 
 
 class Api:
-    """FastAPI's app behind bounds on bodies, with headers that every answer has."""
+    """FastAPI's app over a context, behind bounds on bodies, with headers that every answer has."""
 
-    def __init__(self, app: FastAPI, body_timeout_s: float) -> None:
+    def __init__(self, app: FastAPI, context: Context) -> None:
         self.app = app
-        self._body_timeout_s = body_timeout_s
+        self._state = State({"context": context})
+        self._body_timeout_s = context.settings.body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS  # the running loop's
+        scope[STATE] = self._state
         is_whole = False
 
         async def send_with_headers(message: Message) -> None:

@@ -36,6 +36,8 @@ from posthouse.relay.market import Market
 from posthouse.relay.pipeline import Relay
 from posthouse.store.engine import Store
 
+STATE = "posthouse.state"  # the scope's key: a State with the relay's context, and what routes keep
+
 
 class Context(Struct, frozen=True, kw_only=True, eq=False):
     """The objects of the serving process. A `def` route runs in a thread and may use the store; what lives on
@@ -77,7 +79,7 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 async def _here(request: Request) -> Context:
-    context: Context = request.app.state.context
+    context: Context = request.scope[STATE].context
     return context
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query, Request
 from pydantic import Field
 
-from posthouse.api.context import Here
+from posthouse.api.context import STATE, Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import Permission
 from posthouse.api.usage_values import zone_of
@@ -100,8 +100,8 @@ class Prover:
 
 
 async def _prover(request: Request) -> Prover:
-    """This app's; made when first asked for, on the loop."""
-    state = request.app.state
+    """This relay's; made when first asked for, on the loop."""
+    state = request.scope[STATE]
     if not hasattr(state, "prover"):
         state.prover = Prover()
     prover: Prover = state.prover

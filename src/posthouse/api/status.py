@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Query, Request
 from pydantic import Field
 
-from posthouse.api.context import Context, Here
+from posthouse.api.context import STATE, Context, Here
 from posthouse.api.frame import Router
 from posthouse.api.permissions import PUBLIC
 from posthouse.api.values import Answer
@@ -62,8 +62,8 @@ class Board:
 
 
 async def _board(request: Request) -> Board:
-    """This app's; made when first asked for, on the loop."""
-    state = request.app.state
+    """This relay's; made when first asked for, on the loop."""
+    state = request.scope[STATE]
     if not hasattr(state, "status_board"):
         state.status_board = Board()
     board: Board = state.status_board
