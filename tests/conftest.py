@@ -73,5 +73,6 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(trylast=True)  # after what shuffles them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that no core waits for another's last file."""
-    long = {"browser": 0, "proof": 1, "model": 1, "cli": 1}
-    items.sort(key=lambda item: long.get(item.path.parent.name, 2))
+    long = ("browser", "proof", "model", "cli", "e2e", "api")
+    places = {name: place for place, name in enumerate(long)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(long)))
