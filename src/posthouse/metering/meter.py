@@ -45,11 +45,10 @@ class Meter(ABC):
         self.made: Made | None = None
         self.shape: Shape | None = None
         self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since
-        # Kept in one piece a text takes a tenth of what its tokens do.
-        self._text = (
-            bytearray()
-        )  # of the first choice, which nearly always is the only one; the shape adds to it
-        self._texts = {0: self._text}  # by choice, in UTF-8
+        # By choice, in UTF-8; kept in one piece a text takes a tenth of what its tokens do. To the first
+        # choice's, which nearly always is the only one, the shape adds as well.
+        self._text = bytearray()
+        self._texts = {0: self._text}
 
     def feed(self, events: list[bytes]) -> bytes:
         """Take these events in, up to the last one; returns the bytes to forward, empty when all are

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from posthouse.wire.chunks import line_of_length, size_line
 
 # Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
@@ -17,6 +19,8 @@ _CHUNK_END = b"\r\n"
 _USAGE_NULLS = (b',"usage":null', b', "usage": null')  # as JSON is written tightly, and by Python's json
 # Changes what ends a JSON text, stands for something else in it, or may not stand there.
 _CHANGED = bytes.maketrans(b'"\\\r\n', bytes(4))
+_CR, _LF = ord("\r"), ord("\n")
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def without_null_usage(event: bytes) -> bytes:
@@ -53,10 +57,15 @@ class Shape:
         except KeyError:
             return chunk.endswith(self._end) and self._learn(len(chunk)) and self.take(chunk)
         text, said = chunk[place], self._said
-        # What `translate` need not change it gives back itself: no copy is compared.
-        if text.join(around) != chunk or text.translate(_CHANGED) is not text or len(said) > TEXT_BYTES_MAX:
+        if text.join(around) != chunk or len(said) > TEXT_BYTES_MAX:
             return False
-        said += text
+        # What `translate` need not change it gives back itself: no copy is compared.
+        if text.translate(_CHANGED) is text:
+            said += text
+        elif (plain := _unescaped(text)) is not None:
+            said += plain
+        else:
+            return False
         self.write(chunk if shown is None else text.join(shown))
         return True
 
@@ -66,9 +75,10 @@ class Shape:
         if not event.startswith(before):
             return None
         text = event[len(before) : -len(after)]
-        if text.join((before, after)) != event or text.translate(_CHANGED) is not text:
+        plain = text if text.translate(_CHANGED) is text else _unescaped(text)
+        if plain is None or text.join((before, after)) != event:
             return None
-        self._said += text
+        self._said += plain
         return text.join((before, self._shown_after))
 
     def fits(self, event: bytes) -> bool:
@@ -88,3 +98,14 @@ class Shape:
             shown = (size_line(shown_bytes) + self._before, self._shown_after + _CHUNK_END)
         self._ends[chunk_bytes] = slice(len(begin), -len(end)), (begin, end), shown
         return True
+
+
+def _unescaped(text: bytes) -> bytes | None:
+    """What a JSON string with this between its quotes says, in UTF-8; None where there is no such string, or
+    it goes over lines, which are the event's."""
+    if _CR in text or _LF in text:
+        return None
+    try:
+        return _decode_text(b'"%b"' % text).encode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

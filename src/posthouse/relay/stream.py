@@ -12,7 +12,6 @@ import asyncio
 from msgspec import Struct
 
 from posthouse.metering.meter import Meter
-from posthouse.metering.shape import Shape
 from posthouse.relay.dialects import Splitter
 from posthouse.relay.estimate import Tally
 from posthouse.relay.values import Door
@@ -37,7 +36,6 @@ class EventStream(Struct, eq=False):
     fault: UpstreamFault | None = None
     door: Door | None = None
     kept: bytearray = bytearray()
-    shape: Shape | None = None  # takes chunks in, past all below, while the next byte begins an event
     tally: Tally | None = None  # takes the meter's text away when it gets long
     waiter: asyncio.Future[None] | None = None
 
@@ -80,14 +78,13 @@ class EventStream(Struct, eq=False):
         self._wake()
 
     def _note_shape(self) -> None:
-        shape = None if self.is_over or not self.splitter.is_between else self.meter.shape
-        if shape is self.shape:
-            return
-        self.shape = shape
-        if shape is not None:
+        """While the next byte begins an event, chunks of a known shape are taken in past all above."""
+        shape, take = self.meter.shape, None
+        if shape is not None and not self.is_over and self.splitter.is_between:
             assert self.door is not None
             shape.write = self.door.write_chunk
-        self.exchange.take = None if shape is None else shape.take
+            take = shape.take
+        self.exchange.take = take
 
     def ended(self, fault: UpstreamFault | None) -> None:
         if fault is None and not self.is_over and self.splitter.tail.strip() == b"data: [DONE]":
@@ -130,12 +127,10 @@ class EventStream(Struct, eq=False):
         self.door = door
         self._note_shape()
 
-    async def _change(self) -> None:
+    def _change(self) -> asyncio.Future[None]:
+        """Done when the stream has begun, or is over."""
         self.waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self.waiter
-        finally:
-            self.waiter = None
+        return self.waiter
 
     def _wake(self) -> None:
         if self.waiter is not None and not self.waiter.done():

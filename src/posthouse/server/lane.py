@@ -208,7 +208,6 @@ class RelayProtocol(asyncio.Protocol):
         self.waiting = REQUEST
         self.deadline_s = 0.0
         self.is_stalled = False  # what was written waits for the caller to read
-        self._begin_head()
 
     # -- asyncio.Protocol --------------------------------------------------------------------------------
 
@@ -395,13 +394,12 @@ class RelayProtocol(asyncio.Protocol):
         body_bytes = int(digits)
         if body_bytes > lane.settings.body_bytes_max:
             return data
-        turn = Turn(self, lane, self._request_again(known.request, digits), True, True, False)
+        request = self._request_again(known.request, digits)
         if len(body) == body_bytes and lane.body_bytes + body_bytes <= lane.settings.bodies_bytes_max:
             lane.body_bytes += body_bytes
-            turn.body, turn.body_bytes, turn.body_complete = body, body_bytes, True
-            self._start(turn)
+            self._start(Turn(self, lane, request, True, True, False, None, body, body_bytes, True))
             return b""
-        self.receiving = turn
+        self.receiving = turn = Turn(self, lane, request, True, True, False)
         self._body_left = body_bytes
         self._start(turn)
         return self._take_body(body)

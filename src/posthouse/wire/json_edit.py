@@ -145,19 +145,17 @@ def edit(body: bytes, set_: dict[str, bytes]) -> bytes:
     """The body with top-level members set to raw JSON values: in place where the key stands (each time), else
     first in the object. Every other byte stays. Keys are plain ASCII. Takes only what `peek` accepted; raises
     BrokenBody where its nesting exceeds what is left of the stack here."""
-    pieces: list[tuple[int, int, bytes]] = []
-    absent = set_
     expected = _places_max(body, set_)
     if expected:
         places = list(islice((member for member in _scan(body) if member.key in set_), expected))
-        pieces = [(member.value_start, member.end, set_[member.key]) for member in places]
+        body = _replace(body, [(member.value_start, member.end, set_[member.key]) for member in places])
         present = {member.key for member in places}
-        absent = {key: value for key, value in set_.items() if key not in present}
-    if absent:
-        new = b",".join([b'"' + key.encode() + b'":' + value for key, value in absent.items()])
-        start = body.index(b"{") + 1
-        pieces.insert(0, (start, start, new if _CLOSING.match(body, start) else new + b","))
-    return _replace(body, pieces)
+        set_ = {key: value for key, value in set_.items() if key not in present}
+    if not set_:
+        return body
+    new = b",".join([b'"' + key.encode() + b'":' + value for key, value in set_.items()])
+    start = body.index(b"{") + 1
+    return b"".join((body[:start], new, b"" if _CLOSING.match(body, start) else b",", body[start:]))
 
 
 def reshape(body: bytes, drop: Collection[str], rename: Mapping[str, str]) -> bytes:

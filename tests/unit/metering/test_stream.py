@@ -402,8 +402,9 @@ def test_events_of_one_shape_are_parsed_once() -> None:
     assert meter.feed([first]) == first.replace(b',"usage":null', b"")
     assert passed(meter, framed(chunk("Hello", usage=None))) is None
     meter.feed([chunk("Hello", usage=None)])
-    assert passed(meter, framed(chunk(" you", usage=None))) == framed(chunk(" you"))
-    assert meter.take_text() == ["Hello you"]
+    for text in (" you", ' "and"\n', "\\", "\U0001f600 in escapes"):
+        assert passed(meter, framed(chunk(text, usage=None))) == framed(chunk(text))
+    assert meter.take_text() == ['Hello you "and"\n\\\U0001f600 in escapes']
 
 
 def test_the_first_event_with_an_id_names_what_the_upstream_keeps() -> None:
