@@ -5,9 +5,13 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from posthouse.metering.shape import TEXT_BYTES_MAX, Shape
+from posthouse.metering.shape import Shape
 from posthouse.metering.usage import Usage
 from posthouse.wire.objects import Made
+
+# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
+# (take_text) and counts it off the event loop, so that memory per stream stays constant.
+TEXT_BYTES_MAX = 64 * 1024
 
 
 class Meter(ABC):
@@ -18,10 +22,11 @@ class Meter(ABC):
     when the charge is on disk. `saw_finish`: the answer came to its end, so that a stream which ends here is
     whole. `error_seen`: an error event. `service_tier`: the last that was named. `made`: the object that the
     upstream keeps of the answer, where the meter looks for it. `shape`: what takes in events like the last
-    one, in `feed`'s place, where they can be told by their bytes.
+    one, in `feed`'s place, where they can be told by their bytes; it leaves their texts in `_pieces`.
     """
 
     __slots__ = (
+        "_pieces",
         "_text",
         "_texts",
         "_usage_bytes",
@@ -45,14 +50,15 @@ class Meter(ABC):
         self.made: Made | None = None
         self.shape: Shape | None = None
         self._usage_bytes = 0  # text_bytes when it was reported; below zero: that text was taken away since
-        # By choice, in UTF-8; kept in one piece a text takes a tenth of what its tokens do. To the first
-        # choice's, which nearly always is the only one, the shape adds as well.
-        self._text = bytearray()
-        self._texts = {0: self._text}
+        self._text = bytearray()  # of the first choice, which nearly always is the only one
+        self._texts = {0: self._text}  # by choice, in UTF-8
+        self._pieces: list[bytes] = []  # of the first choice, later than what is put together
 
     def feed(self, events: list[bytes]) -> bytes:
         """Take these events in, up to the last one; returns the bytes to forward, empty when all are
         withheld."""
+        if self._pieces:
+            self._put_together()
         shown = []
         for event in events:
             if self.saw_done:
@@ -74,6 +80,8 @@ class Meter(ABC):
     @property
     def text_bytes(self) -> int:
         """Delivered since it was last taken away."""
+        if self._pieces:
+            self._put_together()
         return sum(map(len, self._texts.values()))
 
     @property
@@ -82,6 +90,7 @@ class Meter(ABC):
 
     def take_text(self) -> list[str]:
         """The text delivered since the last call, one piece per choice, and forget it."""
+        self._put_together()
         texts = [text.decode(errors="replace") for text in self._texts.values() if text]
         self._usage_bytes = -1 if self.usage_is_stale else 0
         self._text.clear()
@@ -93,7 +102,14 @@ class Meter(ABC):
 
     def _note_text(self, index: int, text: str | None) -> None:
         if text:
+            if self._pieces:  # of an event before it that came with it
+                self._put_together()
             self._texts.setdefault(index, bytearray()).extend(text.encode())
+
+    def _put_together(self) -> None:
+        """Kept in one piece a text takes a tenth of what its tokens do."""
+        self._text += b"".join(self._pieces)
+        self._pieces.clear()
 
 
 def is_no_json(error: Exception) -> bool:

@@ -9,9 +9,10 @@ import msgspec
 
 from posthouse.wire.chunks import line_of_length, size_line
 
-# Delivered text is kept to be counted should the stream end without usage; past this the caller takes it away
-# (Meter.take_text) and counts it off the event loop, so that memory per stream stays constant.
-TEXT_BYTES_MAX = 64 * 1024
+# So many short texts wait to be put together, which costs less than to add each one's bytes to the others'.
+# Both bound what a stream keeps besides: as much as it may keep put together.
+PIECE_BYTES_MAX = 512
+PIECES_MAX = 128
 # So many lengths of text have their chunk's beginning ready: a token is seldom longer.
 LENGTHS_MAX = 64
 
@@ -33,52 +34,54 @@ def without_null_usage(event: bytes) -> bytes:
 
 class Shape:
     """Takes in chunks, which are events of this shape, each framed as one HTTP chunk in the way of
-    `wire.chunks`, and events. Their texts go to `said`, and what may be shown of a chunk to `write`, which
+    `wire.chunks`, and events. Their texts go to `pieces`, and what may be shown of a chunk to `write`, which
     has to be set before."""
 
-    __slots__ = ("_after", "_before", "_end", "_ends", "_hidden_bytes", "_said", "_shown_after", "write")
+    __slots__ = ("_after", "_before", "_end", "_ends", "_pieces", "_shown_after", "_shown_bytes", "write")
 
-    def __init__(self, before: bytes, after: bytes, said: bytearray, *, hide_usage: bool) -> None:
+    def __init__(self, before: bytes, after: bytes, pieces: list[bytes], *, hide_usage: bool) -> None:
         self._before = before
         self._after = after
         self._end = after + _CHUNK_END
         self._shown_after = without_null_usage(after) if hide_usage else after
-        self._hidden_bytes = len(after) - len(self._shown_after)
-        # By a chunk's length: where its text stands, what stands around that, and what is shown around it
-        # where that differs.
-        self._ends: dict[int, tuple[slice, tuple[bytes, bytes], tuple[bytes, bytes] | None]] = {}
-        self._said = said
+        is_changed = self._shown_after is not after
+        self._shown_bytes = len(before) + len(self._shown_after) if is_changed else 0  # beside the text
+        # By a chunk's length: what it begins with, what is shown around its text where that differs, and the
+        # length of the text.
+        self._ends: dict[int, tuple[bytes, tuple[bytes, ...], int]] = {}
+        self._pieces = pieces
         self.write: Callable[[bytes], object]
 
     def take(self, chunk: bytes) -> bool:
-        """Pass it on; False where it is no chunk of this shape, or text is to be taken away."""
+        """Pass it on; False where it is no chunk of this shape, or it is time to put the pieces together."""
         try:
-            place, around, shown = self._ends[len(chunk)]
+            begin, shown, text_bytes = self._ends[len(chunk)]
         except KeyError:
             return chunk.endswith(self._end) and self._learn(len(chunk)) and self.take(chunk)
-        text, said = chunk[place], self._said
-        if text.join(around) != chunk or len(said) > TEXT_BYTES_MAX:
+        text = chunk.removeprefix(begin).removesuffix(self._end)
+        pieces = self._pieces
+        if len(text) != text_bytes or len(pieces) >= PIECES_MAX:
             return False
         # What `translate` need not change it gives back itself: no copy is compared.
         if text.translate(_CHANGED) is text:
-            said += text
+            pieces.append(text)
         elif (plain := _unescaped(text)) is not None:
-            said += plain
+            pieces.append(plain)
         else:
             return False
-        self.write(chunk if shown is None else text.join(shown))
+        self.write(text.join(shown) if shown else chunk)
         return True
 
     def take_event(self, event: bytes) -> bytes | None:
         """What may be shown of an event; None where it is none of this shape."""
         before, after = self._before, self._after
-        if not event.startswith(before):
+        if not event.startswith(before) or not event.endswith(after):
             return None
         text = event[len(before) : -len(after)]
         plain = text if text.translate(_CHANGED) is text else _unescaped(text)
-        if plain is None or text.join((before, after)) != event:
+        if plain is None or len(before) + len(text) + len(after) != len(event):
             return None
-        self._said += plain
+        self._pieces.append(plain)
         return text.join((before, self._shown_after))
 
     def fits(self, event: bytes) -> bool:
@@ -87,16 +90,16 @@ class Shape:
 
     def _learn(self, chunk_bytes: int) -> bool:
         """What chunks of that length look like, which end like this shape; False where none is so long."""
-        line = line_of_length(chunk_bytes)
-        if line is None:
+        begin = (line_of_length(chunk_bytes) or b"") + self._before
+        text_bytes = chunk_bytes - len(begin) - len(self._end)
+        if not 0 <= text_bytes <= PIECE_BYTES_MAX or begin is self._before:
             return False
         if len(self._ends) == LENGTHS_MAX:
             self._ends.clear()
-        begin, end, shown = line + self._before, self._end, None
-        if self._hidden_bytes:
-            shown_bytes = chunk_bytes - len(line) - len(_CHUNK_END) - self._hidden_bytes
-            shown = (size_line(shown_bytes) + self._before, self._shown_after + _CHUNK_END)
-        self._ends[chunk_bytes] = slice(len(begin), -len(end)), (begin, end), shown
+        shown: tuple[bytes, ...] = ()
+        if self._shown_bytes:
+            shown = (size_line(text_bytes + self._shown_bytes) + self._before, self._shown_after + _CHUNK_END)
+        self._ends[chunk_bytes] = (begin, shown, text_bytes)
         return True
 
 

@@ -139,7 +139,7 @@ class StreamMeter(Meter):
         self._shapes_left -= 1
         ends = _around_text(event)
         if ends is not None:
-            self.shape = Shape(*ends, self._text, hide_usage=self._hide_usage)
+            self.shape = Shape(*ends, self._pieces, hide_usage=self._hide_usage)
 
     def _note_choice(self, choice: _Choice) -> None:
         if choice.finish_reason is not None:

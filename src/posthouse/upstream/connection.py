@@ -275,6 +275,7 @@ class Connection(asyncio.Protocol):
         "idle_since_s",
         "is_heard",
         "loop",
+        "on_body",
         "origin",
         "paused",
         "reused",
@@ -291,6 +292,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []  # of the body, in what is being read
+        self.on_body = self._pieces.append  # for llhttp, as the methods at the end
         self._useless_bytes = 0  # since the answer's head or the last piece of its body
         self._keep_alive = False
         self._is_between_chunks = False  # what comes next begins a chunk, as far as the parser tells
@@ -428,24 +430,26 @@ class Connection(asyncio.Protocol):
             read = known.read(data)
             if read is None:
                 continue
-            headers, header_block, body = read
             if known.length is None:
+                headers, header_block, body = read
                 exchange.on_known(headers, header_block)
                 return _CHUNKED + body
             self._end(exchange, keep_alive=True)
-            exchange.on_known(headers, header_block, body)
+            exchange.on_known(*read)
             return b""
         return data
 
     def _hand_on(self) -> None:
         """Hand on what a read has brought of the body in one piece: events that come together go together."""
-        pieces, self._pieces = self._pieces, []
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        self._useless_bytes = 0
         exchange = self._exchange
         if exchange is None:
             return
         if not exchange.first_s:
             exchange.first_s = exchange.touched_s
-        exchange.on_piece(b"".join(pieces))
+        exchange.on_piece(body)
 
     def eof_received(self) -> bool:
         exchange = self._exchange
@@ -489,10 +493,6 @@ class Connection(asyncio.Protocol):
         self._keep_alive = parser.should_keep_alive()
         headers, self._headers = self._headers, []  # for the trailers, which are too late to mean anything
         exchange.on_head(status, headers)
-
-    def on_body(self, piece: bytes) -> None:
-        self._useless_bytes = 0
-        self._pieces.append(piece)
 
     def on_chunk_header(self) -> None:
         self._is_between_chunks = False

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.metering.passing import passed
 from tests.unit.nesting import DEPTH
 
-from posthouse.metering.shape import LENGTHS_MAX, TEXT_BYTES_MAX
+from posthouse.metering.meter import TEXT_BYTES_MAX
+from posthouse.metering.shape import LENGTHS_MAX, PIECE_BYTES_MAX
 from posthouse.metering.stream import StoredMeter, StreamMeter, texts_of_answer
 from posthouse.metering.usage import Usage
 from posthouse.wire.chunks import data_of_chunk, framed
@@ -367,13 +368,13 @@ def test_a_chunk_of_any_length_is_known_by_its_shape(hide_usage: bool) -> None:
     """Also where the line before it gets a digit longer, or the one that is shown; but for very long ones."""
     meter = StreamMeter("gpt-4o", hide_usage=hide_usage)
     meter.feed([chunk("a", usage=None)])
-    sizes = [*range(500), 0, 3800, 4000]
+    sizes = [*range(PIECE_BYTES_MAX + 2), 0, 4000]
     assert len(sizes) > LENGTHS_MAX
     for size in sizes:
         event = chunk("x" * size, usage=None)
         shown = framed(chunk("x" * size) if hide_usage else event)
         meter.take_text()
-        assert passed(meter, framed(event)) == (shown if size < 4000 else None)
+        assert passed(meter, framed(event)) == (shown if size <= PIECE_BYTES_MAX else None)
     assert passed(meter, framed(chunk(usage=None))) is None  # shorter than any
     assert passed(meter, b"x" * (4095 + 7)) is None  # no chunk is so long, its line and all
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.metering.passing import passed
 
-from posthouse.metering.shape import TEXT_BYTES_MAX
+from posthouse.metering.shape import PIECE_BYTES_MAX, PIECES_MAX
 from posthouse.metering.stream import StreamMeter
 from posthouse.metering.usage import Usage, at_least
 from posthouse.wire.chunks import framed
@@ -41,20 +41,21 @@ def test_a_report_beside_the_text_that_it_counts_is_not_stale() -> None:
     assert not meter.usage_is_stale
 
 
-def test_text_is_taken_away_in_time() -> None:
+def test_texts_are_put_together_in_time() -> None:
     """However alike the events are: memory for a stream stays constant."""
     meter = StreamMeter()
     meter.feed([delta(content="x")])
-    plain = framed(delta(content="y" * 512))
-    for _ in range(2):
-        while passed(meter, plain) is not None:
-            assert meter.text_bytes <= TEXT_BYTES_MAX + 512
-        assert meter.text_is_long
-        (text,) = meter.take_text()
-        assert len(text) > TEXT_BYTES_MAX
-        assert not text.strip("xy")
-        assert passed(meter, plain) == plain
-        assert meter.text_bytes == 512
+    event = delta(content="y" * PIECE_BYTES_MAX)
+    for waiting in (0, 2):  # what came with the piece that was one too many
+        count = waiting
+        while passed(meter, framed(event)) is not None:
+            count += 1
+        assert count == PIECES_MAX
+        meter.feed([event, delta(content="z")])
+    assert meter.text_is_long
+    first, second = ("y" * PIECE_BYTES_MAX * count for count in (PIECES_MAX + 1, PIECES_MAX - 1))
+    assert meter.take_text() == [f"x{first}z{second}z"]
+    assert passed(meter, framed(event)) == framed(event)
 
 
 @pytest.mark.parametrize(
