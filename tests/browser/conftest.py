@@ -113,10 +113,11 @@ class Site(Api):
 OpenTab = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium; the browser tests skip where it, or a built console, is missing. Not for the whole
-    session: while Playwright lives, no other test of this thread could run an event loop."""
+    session: while Playwright lives, no other test of this thread could run an event loop. This folder is a
+    package so that the browser ends with its last test."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     # Only root can install one. Where nobody has, all other tests still run; .ci/run installs it.
     if path is None:
