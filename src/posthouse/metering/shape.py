@@ -90,9 +90,12 @@ class Shape:
 
     def _learn(self, chunk_bytes: int) -> bool:
         """What chunks of that length look like, which end like this shape; False where none is so long."""
-        begin = (line_of_length(chunk_bytes) or b"") + self._before
+        line = line_of_length(chunk_bytes)
+        if line is None:
+            return False
+        begin = line + self._before
         text_bytes = chunk_bytes - len(begin) - len(self._end)
-        if not 0 <= text_bytes <= PIECE_BYTES_MAX or begin is self._before:
+        if not 0 <= text_bytes <= PIECE_BYTES_MAX:
             return False
         if len(self._ends) == LENGTHS_MAX:
             self._ends.clear()
