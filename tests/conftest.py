@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from posthouse.kernel.secrets import SecretBox
 from posthouse.metering import tokens
+from posthouse.people import passwords
 from posthouse.store.engine import Store
 from posthouse.testing.stores import store_in
 
@@ -25,6 +26,15 @@ def _vocabularies_are_read_once() -> Iterator[None]:
     """Half a second each, for every server and doctor that counts tokens."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokens, "_load", cache(tokens._load))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _passwords_are_hashed_fast() -> Iterator[None]:
+    """By the same algorithm with little memory: 30 ms for each of some 300 otherwise. A relay in a process of
+    its own hashes as always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "MEMORY_KIB", 64)
         yield
 
 
