@@ -422,3 +422,13 @@ def test_events_of_one_shape_pass_without_being_parsed_however_they_came() -> No
     assert shape.take_event(chunk(" you", usage=None)) == chunk(" you")
     assert meter.feed([chunk(", you", usage=None), chunk(usage=None), DONE]) == chunk(", you") + chunk()
     assert meter.take_text() == ["Hi you, you"]
+
+
+def test_an_event_with_more_than_a_text_leaves_the_shape_as_it_is() -> None:
+    meter = StreamMeter()
+    meter.feed([chunk("Hi", usage=None)])
+    shape = meter.shape
+    more = chunk("a", usage=None).replace(b'"a"', b'"a","by":"b"')
+    assert meter.feed([more]) == more
+    assert meter.shape is shape
+    assert meter.take_text() == ["Hia"]

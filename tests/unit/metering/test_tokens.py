@@ -394,3 +394,11 @@ def test_pieces_are_the_text_and_no_longer_than_allowed(text: str, longest: int)
     pieces = tokens._pieces(text, longest)
     assert "".join(pieces) == text
     assert all(len(piece) <= longest for piece in pieces)
+
+
+def test_a_vocabulary_is_loaded_before_it_is_needed() -> None:
+    counter = TokenCounter()
+    assert not counter.is_loaded("gpt-4o")
+    counter.load("gpt-4o-mini")  # which has the same
+    assert counter.is_loaded("gpt-4o")
+    assert not counter.is_loaded("gpt-4")
