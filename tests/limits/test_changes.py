@@ -1,4 +1,4 @@
-"""Limits of a whole relay while the system's clock is set forward and back."""
+"""Limits of a whole relay while the system's clock is set, and while they are changed."""
 
 import time
 from collections.abc import Iterator
@@ -79,3 +79,5 @@ def test_what_a_change_limits_counts_the_calls_before_it(relay: EmbeddedRelay, c
     relay.apply(MINIMAL + limits)
     eventually(left, lambda now: now == after | day)
     assert client.post("/chat/completions", json=BODY).status_code == 429
+    relay.apply(MINIMAL + LIMITED.replace('"key"', '"account"'))
+    eventually(left, lambda now: now == {"requests 3600": 0})

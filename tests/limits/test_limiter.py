@@ -120,10 +120,10 @@ def test_what_is_limited_anew_holds_what_it_would_have_from_the_start(
     """Whoever adds limits to a window after some of the calls, and a whole day's, counts them all."""
     few, more = rule("w", window_ms=WINDOW_MS, requests=99), rule("day", window_ms=9 * WINDOW_MS, requests=99)
     full = rule("w", window_ms=WINDOW_MS, requests=99, **limits)
-    added = {"w": full.measures - few.measures, "day": more.measures}
+    added = {full.counted_as: full.measures - few.measures, more.counted_as: more.measures}
     changed, always = MemoryLimiter(), MemoryLimiter()
-    changed.renew({"w": few.measures})
-    always.renew({"w": full.measures, "day": more.measures})
+    changed.renew({few.counted_as: few.measures})
+    always.renew({full.counted_as: full.measures, more.counted_as: more.measures})
     past: list[Past] = []
     now_ms, at_ms = NOW_MS, NOW_MS + 20_000
     is_changed = False
@@ -161,6 +161,16 @@ def test_what_is_limited_anew_holds_what_it_would_have_from_the_start(
             here, there = (now(one.standings(call, now_ms + later_ms)) for one in (changed, always))
             if later_ms != WINDOW_MS // 2:  # amid, slots of the two may leave a slot's width apart
                 assert [one.quota.remaining for one in here] == [one.quota.remaining for one in there]
+
+
+def test_a_call_that_runs_keeps_its_place_in_a_rule_that_goes_and_comes_back() -> None:
+    limiter, one = MemoryLimiter(), rule(concurrency=1)
+    limiter.renew({one.counted_as: one.measures})
+    running = now(limiter.admit(demand(one), NOW_MS))
+    limiter.renew({one.counted_as: one.measures})
+    assert isinstance(now(limiter.admit(demand(one), NOW_MS)), Refused)
+    limiter.release(running, refund_request=True)
+    assert isinstance(now(limiter.admit(demand(one), NOW_MS)), Granted)
 
 
 def test_a_busy_counter_takes_bounded_memory() -> None:

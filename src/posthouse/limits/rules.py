@@ -41,8 +41,8 @@ class Measure(StrEnum):
 
 
 class LimitRule(Struct, frozen=True, gc=False, kw_only=True):
-    """What one subject may use. `name` says whose counters these are: rules of the same name share them, so
-    it names plan, families and window. `family` is what the rule is about, "*" for all models together.
+    """What one subject may use. Rules of the same name and subject share their counters, so `name` names
+    plan, families and window. `family` is what the rule is about, "*" for all models together.
     A limit that is None does not apply; the codes are what a call is refused with."""
 
     name: str
@@ -61,6 +61,11 @@ class LimitRule(Struct, frozen=True, gc=False, kw_only=True):
         if measure is Measure.REQUESTS:
             return self.requests_code
         return self.tokens_code if measure is Measure.TOKENS else RelayCode.RATE_LIMITED
+
+    @property
+    def counted_as(self) -> tuple[str, Subject]:
+        """What tells its counters from those of other rules."""
+        return self.name, self.subject
 
     @property
     def measures(self) -> frozenset[Measure]:
@@ -234,7 +239,10 @@ class Counter:
                 window.last_ms = max(window.last_ms, at_ms)
 
     def renew(self, measures: Collection[Measure]) -> None:
-        """Count tokens or spend from nothing: what was counted while they were limited before has gaps."""
+        """Count these from nothing: what was counted while they were limited before has gaps. What runs goes
+        on."""
+        if Measure.REQUESTS in measures:
+            self.requests = Window(self.requests.length_ms)
         if Measure.TOKENS in measures:
             self.tokens = Window(self.requests.length_ms)
         if Measure.SPEND in measures:

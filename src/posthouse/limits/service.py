@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from posthouse.limits.rules import Counter, Demand, Gates, LimitRule, Measure, Refused, Standing
+from posthouse.limits.rules import Counter, Demand, Gates, LimitRule, Measure, Refused, Standing, Subject
 
 # Counters of one rule; over that, old ones go though they count. Idle ones go before, and only an admitted
 # call makes a counter, so a caller who sends from many networks fills up a limit, not memory.
@@ -18,7 +18,7 @@ KNOWN_MAX = 10_000
 
 Table = OrderedDict[str | bytes, Counter]
 Caller = tuple[int, str, bytes, str, str]
-Added = Mapping[str, frozenset[Measure]]  # by the rule's name, what it counts and did not before
+Added = Mapping[tuple[str, Subject], frozenset[Measure]]  # by `counted_as`, what it did not count before
 
 
 class Granted(Struct):
@@ -68,7 +68,7 @@ class MemoryLimiter:
 
     def __init__(self, *, counters_max: int = COUNTERS_MAX) -> None:
         self._counters_max = counters_max
-        self._tables: dict[str, Table] = {}  # by rule name; a value tells of which subject it is
+        self._tables: dict[tuple[str, Subject], Table] = {}  # by what a rule is `counted_as`
         self._known: dict[Caller, Gates] = {}  # by the rules' id, which the gates keep from being another's
 
     @property
@@ -115,21 +115,19 @@ class MemoryLimiter:
 
     def renew(self, added: Added) -> None:
         """Count from now on what these rules limit anew; what the calls before used comes by `add_past`."""
-        for name, measures in added.items():
-            if Measure.REQUESTS in measures:  # the rule itself is new
-                self._tables[name] = OrderedDict()
-            for counter in self._tables[name].values():
+        for rule, measures in added.items():
+            for counter in self._tables.setdefault(rule, OrderedDict()).values():
                 counter.renew(measures)
         self._known.clear()  # who was faster than this counts on what is gone
 
     def add_past(self, past: "MemoryLimiter", added: Added) -> None:
         """Count what `past` has restored of them."""
-        for name in added:
-            table = self._tables[name]
-            for value, before in past._tables.get(name, {}).items():
+        for rule, measures in added.items():
+            table = self._tables[rule]
+            for value, before in past._tables.get(rule, {}).items():
                 counter = table.setdefault(value, before)
                 if counter is not before:
-                    counter.add_past(before, added[name])
+                    counter.add_past(before, measures)
         self._known.clear()  # their windows have to turn
 
     def _find(self, demand: Demand, gates: Gates | None) -> Gates:
@@ -141,7 +139,7 @@ class MemoryLimiter:
 
     def _counter(self, rule: LimitRule, demand: Demand) -> Counter:
         """The subject's counter; a new one, not kept, when it has none."""
-        table = self._tables.get(rule.name)
+        table = self._tables.get(rule.counted_as)
         counter = None if table is None else table.get(demand.value_of(rule.subject))
         return Counter(rule.window_ms) if counter is None else counter
 
@@ -157,7 +155,7 @@ class MemoryLimiter:
     def _add(self, rule: LimitRule, demand: Demand, counter: Counter, now_ms: int) -> None:
         """Keep a counter for the subject. On the way, of the table's next few the idle ones go and the others
         queue up again, so that all have their turn."""
-        table = self._tables.setdefault(rule.name, OrderedDict())
+        table = self._tables.setdefault(rule.counted_as, OrderedDict())
         for _ in range(min(_SWEPT_PER_NEW, len(table))):
             value, oldest = next(iter(table.items()))
             is_idle = oldest.is_idle(now_ms)

@@ -44,9 +44,9 @@ class Recounter:
         """Count the calls before now in all windows of what was not limited before; where the relay
         `is_serving`, those that come meanwhile are counted anyway. Raises StoreDown."""
         catalogue = self._market.catalogue
-        limited = {rule.name: rule.measures for _, rule in catalogue.limits()}
-        known = {name: measures & self._counted.get(name, frozenset()) for name, measures in limited.items()}
-        added = {name: measures - known[name] for name, measures in limited.items() if measures - known[name]}
+        limited = {rule.counted_as: rule.measures for _, rule in catalogue.limits()}
+        known = {rule: measures & self._counted.get(rule, frozenset()) for rule, measures in limited.items()}
+        added = {rule: measures - known[rule] for rule, measures in limited.items() if measures - known[rule]}
         self._counted = known
         if added:
             self._limiter.renew(added)
@@ -58,7 +58,7 @@ class Recounter:
             self._counted = limited
 
     def _past(self, catalogue: Catalogue, added: Added, at_ms: int, until_ms: int) -> Iterator[Past]:
-        limits = [(plan, rule.window_ms) for plan, rule in catalogue.limits() if rule.name in added]
+        limits = [(plan, rule.window_ms) for plan, rule in catalogue.limits() if rule.counted_as in added]
         since_ms = at_ms - max(window_ms for _, window_ms in limits)
         limited_as = playground_limits(self._store)
         for call in calls_since(self._store, since_ms, {plan for plan, _ in limits}):
@@ -69,7 +69,7 @@ class Recounter:
                     address=call.address_hash,
                     account_id=call.account_id,
                     plan=call.plan,
-                    rules=tuple(rule for rule in rules if rule.name in added),
+                    rules=tuple(rule for rule in rules if rule.counted_as in added),
                 )
                 ago_ms = at_ms - call.started_ms
                 yield Past(demand=demand, ago_ms=ago_ms, tokens=call.tokens, spend_nanos=call.charge_nanos)
