@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from tests.e2e.caller import Caller
 from tests.e2e.calls import MODEL
 
 from posthouse.testing.served import ServedRelay
@@ -86,12 +87,13 @@ def test_who_reads_no_answer_is_not_heard_any_more(relay: ServedRelay) -> None:
     request = b"GET /v1/%b HTTP/1.1\r\nhost: relay\r\n\r\n" % (b"a" * 50_000)
     before_bytes = resident_bytes(relay.pid)
     sent = 0
-    with socket.create_connection(("127.0.0.1", relay.port), timeout=1) as caller:
+    with Caller(relay.port) as other, socket.create_connection(("127.0.0.1", relay.port), 1) as caller:
         with contextlib.suppress(TimeoutError):
             while sent < 3000:
                 caller.sendall(request)
                 sent += 1
-                time.sleep(0.001)  # one by one: the relay closes on too many that are sent ahead
+                # One by one, as the relay closes on too many that are sent ahead: it has read this before that.
+                assert other.send(b"GET /healthz HTTP/1.1\r\nhost: relay\r\n\r\n").read_reply().status == 200
         assert sent < 3000, "the relay went on reading"
         assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
         caller.settimeout(30)
