@@ -92,7 +92,7 @@ def test_who_reads_no_answer_is_not_heard_any_more(relay: ServedRelay) -> None:
             while sent < 3000:
                 caller.sendall(request)
                 sent += 1
-                # One by one, as the relay closes on too many that are sent ahead: it has read this before that.
+                # One by one, as too many that are sent ahead close it: the relay has read this before that.
                 assert other.send(b"GET /healthz HTTP/1.1\r\nhost: relay\r\n\r\n").read_reply().status == 200
         assert sent < 3000, "the relay went on reading"
         assert resident_bytes(relay.pid) - before_bytes < MEMORY_BYTES_MAX
