@@ -231,7 +231,7 @@ def _around_text(event: bytes) -> tuple[bytes, bytes] | None:
     before, after = event[:start], event[end:]
     try:
         other = _decode_chunk(before[len(b"data: ") :] + b"another text" + after)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     reports = other.error is not UNSET or other.x_groq is not None or other.usage not in (UNSET, _NULL)
     return None if reports or other.choices != _ANOTHER else (before, after)

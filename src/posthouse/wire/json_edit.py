@@ -202,8 +202,8 @@ def members(body: bytes) -> Iterator[tuple[str, bytes]]:
         mended = mend_surrogates(body)
         if mended == body:
             _refuse(error)
-        body = mended
-        _decode_object(body)
+        yield from members(mended)
+        return
     for count, member in enumerate(_scan(body)):
         if count == MEMBERS_MAX:
             raise BrokenBody("too_many_fields")
@@ -350,4 +350,7 @@ def _prompts(raw: bytes) -> int:
     bound = raw.count(b",") + 1
     if bound > _PROMPTS_COUNTED_MAX:
         return bound
-    return max(1, sum(bytes(item)[:1] in (b'"', b"[") for item in _decode_list(raw)))
+    try:
+        return max(1, sum(bytes(item)[:1] in (b'"', b"[") for item in _decode_list(raw)))
+    except RecursionError:  # here less is left of the stack than where the body was read
+        return bound

@@ -408,6 +408,13 @@ def test_events_of_one_shape_are_parsed_once() -> None:
     assert meter.take_text() == ['Hello you "and"\n\\\U0001f600 in escapes']
 
 
+def test_an_event_nested_almost_too_deeply_passes() -> None:
+    """To look for its shape takes more of the stack than to read it."""
+    for depth in range(800, 1000):
+        event = b'data: {"choices":[{"delta":{"content":"a"}}],"a":%b%b}\n\n' % (b"[" * depth, b"]" * depth)
+        assert StreamMeter().feed([event]) == event
+
+
 def test_the_first_event_with_an_id_names_what_the_upstream_keeps() -> None:
     meter = StoredMeter()
     meter.feed([b": wait\n\n", event(choices=[]), event(id="chatcmpl-1", choices=[]), event(id="chatcmpl-2")])

@@ -38,6 +38,8 @@ def test_absent_and_null_are_the_same(body: bytes) -> None:
     [
         (b"{", "invalid_json", ""),
         (b"[]", "not_an_object", ""),
+        (rb'{"a":"\ud800"', "invalid_json", ""),
+        (rb'["\ud800"]', "not_an_object", ""),
         (b'{"a":' * DEPTH, "too_deep", ""),
         (b"{%b}" % b",".join(b'"a%d":1' % n for n in range(MEMBERS_MAX + 1)), "too_many_fields", ""),
         (b'{"generationConfig":[]}', "not_an_object", ""),

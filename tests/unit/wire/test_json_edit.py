@@ -1,6 +1,7 @@
 """What the relay reads and changes in a request's JSON, and that nothing else moves."""
 
 import json
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
@@ -85,6 +86,15 @@ def test_big_integers_are_read_exactly() -> None:
 )
 def test_counts_prompts(prompt: object, prompts: int) -> None:
     assert peek_of(prompt=prompt, n=3).choices == 3 * prompts
+
+
+def test_prompts_nested_almost_too_deeply_are_counted_further_up_the_stack_too() -> None:
+    def higher(calls: int, got: Peek) -> int:
+        return higher(calls - 1, got) if calls else got.choices
+
+    for depth in range(800, 1000):
+        with suppress(BrokenBody):
+            assert higher(9, peek(b'{"prompt":%b%b}' % (b"[" * depth, b"]" * depth))[0]) == 1
 
 
 def test_very_many_prompts_are_never_counted_short() -> None:
