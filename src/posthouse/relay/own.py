@@ -153,9 +153,8 @@ class OwnCalls:
         `total_usage` as what is left."""
         balance = await asyncio.to_thread(get_balance, self._store, key.account_id)
         total = _number(balance.balance_nanos + balance.charged_nanos)
-        until_ms = (
-            key.expires_ms if key.expires_ms is not None else 4_102_444_800_000
-        )  # 2100: does not expire
+        never_ms = 4_102_444_800_000  # the year 2100
+        until_ms = never_ms if key.expires_ms is None else key.expires_ms
         return {
             "object": "billing_subscription",
             "has_payment_method": balance.credited_nanos > 0,
