@@ -119,3 +119,15 @@ def test_answers_that_are_all_different_are_not_learned_for_ever() -> None:
             wire.ask()
             wire.feed([RAW.replace(b"x-request-id", b"x-%d" % number)])
         assert wire.origin.known[0].names[2] == b"x-%d" % (LEARNED_MAX - 1)
+
+
+def test_errors_do_not_use_up_what_may_be_learned() -> None:
+    error = RAW.replace(b"200 OK", b"500 Internal Server Error")
+    with a_loop() as loop:
+        wire = Wire(loop)
+        for _ in range(LEARNED_MAX):
+            wire.ask()
+            wire.feed([error])
+        wire.ask()
+        wire.feed([RAW])
+        assert len(wire.origin.known) == 1

@@ -418,7 +418,7 @@ class Connection(asyncio.Protocol):
                 self._is_between_chunks = False
             if self._useless_bytes > HEAD_BYTES_MAX and self._exchange is not None:
                 self.fail(Fault.MALFORMED, "head")
-            if is_first and exchange.fault is None and exchange.has_length:
+            if is_first and exchange.status == 200 and exchange.fault is None and exchange.has_length:
                 self.origin.learn(data)
 
     def _take_known(self, exchange: Exchange, data: bytes) -> bytes:
