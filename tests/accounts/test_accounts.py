@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import select
+from tests.accounts.entries import an_entry
 
 from posthouse.accounts import queries, service
 from posthouse.accounts.errors import (
@@ -18,7 +19,6 @@ from posthouse.accounts.errors import (
 )
 from posthouse.accounts.rules import (
     DELETED_COUNTS_MS,
-    KeyEntry,
     hint_of,
     parse_budget,
     parse_email,
@@ -100,20 +100,7 @@ def test_a_hint_tells_little() -> None:
     ],
 )
 def test_from_where_a_key_may_be_used(networks: tuple[str, ...] | None, address: str, may: bool) -> None:
-    entry = KeyEntry(
-        key_id="key_1",
-        limited_as="key_1",
-        account_id="acc_1",
-        name="",
-        plan="free",
-        key_status="active",
-        account_status="active",
-        expires_ms=None,
-        budget_nanos=None,
-        models=None,
-        endpoints=None,
-        networks=None if networks is None else tuple(map(ip_network, networks)),
-    )
+    entry = an_entry(networks=None if networks is None else tuple(map(ip_network, networks)))
     assert entry.is_for(address) is may
 
 

@@ -366,9 +366,7 @@ def test_the_upstreams_own_limits_are_not_shown(relay: ServedRelay) -> None:
 def test_the_window_slides(member: Callable[..., Caller]) -> None:
     caller = member("sliding")
     assert caller.chat().status == 200
-    time.sleep(
-        3
-    )  # half the window, by a served process's clock, which no test can move; half is for the rest
+    time.sleep(3)  # half the window, by a served clock that no test can move; half is for the rest
     assert caller.chat().status == 200
     refused = caller.chat()
     assert refused.relay_code == RelayCode.RATE_LIMITED

@@ -1,6 +1,7 @@
 """What is for sale, looked up once."""
 
 import pytest
+from tests.accounts.entries import an_entry
 
 from posthouse.accounts.rules import KeyEntry
 from posthouse.catalogue import service
@@ -34,20 +35,7 @@ base_url = "http://127.0.0.1:1/v1"
 
 
 def key(*models: str) -> KeyEntry:
-    return KeyEntry(
-        key_id="key_1",
-        limited_as="key_1",
-        account_id="acc_1",
-        name="",
-        plan="free",
-        key_status="active",
-        account_status="active",
-        expires_ms=None,
-        budget_nanos=None,
-        models=frozenset(models) or None,
-        endpoints=None,
-        networks=None,
-    )
+    return an_entry(models=frozenset(models) or None)
 
 
 def test_the_limits_of_all_that_a_key_can_call_are_looked_up_once(

@@ -37,7 +37,7 @@ class Recounter:
             self._change.clear()
             try:
                 await self.count(is_serving=True)
-            except Exception as error:
+            except Exception as error:  # the store is down, or a fault of ours: the next change counts them
                 self.on_error(error)
 
     async def count(self, *, is_serving: bool = False) -> None:
