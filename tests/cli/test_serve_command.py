@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,9 @@ def test_a_first_call_works_right_after_the_start(cli: Cli, ask: Callable[..., A
         assert server.wait(30) == 0
     cli("ledger", "verify")
     assert ask("channel", "list") == []
+    with closing(sqlite3.connect(tmp_path / "data" / "posthouse.db")) as store:
+        ((kept,),) = store.execute("SELECT password_hash FROM profiles WHERE password_hash IS NOT NULL")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")  # what tests in one process make cheaper
 
 
 def test_a_demo_is_never_mixed_with_real_channels(cli: Cli, tmp_path: Path) -> None:
